@@ -1,0 +1,41 @@
+//! The language that every part of Ashya speaks: identifiers, the signed event envelope, MQTT topics,
+//! websocket and REST messages, and the EIP-712 types behind each signature.
+//!
+//! Nothing here does I/O. Values are checked once, when they are parsed, and carry that proof with them:
+//!
+//! ```text
+//!  bytes ──Envelope::decode──► Envelope ──verify(domain)──► VerifiedEvent
+//!                               (shape)                      (signature = device)
+//! ```
+//!
+//! The wire schema stands in `envelope.cddl`; `vectors/` holds golden values that the Rust, TypeScript and
+//! Solidity tests all read.
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
+
+mod detections;
+mod envelope;
+mod hexbytes;
+mod ids;
+mod keys;
+pub mod limits;
+mod listing;
+mod names;
+mod numbers;
+mod offer;
+pub mod rest;
+mod topics;
+pub mod typed_data;
+pub mod ws;
+
+pub use detections::{BoundingBox, DetectedObject, Detections, ModelInfo, Picture};
+pub use envelope::{Envelope, EnvelopeError, Event, VerifiedEvent, VerifyError};
+pub use hexbytes::ParseHexError;
+pub use ids::{Address, DeviceId, FeedId, Hash};
+pub use keys::{DeviceKey, KeyError, Signature, SignatureError, keccak256};
+pub use listing::{Listing, ListingError, ListingStream};
+pub use names::{ContentType, FeedName, NameError, StreamName};
+pub use numbers::{Boot, NumberError, Position, Seq, TimeUs, Wei};
+pub use offer::Offer;
+pub use topics::{ParseTopicError, Topic, TopicFilter};
+pub use typed_data::Domain;
