@@ -26,6 +26,8 @@ mod offer;
 pub mod rest;
 mod topics;
 pub mod typed_data;
+#[cfg(test)]
+mod vectors;
 pub mod ws;
 
 pub use detections::{BoundingBox, DetectedObject, Detections, ModelInfo, Picture};
