@@ -1,0 +1,55 @@
+# Two commands do everything on a machine with Rust and Node: `make demo` and `make test`.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint web build rust-test solidity-test web-test models-test compose-test
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## run everything on a local chain and print the page's address
+	@scripts/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@target/release/ashya-demo $(DEMO_ARGS)
+
+test: ## run every test: lint, Solidity, TypeScript, Rust, browser, end to end
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory lint solidity-test web-test models-test compose-test rust-test
+
+bench: ## measure what the README claims
+	@scripts/setup.sh demo
+	@$(MAKE) --no-print-directory build
+	@target/release/ashya-bench
+
+setup: ## fetch what is missing for demo and tests
+	@scripts/setup.sh test
+
+build: web ## build the page and the programs
+	cargo build --release --locked --workspace --bins
+
+web: ## build the page
+	npm run --silent --workspace web build
+
+lint: web ## formats, clippy, svelte-check, forge fmt, licences and sources
+	@scripts/setup.sh lint
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	scripts/deny.sh
+	cd contracts && $(CURDIR)/scripts/forge fmt --check
+	npm run --silent --workspace web check
+	shellcheck scripts/*.sh .ci/run
+
+solidity-test: ## contract tests and the drift of the committed ABI
+	cd contracts && $(CURDIR)/scripts/forge test
+	npm run --silent --workspace contracts drift
+
+web-test: ## unit tests of the page and the TypeScript client
+	npm run --silent --workspace web test
+
+models-test: ## the model files are the ones that the manifest names
+	node scripts/check-models.mjs
+
+compose-test: build ## every service of docker-compose.yml, run by hand as the file has it
+	node --test tests/compose/
+
+rust-test: build ## Rust unit tests, end-to-end tests and the browser test
+	cargo test --release --locked --workspace
