@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -73,6 +74,14 @@ class Boxes:
             [*(round(float(edge), 3) for edge in corners), round(float(score), 5), int(klass)]
             for corners, score, klass in zip(self.corners, self.scores, self.classes, strict=True)
         ]
+
+
+def read_picture(path: Path) -> Pixels:
+    """Decodes a file into `[height, width, 3]`, BGR."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"{path} is no picture that OpenCV can read")
+    return picture
 
 
 def prepare(picture: Pixels, size: int, layout: Layout) -> tuple[Floats, Fit]:

@@ -10,10 +10,9 @@ import argparse
 import json
 from pathlib import Path
 
-import cv2
 import onnxruntime
 
-from boxes import Boxes, Layout, Pixels, decode, prepare, suppress
+from boxes import Boxes, Layout, Pixels, decode, prepare, read_picture, suppress
 
 CONFIDENCE = 0.25
 OVERLAP = 0.7
@@ -52,7 +51,7 @@ def main() -> None:
     detector = Detector(arguments.model)
     lines = []
     for path in sorted(arguments.source.glob("*.jpg")):
-        found = detector.detect(cv2.imread(str(path)), arguments.confidence, arguments.overlap)
+        found = detector.detect(read_picture(path), arguments.confidence, arguments.overlap)
         lines.append(f"{json.dumps(path.stem)}: {json.dumps(found.rows())}")
     arguments.json.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     print(f"{len(lines)} pictures, {detector.layout.value} at {detector.size} pixels: {arguments.json}")
