@@ -1,0 +1,82 @@
+//! Who may see a feed, and until when: a pure decision over the ledger's words and the time.
+
+use crate::ledger_types::FeedClock;
+
+/// A wallet's right to a feed at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The wallet owns the feed and watches free, for as long as it owns it.
+    Owner,
+    /// The wallet has paid.
+    Granted {
+        /// Unix second (chain time) of the first moment without access; `None` while the feed's clock stands
+        /// still. A feed whose clock stands still holds its events back from subscribers.
+        until: Option<u64>,
+    },
+    /// The wallet has not paid, or no longer.
+    Denied,
+}
+
+impl Access {
+    /// Whether the wallet may watch, or wait for a paused feed to resume.
+    pub const fn is_allowed(self) -> bool {
+        !matches!(self, Self::Denied)
+    }
+
+    /// Unix second at which access ends, where one is known.
+    pub const fn until(self) -> Option<u64> {
+        match self {
+            Self::Granted { until } => until,
+            Self::Owner | Self::Denied => None,
+        }
+    }
+}
+
+/// Decides about one wallet and one feed.
+///
+/// `subscriptions` are the wallet's `(start, expiry)` pairs in feed time, one for each payer; each holds in the
+/// half-open `[start, expiry)` and the one that ends last counts. `now` is chain time in Unix seconds. Once a
+/// retired feed's clock has reached its end nobody but the owner has access.
+pub fn decide(
+    feed: &FeedClock,
+    owner: bool,
+    subscriptions: impl IntoIterator<Item = (u64, u64)>,
+    now: u64,
+) -> Access {
+    if owner {
+        return Access::Owner;
+    }
+    let feed_time = feed.feed_time(now);
+    if has_ended(feed, now) {
+        return Access::Denied;
+    }
+    let live = subscriptions
+        .into_iter()
+        .filter(|&(start, expiry)| start <= feed_time && feed_time < expiry);
+    match live.map(|(_, expiry)| expiry).max() {
+        Some(expiry) => Access::Granted {
+            until: wall_time(feed, expiry),
+        },
+        None => Access::Denied,
+    }
+}
+
+/// Whether a retired feed's clock has reached the feed time at which it stops for good.
+pub fn has_ended(feed: &FeedClock, now: u64) -> bool {
+    feed.retires_at
+        .is_some_and(|end| feed.feed_time(now) >= end)
+}
+
+/// The Unix second at which the feed's clock shows `feed_time` or stops for good before it; `None` while it stands
+/// still.
+pub fn wall_time(feed: &FeedClock, feed_time: u64) -> Option<u64> {
+    if feed.paused_at.is_some() {
+        return None;
+    }
+    let reached = feed.retires_at.map_or(feed_time, |end| feed_time.min(end));
+    Some(
+        feed.base
+            .saturating_add(feed.paused_total)
+            .saturating_add(reached),
+    )
+}

@@ -1,0 +1,23 @@
+//! Who is asking: nonces, Sign-In with Ethereum, wallet sessions, and device passwords.
+
+pub(crate) mod device_passwords;
+pub(crate) mod nonces;
+pub(crate) mod sessions;
+pub(crate) mod siwe;
+mod tokens;
+
+use thiserror::Error;
+
+/// Why a token, password or nonce is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AuthError {
+    /// Not one of ours, or changed on the way.
+    #[error("the token is not valid")]
+    Invalid,
+    /// It has run out.
+    #[error("the token has run out")]
+    Expired,
+    /// The password is another device's.
+    #[error("the password belongs to another device")]
+    OtherDevice,
+}

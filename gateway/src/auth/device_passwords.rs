@@ -1,0 +1,53 @@
+//! MQTT passwords of devices.
+
+use std::time::Duration;
+
+use ashya_protocol::DeviceId;
+
+use super::AuthError;
+use super::tokens::Tokens;
+use crate::chain_clock::wall_clock;
+
+/// Issues and checks the MQTT passwords of devices. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct DevicePasswords {
+    tokens: Tokens,
+    lifetime: Duration,
+}
+
+/// What a good password says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceClaims {
+    /// The device.
+    pub device: DeviceId,
+    /// Unix second (wall clock) at which the MQTT session ends.
+    pub expires_at: u64,
+}
+
+impl DevicePasswords {
+    /// Passwords of `lifetime` under the gateway's secret.
+    pub fn new(secret: &[u8], lifetime: Duration) -> Self {
+        Self {
+            tokens: Tokens::new(secret, "ashya-device"),
+            lifetime,
+        }
+    }
+
+    /// A new password and the Unix second at which it ends.
+    pub fn issue(&self, device: DeviceId) -> (String, u64) {
+        let expires_at = (wall_clock() + self.lifetime).as_secs();
+        (self.tokens.issue(device, expires_at), expires_at)
+    }
+
+    /// Checks an MQTT user name (the device id) and its password.
+    ///
+    /// # Errors
+    /// When the password is not ours, has run out, or is another device's.
+    pub fn verify(&self, username: &str, password: &str) -> Result<DeviceClaims, AuthError> {
+        let (device, expires_at) = self.tokens.verify::<DeviceId>(password)?;
+        if username.parse() != Ok(device) {
+            return Err(AuthError::OtherDevice);
+        }
+        Ok(DeviceClaims { device, expires_at })
+    }
+}

@@ -1,0 +1,45 @@
+//! Every default, with its unit and its reason.
+
+use std::time::Duration;
+
+/// How far a head may be ahead of the wall clock and still be believed. Chains allow their validators 15 s.
+pub(crate) const HEAD_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// A head that shows up to this much less than the running clock is only late, not a step back.
+pub(crate) const HEAD_BACKWARD_TOLERANCE: Duration = Duration::from_secs(5);
+
+/// A jump of the clock larger than this makes timers look at it again.
+pub(crate) const CLOCK_STEP: Duration = Duration::from_millis(20);
+
+/// Longest silence of the node before nobody's access can be told.
+pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(30);
+
+/// Oldest head of a public chain before the node counts as behind: 25 slots of Ethereum.
+pub(crate) const MAX_HEAD_AGE: Duration = Duration::from_secs(300);
+
+/// Chain id of local test chains, which make a block only when there is a transaction.
+pub(crate) const LOCAL_CHAIN_ID: u64 = 31_337;
+
+/// Time between looks at the head of a local chain: half the two seconds in which a payment must show, less margin.
+pub(crate) const LOCAL_POLL: Duration = Duration::from_millis(250);
+
+/// Time between looks at the head of a public chain; Ethereum makes a block each 12 s.
+pub(crate) const PUBLIC_POLL: Duration = Duration::from_secs(2);
+
+/// How long a nonce may be used. People read what they sign.
+pub(crate) const NONCE_LIFETIME: Duration = Duration::from_secs(600);
+
+/// Most used nonces that are remembered, about 10 MB; beyond, sign-ins are refused until some have run out.
+pub(crate) const MAX_USED_NONCES: usize = 100_000;
+
+/// How long a wallet's session lasts.
+pub(crate) const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a device's MQTT password lasts, and with it the connection.
+pub(crate) const DEVICE_PASSWORD_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Clocks of wallets may differ from ours by this much.
+pub(crate) const SIWE_CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+/// Time between writes of the last accepted positions: what a kill can make the gateway accept again.
+pub(crate) const POSITIONS_WRITE_INTERVAL: Duration = Duration::from_millis(200);

@@ -1,0 +1,198 @@
+//! What the ledger's events say: feeds, their clocks, and who has paid for what.
+
+mod records;
+mod state;
+
+use std::sync::Arc;
+
+use ashya_protocol::ws::EndReason;
+use ashya_protocol::{
+    Address, DeviceId, Domain, FeedId, FeedName, Hash, Listing, ListingStream, Offer, Wei, limits,
+};
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use crate::access::{self, Access};
+use crate::ledger_types::{FeedClock, LedgerEvent};
+
+pub(crate) use records::{FeedRecord, SubscriptionKey, SubscriptionRecord};
+use state::State;
+pub(crate) use state::{Changed, Snapshot};
+
+/// The ledger as its events tell it. Cheap to clone; applying an event twice changes nothing.
+#[derive(Debug, Clone)]
+pub struct LedgerIndex {
+    domain: Domain,
+    state: Arc<RwLock<State>>,
+}
+
+/// A listing document that the gateway holds, with the exact text that was signed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ListingDocument {
+    /// Keccak-256 of [`Self::text`].
+    pub hash: Hash,
+    /// The canonical JSON.
+    pub text: String,
+    /// What it says.
+    pub listing: Listing,
+}
+
+/// A feed at one moment.
+#[derive(Debug, Clone)]
+pub struct FeedView {
+    /// The feed.
+    pub id: FeedId,
+    /// Its device now.
+    pub device: DeviceId,
+    /// Its name on the ledger.
+    pub name: FeedName,
+    /// The wallet that owns it.
+    pub owner: Address,
+    /// Price in wei per second.
+    pub price: Wei,
+    /// Hash of its listing on the ledger.
+    pub listing: Hash,
+    /// Its clock.
+    pub clock: FeedClock,
+    /// The document behind [`Self::listing`], where the gateway holds it.
+    pub document: Option<Arc<ListingDocument>>,
+}
+
+/// One payer's subscription for one beneficiary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubscriptionView {
+    /// The feed.
+    pub feed: FeedId,
+    /// Who may watch.
+    pub beneficiary: Address,
+    /// Who paid.
+    pub payer: Address,
+    /// Price in wei per second that was agreed.
+    pub price: Wei,
+    /// First second of access, in feed time.
+    pub start: u64,
+    /// First second without access, in feed time.
+    pub expiry: u64,
+}
+
+impl FeedView {
+    /// The streams that the listing names; none where the gateway does not hold the document.
+    pub fn streams(&self) -> &[ListingStream] {
+        self.document
+            .as_ref()
+            .map_or(&[], |document| &document.listing.streams)
+    }
+}
+
+impl LedgerIndex {
+    /// An index of the ledger of `domain` that knows of no feed yet.
+    pub fn new(domain: Domain) -> Self {
+        Self {
+            domain,
+            state: Arc::new(RwLock::new(State::default())),
+        }
+    }
+
+    /// The chain and ledger that this is an index of.
+    pub fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// One feed, if it was opened.
+    pub fn feed(&self, id: FeedId) -> Option<FeedView> {
+        self.state.read().view(id)
+    }
+
+    /// Every feed, in the order of their ids.
+    pub fn feeds(&self) -> Vec<FeedView> {
+        let state = self.state.read();
+        state.ids().filter_map(|id| state.view(id)).collect()
+    }
+
+    /// The feeds that sell a device.
+    pub fn feeds_of_device(&self, device: DeviceId) -> Vec<FeedId> {
+        self.state.read().feeds_of_device(device)
+    }
+
+    /// What `wallet` may do with a feed at chain time `now` (Unix seconds); denied for a feed that is not there.
+    pub fn access(&self, feed: FeedId, wallet: Address, now: u64) -> Access {
+        let state = self.state.read();
+        let Some(record) = state.record(feed) else {
+            return Access::Denied;
+        };
+        let paid = state
+            .subscriptions_for(feed, wallet)
+            .map(|(_, subscription)| (subscription.start, subscription.expiry));
+        access::decide(&record.clock(), record.owner == wallet, paid, now)
+    }
+
+    /// Why a watch of `wallet` that was allowed before is not allowed at `now`.
+    pub fn end_reason(&self, feed: FeedId, wallet: Address, now: u64) -> EndReason {
+        let state = self.state.read();
+        let Some(record) = state.record(feed) else {
+            return EndReason::Reorg;
+        };
+        let last = state
+            .subscriptions_for(feed, wallet)
+            .map(|(_, subscription)| subscription)
+            .max_by_key(|subscription| (subscription.expiry, subscription.cancelled));
+        let clock = record.clock();
+        match last {
+            // Only an owner watches without a subscription, and only a transfer takes that away.
+            None => EndReason::Cancelled,
+            Some(last) if last.cancelled => EndReason::Cancelled,
+            Some(last) if access::has_ended(&clock, now) && last.expiry >= clock.feed_time(now) => {
+                EndReason::Retired
+            }
+            Some(_) => EndReason::Expired,
+        }
+    }
+
+    /// What a wallet that has not paid is told.
+    pub fn offer(&self, feed: FeedId) -> Option<Offer> {
+        let state = self.state.read();
+        let record = state.record(feed)?;
+        Some(Offer {
+            feed,
+            price: record.price,
+            listing: record.listing,
+            chain_id: self.domain.chain_id,
+            ledger: self.domain.ledger,
+            minimum: limits::MIN_SUBSCRIPTION_SECONDS,
+        })
+    }
+
+    /// Subscriptions that `wallet` paid for or may use, with their feeds' order.
+    pub fn subscriptions_of(&self, wallet: Address) -> Vec<SubscriptionView> {
+        self.state.read().subscriptions_of(wallet)
+    }
+
+    /// Changes whenever anything about the feed changes: an event of it was applied, its listing was stored, or the
+    /// index was rebuilt. For a feed that is not there it changes when any feed is opened.
+    pub fn changes(&self, feed: FeedId) -> watch::Receiver<u64> {
+        self.state.read().changes(feed)
+    }
+
+    /// Holds a listing document for a feed. It is shown while its hash is the ledger's.
+    pub fn set_document(&self, feed: FeedId, document: Arc<ListingDocument>) {
+        self.state.write().set_document(feed, document);
+    }
+
+    /// Applies events in the ledger's order and says what they changed.
+    pub(crate) fn apply<'a>(&self, events: impl IntoIterator<Item = &'a LedgerEvent>) -> Changed {
+        self.state.write().apply(events)
+    }
+
+    /// Everything that the events have built, to be kept.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.state.read().snapshot()
+    }
+
+    /// Replaces everything that events have built, and tells every watcher. Listing documents stay.
+    pub(crate) fn replace(&self, snapshot: Snapshot) {
+        self.state.write().replace(snapshot);
+    }
+}
+
+#[cfg(test)]
+mod tests;

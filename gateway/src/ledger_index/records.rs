@@ -1,0 +1,85 @@
+use ashya_protocol::{Address, DeviceId, FeedId, FeedName, Hash, Wei};
+use serde::{Deserialize, Serialize};
+
+use crate::ledger_types::FeedClock;
+
+/// A feed as its events have it, and as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FeedRecord {
+    pub(crate) device: DeviceId,
+    pub(crate) name: FeedName,
+    pub(crate) owner: Address,
+    pub(crate) price: Wei,
+    pub(crate) payout: Address,
+    pub(crate) pauser: Address,
+    pub(crate) listing: Hash,
+    pub(crate) base: u64,
+    pub(crate) paused_at: Option<u64>,
+    pub(crate) paused_total: u64,
+    pub(crate) paused_by: Option<Address>,
+    pub(crate) retires_at: Option<u64>,
+}
+
+impl FeedRecord {
+    /// A feed of which only its opening is known; `FeedSet` of the same transaction brings the rest.
+    pub(crate) fn opened(device: DeviceId, name: FeedName, owner: Address, base: u64) -> Self {
+        Self {
+            device,
+            name,
+            owner,
+            price: Wei::default(),
+            payout: owner,
+            pauser: Address::ZERO,
+            listing: Hash::ZERO,
+            base,
+            paused_at: None,
+            paused_total: 0,
+            paused_by: None,
+            retires_at: None,
+        }
+    }
+
+    pub(crate) fn clock(&self) -> FeedClock {
+        FeedClock {
+            base: self.base,
+            paused_at: self.paused_at,
+            paused_total: self.paused_total,
+            paused_by: self.paused_by,
+            retires_at: self.retires_at,
+        }
+    }
+}
+
+/// Whose subscription: the ledger keeps one for each payer and beneficiary of a feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct SubscriptionKey {
+    pub(crate) feed: FeedId,
+    pub(crate) beneficiary: Address,
+    pub(crate) payer: Address,
+}
+
+/// A subscription in feed time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SubscriptionRecord {
+    pub(crate) price: Wei,
+    pub(crate) start: u64,
+    pub(crate) expiry: u64,
+    /// Whether its end was moved back, which only a cancel does.
+    pub(crate) cancelled: bool,
+}
+
+impl SubscriptionRecord {
+    /// What a `SubscriptionSet` makes of the record before it.
+    pub(crate) fn after(old: Option<&Self>, price: Wei, start: u64, expiry: u64) -> Self {
+        let cancelled = old.is_some_and(|old| {
+            old.start == start && (expiry < old.expiry || (expiry == old.expiry && old.cancelled))
+        });
+        Self {
+            price,
+            start,
+            expiry,
+            cancelled,
+        }
+    }
+}

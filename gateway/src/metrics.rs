@@ -1,0 +1,227 @@
+//! What the gateway counts, in the Prometheus text format on a listener of its own.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// Why an event was refused. The order is the order of the checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rejection {
+    /// Not an envelope.
+    Malformed,
+    /// More bytes than an envelope may have.
+    TooLarge,
+    /// Published on a topic that is not the device's.
+    Topic,
+    /// The signer is not the device that the envelope names.
+    Signature,
+    /// Validly signed, but the envelope's device is not the session's.
+    Device,
+    /// The envelope's stream is not the topic's, or is not registered.
+    Stream,
+    /// Not after the last accepted event of its stream.
+    Replayed,
+    /// Captured further ahead of now than clocks may differ.
+    Future,
+}
+
+/// Why an accepted event did not reach a watcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Loss {
+    /// The socket reads too slowly.
+    Slow,
+    /// The feed's clock stands still.
+    Paused,
+}
+
+/// The gateway's counters and gauges. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    /// `ashya_events_accepted_total`: events that passed every check.
+    pub events_accepted: Counter,
+    /// `ashya_events_delivered_total`: events written to a watcher, once for each watcher.
+    pub events_delivered: Counter,
+    /// `ashya_sockets`: open websockets and event streams.
+    pub sockets: Gauge,
+    /// `ashya_watches`: feeds being watched, once for each watcher.
+    pub watches: Gauge,
+    /// `ashya_devices_online`: devices that hold an MQTT session.
+    pub devices_online: Gauge,
+    /// `ashya_offers_total`: times that a wallet was told to pay first.
+    pub offers: Counter,
+    /// `ashya_sessions_total`: wallets that signed in.
+    pub sessions: Counter,
+    /// `ashya_chain_head_number`: height of the newest block whose events are applied.
+    pub chain_head_number: Gauge,
+    /// `ashya_chain_head_timestamp_seconds`: its Unix second.
+    pub chain_head_timestamp: Gauge,
+    /// `ashya_chain_errors_total`: failed rounds of the chain follower.
+    pub chain_errors: Counter,
+    /// `ashya_chain_rebuilds_total`: times that the index was rebuilt because the chain's past had changed.
+    pub chain_rebuilds: Counter,
+    rejected: Family<RejectionLabels, Counter>,
+    dropped: Family<LossLabels, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RejectionLabels {
+    reason: Rejection,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LossLabels {
+    reason: Loss,
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("ashya");
+        let rejected = Family::<RejectionLabels, Counter>::default();
+        for reason in Rejection::ALL {
+            // A series that is there from the start lets a rate begin with the first refusal.
+            drop(rejected.get_or_create(&RejectionLabels { reason }));
+        }
+        let dropped = Family::<LossLabels, Counter>::default();
+        for reason in Loss::ALL {
+            drop(dropped.get_or_create(&LossLabels { reason }));
+        }
+        registry.register(
+            "events_rejected",
+            "Events refused, by reason",
+            rejected.clone(),
+        );
+        registry.register(
+            "events_dropped",
+            "Events a watcher did not get, by reason",
+            dropped.clone(),
+        );
+        let mut counter = |name: &str, help: &str| {
+            let metric = Counter::default();
+            registry.register(name, help, metric.clone());
+            metric
+        };
+        let events_accepted = counter("events_accepted", "Events that passed every check");
+        let events_delivered = counter("events_delivered", "Events written to a watcher");
+        let offers = counter("offers", "Times a wallet was told to pay first");
+        let sessions = counter("sessions", "Wallets that signed in");
+        let chain_errors = counter("chain_errors", "Failed rounds of the chain follower");
+        let chain_rebuilds = counter("chain_rebuilds", "Rebuilds after the chain's past changed");
+        let mut gauge = |name: &str, help: &str| {
+            let metric: Gauge = Gauge::default();
+            registry.register(name, help, metric.clone());
+            metric
+        };
+        Self {
+            events_accepted,
+            events_delivered,
+            sockets: gauge("sockets", "Open websockets and event streams"),
+            watches: gauge("watches", "Feeds being watched, once for each watcher"),
+            devices_online: gauge("devices_online", "Devices that hold an MQTT session"),
+            offers,
+            sessions,
+            chain_head_number: gauge("chain_head_number", "Height of the newest applied block"),
+            chain_head_timestamp: gauge(
+                "chain_head_timestamp_seconds",
+                "Unix second of the newest applied block",
+            ),
+            chain_errors,
+            chain_rebuilds,
+            rejected,
+            dropped,
+            registry: Arc::new(registry),
+        }
+    }
+
+    /// Counts one refused event in `ashya_events_rejected_total{reason}`.
+    pub fn rejected(&self, reason: Rejection) {
+        self.rejected
+            .get_or_create(&RejectionLabels { reason })
+            .inc();
+    }
+
+    /// Counts events that one watcher did not get in `ashya_events_dropped_total{reason}`.
+    pub fn dropped(&self, reason: Loss, events: u64) {
+        self.dropped
+            .get_or_create(&LossLabels { reason })
+            .inc_by(events);
+    }
+
+    /// The metrics in the OpenMetrics text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Rejection {
+    /// Every reason.
+    pub const ALL: [Self; 8] = [
+        Self::Malformed,
+        Self::TooLarge,
+        Self::Topic,
+        Self::Signature,
+        Self::Device,
+        Self::Stream,
+        Self::Replayed,
+        Self::Future,
+    ];
+
+    /// The reason as metrics and notices name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too-large",
+            Self::Topic => "topic",
+            Self::Signature => "signature",
+            Self::Device => "device",
+            Self::Stream => "stream",
+            Self::Replayed => "replayed",
+            Self::Future => "future",
+        }
+    }
+}
+
+impl Loss {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Slow, Self::Paused];
+
+    /// The reason as metrics name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Slow => "slow",
+            Self::Paused => "paused",
+        }
+    }
+}
+
+impl EncodeLabelValue for Rejection {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>,
+    ) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.as_str(), encoder)
+    }
+}
+
+impl EncodeLabelValue for Loss {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>,
+    ) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.as_str(), encoder)
+    }
+}

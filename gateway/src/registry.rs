@@ -1,0 +1,183 @@
+//! The devices that have registered: what each says of itself, signed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ashya_protocol::rest::{Registration, SignedRegistration};
+use ashya_protocol::{DeviceId, Domain, VerifyError};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::store::{Store, StoreError};
+
+/// Registration documents over the store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    domain: Domain,
+    store: Store,
+    entries: Arc<RwLock<BTreeMap<DeviceId, Entry>>>,
+}
+
+/// What the registry knows of one device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Entry {
+    Registered(SignedRegistration),
+    /// Taken off by its owner. Only a later revision brings it back, so that nobody can replay an old document.
+    Removed(u64),
+}
+
+/// How a registration changed the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    /// A device that was not there before.
+    New,
+    /// A later revision of a known device.
+    Updated,
+    /// The very document that is there already.
+    Unchanged,
+}
+
+/// Why a registration is refused.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// A field breaks a limit.
+    #[error("{0}")]
+    Limit(&'static str),
+    /// The device did not sign it.
+    #[error("the registration is not signed by its device")]
+    Signature(#[source] VerifyError),
+    /// There is the same or a later revision.
+    #[error("revision {found} is not above {current}")]
+    Revision {
+        /// The revision of the registry.
+        current: u64,
+        /// The one offered.
+        found: u64,
+    },
+    /// No such device.
+    #[error("device {0} is not registered")]
+    Unknown(DeviceId),
+    /// The store failed.
+    #[error("the registry cannot be written")]
+    Store(#[from] StoreError),
+}
+
+impl Registry {
+    /// Reads the registry of a store; signatures are for `domain`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn load(store: Store, domain: Domain) -> Result<Self, StoreError> {
+        let records = store.devices.load::<Entry>()?.into_iter();
+        let entries = records
+            .map(|(key, entry)| {
+                let id: [u8; 20] = key.try_into().map_err(|_| StoreError::Key)?;
+                Ok((DeviceId::new(id), entry))
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Self {
+            domain,
+            store,
+            entries: Arc::new(RwLock::new(entries)),
+        })
+    }
+
+    /// What a device says of itself.
+    pub fn device(&self, device: DeviceId) -> Option<Registration> {
+        match self.entries.read().get(&device)? {
+            Entry::Registered(signed) => Some(signed.registration.clone()),
+            Entry::Removed(_) => None,
+        }
+    }
+
+    /// Every registered device, in the order of their ids.
+    pub fn devices(&self) -> Vec<Registration> {
+        let entries = self.entries.read();
+        let registered = entries.values().filter_map(|entry| match entry {
+            Entry::Registered(signed) => Some(signed.registration.clone()),
+            Entry::Removed(_) => None,
+        });
+        registered.collect()
+    }
+
+    /// Takes a device's word. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When it breaks a limit, is not signed by the device, or is not above the revision that is there.
+    pub async fn register(&self, signed: SignedRegistration) -> Result<Registered, RegistryError> {
+        let registration = &signed.registration;
+        registration.check().map_err(RegistryError::Limit)?;
+        check_signature(&signed, &self.domain)?;
+        let device = registration.device;
+        let outcome = {
+            let mut entries = self.entries.write();
+            let outcome = compare(entries.get(&device), &signed)?;
+            if outcome != Registered::Unchanged {
+                let entry = Entry::Registered(signed);
+                self.store.devices.put(device.as_bytes(), &entry)?;
+                entries.insert(device, entry);
+            }
+            outcome
+        };
+        self.store.flush().await?;
+        Ok(outcome)
+    }
+
+    /// Takes a device off. It may come back with a later revision.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub async fn remove(&self, device: DeviceId) -> Result<(), RegistryError> {
+        {
+            let mut entries = self.entries.write();
+            let Some(Entry::Registered(signed)) = entries.get(&device) else {
+                return Err(RegistryError::Unknown(device));
+            };
+            let entry = Entry::Removed(signed.registration.revision);
+            self.store.devices.put(device.as_bytes(), &entry)?;
+            entries.insert(device, entry);
+        }
+        self.store.flush().await?;
+        Ok(())
+    }
+}
+
+fn check_signature(signed: &SignedRegistration, domain: &Domain) -> Result<(), RegistryError> {
+    let device = signed.registration.device;
+    let digest = domain.device_registration(&signed.registration);
+    let recovered = signed.signature.recover(&digest);
+    let signer = recovered.map_err(|error| RegistryError::Signature(error.into()))?;
+    if signer != device.address() {
+        return Err(RegistryError::Signature(VerifyError::Signer {
+            device,
+            signer,
+        }));
+    }
+    Ok(())
+}
+
+/// The highest revision wins, the same document again changes nothing, anything else is refused.
+fn compare(
+    known: Option<&Entry>,
+    offered: &SignedRegistration,
+) -> Result<Registered, RegistryError> {
+    let found = offered.registration.revision;
+    let (current, outcome) = match known {
+        None => return Ok(Registered::New),
+        Some(Entry::Registered(signed)) if signed.registration == offered.registration => {
+            return Ok(Registered::Unchanged);
+        }
+        Some(Entry::Registered(signed)) => (signed.registration.revision, Registered::Updated),
+        Some(Entry::Removed(revision)) => (*revision, Registered::New),
+    };
+    if found > current {
+        Ok(outcome)
+    } else {
+        Err(RegistryError::Revision { current, found })
+    }
+}
+
+#[cfg(test)]
+mod tests;

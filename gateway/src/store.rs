@@ -1,0 +1,203 @@
+//! Everything the gateway keeps on disk. The only module that knows sled.
+
+mod chain;
+
+use std::fs::File;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::chain_clock::wall_clock;
+
+pub(crate) use chain::{ChainCommit, Cursor, LedgerIdentity};
+
+/// Bytes of the secret behind nonces, sessions and device passwords.
+const SECRET_BYTES: usize = 32;
+const SECRET_KEY: &[u8] = b"secret";
+
+/// The gateway's store: sled trees in one folder. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    db: sled::Db,
+    /// The file that holds the data: sled's own flush leaves the last step, to the disk's platter, to the kernel.
+    file: Arc<File>,
+    pub(crate) devices: Tree,
+    pub(crate) listings: Tree,
+    pub(crate) positions: Tree,
+    pub(crate) nonces: Tree,
+    feeds: sled::Tree,
+    subscriptions: sled::Tree,
+    chain: sled::Tree,
+}
+
+/// One tree of records, each kept as JSON under a binary key.
+#[derive(Debug, Clone)]
+pub(crate) struct Tree(sled::Tree);
+
+/// Why the store cannot be used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The folder cannot be opened.
+    #[error("cannot open the store in {path}: {reason}")]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// In sled's words.
+        reason: String,
+    },
+    /// Reading or writing failed.
+    #[error("the store failed")]
+    Io(#[from] sled::Error),
+    /// The data could not be brought to the disk.
+    #[error("the store cannot be flushed")]
+    Flush(#[from] io::Error),
+    /// A record is not what this version writes.
+    #[error("a record of the store cannot be read")]
+    Record(#[from] serde_json::Error),
+    /// A key of the store has a wrong length.
+    #[error("a key of the store cannot be read")]
+    Key,
+    /// The secret has a wrong length.
+    #[error("the secret in the store is damaged")]
+    Secret,
+    /// The system gave no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Random(getrandom::Error),
+}
+
+impl Store {
+    /// Opens the store in `path`, or makes it. A damaged one is set aside under another name and begun afresh: the
+    /// chain brings back the index, devices register again.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, or another process holds it.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        match open_sled(path) {
+            Ok(db) => Self::with(db, path),
+            Err(Damage::No(reason)) => Err(StoreError::Open {
+                path: path.to_owned(),
+                reason,
+            }),
+            Err(Damage::Yes(reason)) => {
+                let aside = path.with_extension(format!("damaged-{}", wall_clock().as_secs()));
+                tracing::error!(
+                    path = %path.display(), aside = %aside.display(), %reason,
+                    "the store is damaged: set it aside and begin a new one"
+                );
+                std::fs::rename(path, &aside)?;
+                let db = open_sled(path).map_err(|damage| StoreError::Open {
+                    path: path.to_owned(),
+                    reason: damage.reason(),
+                })?;
+                Self::with(db, path)
+            }
+        }
+    }
+
+    /// The gateway's secret, made when there is none.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn secret(&self) -> Result<[u8; SECRET_BYTES], StoreError> {
+        if let Some(secret) = self.db.get(SECRET_KEY)? {
+            return secret.as_ref().try_into().map_err(|_| StoreError::Secret);
+        }
+        let mut secret = [0; SECRET_BYTES];
+        getrandom::fill(&mut secret).map_err(StoreError::Random)?;
+        self.db.insert(SECRET_KEY, &secret)?;
+        Ok(secret)
+    }
+
+    /// Brings everything written so far to the disk: when it returns, neither a kill nor a power cut undoes it.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.db.flush_async().await?;
+        let file = self.file.clone();
+        tokio::task::spawn_blocking(move || file.sync_data())
+            .await
+            .map_err(io::Error::other)??;
+        Ok(())
+    }
+
+    /// [`Self::flush`] for the end of the process, where blocking is fine.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn flush_blocking(&self) -> Result<(), StoreError> {
+        self.db.flush()?;
+        self.file.sync_data()?;
+        Ok(())
+    }
+
+    fn with(db: sled::Db, path: &Path) -> Result<Self, StoreError> {
+        let file = Arc::new(File::open(path.join("db"))?);
+        Ok(Self {
+            devices: Tree(db.open_tree("devices")?),
+            listings: Tree(db.open_tree("listings")?),
+            positions: Tree(db.open_tree("positions")?),
+            nonces: Tree(db.open_tree("nonces")?),
+            feeds: db.open_tree("feeds")?,
+            subscriptions: db.open_tree("subscriptions")?,
+            chain: db.open_tree("chain")?,
+            db,
+            file,
+        })
+    }
+}
+
+impl Tree {
+    /// Keeps a record; it is on the disk after the next [`Store::flush`].
+    pub(crate) fn put<T: Serialize>(&self, key: &[u8], record: &T) -> Result<(), StoreError> {
+        self.0.insert(key, serde_json::to_vec(record)?)?;
+        Ok(())
+    }
+
+    /// Forgets a record.
+    pub(crate) fn remove(&self, key: &[u8]) -> Result<(), StoreError> {
+        self.0.remove(key)?;
+        Ok(())
+    }
+
+    /// All records with their keys.
+    pub(crate) fn load<T: DeserializeOwned>(&self) -> Result<Vec<(Vec<u8>, T)>, StoreError> {
+        let records = self.0.iter().map(|item| {
+            let (key, value) = item?;
+            Ok((key.to_vec(), serde_json::from_slice(&value)?))
+        });
+        records.collect()
+    }
+}
+
+enum Damage {
+    Yes(String),
+    No(String),
+}
+
+impl Damage {
+    fn reason(self) -> String {
+        match self {
+            Self::Yes(reason) | Self::No(reason) => reason,
+        }
+    }
+}
+
+fn open_sled(path: &Path) -> Result<sled::Db, Damage> {
+    let config = sled::Config::new().path(path);
+    // A torn tail makes sled panic in places where it should return an error.
+    match panic::catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(error @ sled::Error::Corruption { .. })) => Err(Damage::Yes(error.to_string())),
+        Ok(Err(error)) => Err(Damage::No(error.to_string())),
+        Err(_) => Err(Damage::Yes("sled panicked while it read the log".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests;
