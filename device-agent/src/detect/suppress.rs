@@ -1,0 +1,62 @@
+use crate::detect::Candidate;
+
+/// Most candidates that are compared with each other; the comparison is quadratic.
+const MAX_CANDIDATES: usize = 30_000;
+/// Most objects that one picture yields.
+pub(crate) const MAX_OBJECTS: usize = 300;
+/// Overlap (intersection over union) above which the weaker of two boxes of a class is dropped.
+pub(crate) const MAX_OVERLAP: f32 = 0.7;
+
+/// Keeps the best of overlapping boxes of each class (non-maximum suppression), best score first.
+pub(crate) fn suppress(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+    candidates.truncate(MAX_CANDIDATES);
+    let mut kept: Vec<Candidate> = Vec::new();
+    for candidate in candidates {
+        let hidden = kept.iter().any(|better| {
+            better.class == candidate.class
+                && better.bounds.overlap(&candidate.bounds) > MAX_OVERLAP
+        });
+        if !hidden {
+            kept.push(candidate);
+            if kept.len() == MAX_OBJECTS {
+                break;
+            }
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::PixelBox;
+
+    fn candidate(x: f32, score: f32, class: u32) -> Candidate {
+        Candidate { bounds: PixelBox { x1: x, y1: 0.0, x2: x + 10.0, y2: 10.0 }, score, class }
+    }
+
+    #[test]
+    fn the_best_box_of_a_class_hides_its_likes() {
+        // Moved by 1 of 10, two boxes overlap by 9/11 = 0.82; moved by 2, by 8/12 = 0.67.
+        for (candidates, kept) in [
+            (vec![], vec![]),
+            (vec![(0.0, 0.5, 0), (1.0, 0.9, 0)], vec![0.9]),
+            (vec![(0.0, 0.5, 0), (2.0, 0.9, 0)], vec![0.9, 0.5]),
+            (vec![(0.0, 0.5, 0), (1.0, 0.9, 1)], vec![0.9, 0.5]),
+            (vec![(0.0, 0.5, 0), (1.0, 0.9, 0), (2.0, 0.7, 0)], vec![0.9]),
+            // A box that is hidden itself hides nobody.
+            (vec![(0.0, 0.9, 0), (1.5, 0.8, 0), (3.0, 0.7, 0)], vec![0.9, 0.7]),
+        ] {
+            let input = candidates.iter().map(|&(x, score, class)| candidate(x, score, class));
+            let scores: Vec<f32> = suppress(input.collect()).iter().map(|c| c.score).collect();
+            assert_eq!(scores, kept, "{candidates:?}");
+        }
+    }
+
+    #[test]
+    fn a_crowd_is_cut_at_the_limit() {
+        let crowd = (0..1000).map(|index| candidate(index as f32 * 20.0, 0.5, 0)).collect();
+        assert_eq!(suppress(crowd).len(), MAX_OBJECTS);
+    }
+}

@@ -1,0 +1,14 @@
+//! The eye of Ashya: frames in, signed events out.
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
+
+mod detect;
+mod picture;
+mod runtime;
+
+pub use detect::{
+    Candidate, Confidence, ConfidenceError, DetectError, Detector, Expected, Family, LabelsError,
+    Layout, LayoutError, ModelError, PixelBox, Shape, Size,
+};
+pub use picture::{Picture, PictureError};
+pub use runtime::{LibrarySum, LibrarySumError, Runtime, RuntimeError, RuntimeOptions};
