@@ -29,10 +29,10 @@ missing() {
 
 have() { type -P "$1" >/dev/null; }
 
-# quietly COMMAND...: shows the end of what a command printed only when it fails.
+# quietly COMMAND...: shows what a command had to complain about, and only when it fails.
 quietly() {
     if "$@" >"$LOG" 2>&1; then return 0; fi
-    tail -n 12 "$LOG" | sed 's/^/           /'
+    { grep -iE '^(e:|error|npm error)' "$LOG" || tail -n 6 "$LOG"; } | sed 's/^/           /; 6q'
     return 1
 }
 
