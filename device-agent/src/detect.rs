@@ -70,7 +70,12 @@ impl PixelBox {
     /// The box of a size around its centre.
     pub(crate) fn around(x: f32, y: f32, width: f32, height: f32) -> Self {
         let (half_width, half_height) = (width / 2.0, height / 2.0);
-        Self { x1: x - half_width, y1: y - half_height, x2: x + half_width, y2: y + half_height }
+        Self {
+            x1: x - half_width,
+            y1: y - half_height,
+            x2: x + half_width,
+            y2: y + half_height,
+        }
     }
 
     /// Area in square pixels; 0 for an empty box.
@@ -95,7 +100,9 @@ impl PixelBox {
 impl Candidate {
     fn is_finite(&self) -> bool {
         let PixelBox { x1, y1, x2, y2 } = self.bounds;
-        [x1, y1, x2, y2, self.score].iter().all(|value| value.is_finite())
+        [x1, y1, x2, y2, self.score]
+            .iter()
+            .all(|value| value.is_finite())
     }
 }
 
@@ -103,7 +110,11 @@ impl TryFrom<f32> for Confidence {
     type Error = ConfidenceError;
 
     fn try_from(value: f32) -> Result<Self, ConfidenceError> {
-        if (0.0..=1.0).contains(&value) { Ok(Self(value)) } else { Err(ConfidenceError) }
+        if (0.0..=1.0).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err(ConfidenceError)
+        }
     }
 }
 
@@ -127,14 +138,49 @@ mod tests {
 
     #[test]
     fn overlaps() {
-        let unit = PixelBox { x1: 0.0, y1: 0.0, x2: 2.0, y2: 2.0 };
+        let unit = PixelBox {
+            x1: 0.0,
+            y1: 0.0,
+            x2: 2.0,
+            y2: 2.0,
+        };
         for (other, overlap) in [
             (unit, 1.0),
-            (PixelBox { x1: 1.0, x2: 3.0, ..unit }, 1.0 / 3.0),
-            (PixelBox { x1: 2.0, x2: 4.0, ..unit }, 0.0),
+            (
+                PixelBox {
+                    x1: 1.0,
+                    x2: 3.0,
+                    ..unit
+                },
+                1.0 / 3.0,
+            ),
+            (
+                PixelBox {
+                    x1: 2.0,
+                    x2: 4.0,
+                    ..unit
+                },
+                0.0,
+            ),
             // Apart on both axes: two negative sides must not make a positive area.
-            (PixelBox { x1: 5.0, y1: 5.0, x2: 6.0, y2: 6.0 }, 0.0),
-            (PixelBox { x1: 1.0, y1: 1.0, x2: 1.0, y2: 1.0 }, 0.0),
+            (
+                PixelBox {
+                    x1: 5.0,
+                    y1: 5.0,
+                    x2: 6.0,
+                    y2: 6.0,
+                },
+                0.0,
+            ),
+            (
+                PixelBox {
+                    x1: 1.0,
+                    y1: 1.0,
+                    x2: 1.0,
+                    y2: 1.0,
+                },
+                0.0,
+            ),
         ] {
             assert!((unit.overlap(&other) - overlap).abs() < 1e-6, "{other:?}");
         }
@@ -142,9 +188,15 @@ mod tests {
 
     #[test]
     fn confidences() {
-        for (text, valid) in
-            [("0", true), ("0.25", true), ("1", true), ("1.1", false), ("-1", false), ("NaN", false), ("x", false)]
-        {
+        for (text, valid) in [
+            ("0", true),
+            ("0.25", true),
+            ("1", true),
+            ("1.1", false),
+            ("-1", false),
+            ("NaN", false),
+            ("x", false),
+        ] {
             assert_eq!(text.parse::<Confidence>().is_ok(), valid, "{text}");
         }
     }

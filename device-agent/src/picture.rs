@@ -66,7 +66,11 @@ impl Picture {
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Result<Self, PictureError> {
         let expected = u64::from(width) * u64::from(height) * 3;
         if expected == 0 || rgb.len() as u64 != expected {
-            return Err(PictureError::Size { width, height, found: rgb.len() });
+            return Err(PictureError::Size {
+                width,
+                height,
+                found: rgb.len(),
+            });
         }
         Ok(Self { width, height, rgb })
     }
@@ -76,8 +80,10 @@ impl Picture {
     /// # Errors
     /// When the file cannot be read or decoded.
     pub fn open(path: &Path) -> Result<Self, PictureError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| PictureError::Read { path: path.display().to_string(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| PictureError::Read {
+            path: path.display().to_string(),
+            source,
+        })?;
         Self::decode(&bytes)
     }
 
@@ -86,7 +92,11 @@ impl Picture {
     /// # Errors
     /// When the bytes are neither, damaged, or more than 16,384 pixels on a side.
     pub fn decode(bytes: &[u8]) -> Result<Self, PictureError> {
-        if bytes.starts_with(&[0xff, 0xd8]) { decode_jpeg(bytes) } else { decode_other(bytes) }
+        if bytes.starts_with(&[0xff, 0xd8]) {
+            decode_jpeg(bytes)
+        } else {
+            decode_other(bytes)
+        }
     }
 
     /// Encodes the picture as a JPEG with 4:2:0 chroma; `quality` is 1 to 100.
@@ -147,7 +157,9 @@ fn read_jpeg(bytes: &[u8]) -> io::Result<(u32, u32, Vec<u8>, Orientation)> {
     let decoder = Decompress::with_markers(&[Marker::APP(1)]).from_mem(bytes)?;
     let (width, height) = decoder.size();
     if width > MAX_SIDE || height > MAX_SIDE {
-        return Err(io::Error::other(format!("{width}x{height} is more than {MAX_SIDE} a side")));
+        return Err(io::Error::other(format!(
+            "{width}x{height} is more than {MAX_SIDE} a side"
+        )));
     }
     let orientation = decoder
         .markers()
@@ -178,8 +190,11 @@ fn upright(picture: Picture, orientation: Orientation) -> Result<Picture, Pictur
         return Ok(Picture { width, height, rgb });
     }
     let found = rgb.len();
-    let image = RgbImage::from_raw(width, height, rgb)
-        .ok_or(PictureError::Size { width, height, found })?;
+    let image = RgbImage::from_raw(width, height, rgb).ok_or(PictureError::Size {
+        width,
+        height,
+        found,
+    })?;
     let mut image = DynamicImage::ImageRgb8(image);
     image.apply_orientation(orientation);
     let turned = image.into_rgb8();
@@ -192,7 +207,13 @@ mod tests {
 
     fn stripes(width: u32, height: u32) -> Picture {
         let rgb = (0..width * height)
-            .flat_map(|index| if index % width < width / 2 { [250, 10, 10] } else { [10, 10, 250] })
+            .flat_map(|index| {
+                if index % width < width / 2 {
+                    [250, 10, 10]
+                } else {
+                    [10, 10, 250]
+                }
+            })
             .collect();
         Picture::from_rgb(width, height, rgb).unwrap()
     }
@@ -202,8 +223,16 @@ mod tests {
         let picture = stripes(64, 32);
         let decoded = Picture::decode(&picture.to_jpeg(95).unwrap()).unwrap();
         assert_eq!((decoded.width(), decoded.height()), (64, 32));
-        for (a, b) in picture.rgb().chunks(3).zip(decoded.rgb().chunks(3)).step_by(7) {
-            assert!(a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) < 90), "{a:?} {b:?}");
+        for (a, b) in picture
+            .rgb()
+            .chunks(3)
+            .zip(decoded.rgb().chunks(3))
+            .step_by(7)
+        {
+            assert!(
+                a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) < 90),
+                "{a:?} {b:?}"
+            );
         }
     }
 
@@ -217,7 +246,13 @@ mod tests {
     #[test]
     fn damaged_bytes_are_refused() {
         let jpeg = stripes(64, 32).to_jpeg(85).unwrap();
-        for bytes in [&b""[..], b"GIF89a", &jpeg[..3], &jpeg[..40], b"\x89PNG\r\n\x1a\n"] {
+        for bytes in [
+            &b""[..],
+            b"GIF89a",
+            &jpeg[..3],
+            &jpeg[..40],
+            b"\x89PNG\r\n\x1a\n",
+        ] {
             assert!(Picture::decode(bytes).is_err(), "{} bytes", bytes.len());
         }
         assert!(Picture::from_rgb(0, 4, Vec::new()).is_err());

@@ -100,7 +100,10 @@ impl Runtime {
             None => search(&starting_points())?,
         };
         check(&path, options.sha256)?;
-        let refused = |reason: String| RuntimeError::Load { path: path.display().to_string(), reason };
+        let refused = |reason: String| RuntimeError::Load {
+            path: path.display().to_string(),
+            reason,
+        };
         let environment = ort::init_from(&path)
             .map_err(|error| refused(error.to_string()))?
             .with_name("ashya-agent")
@@ -122,7 +125,9 @@ impl Runtime {
 
 /// Where the search goes upward from: the working directory, and the folder of this program.
 fn starting_points() -> Vec<PathBuf> {
-    let program = env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
+    let program = env::current_exe()
+        .ok()
+        .and_then(|path| path.parent().map(Path::to_owned));
     env::current_dir().ok().into_iter().chain(program).collect()
 }
 
@@ -143,21 +148,31 @@ fn search(from: &[PathBuf]) -> Result<PathBuf, RuntimeError> {
         .find(|path| path.is_file())
         .ok_or_else(|| RuntimeError::Missing {
             file: file.to_owned(),
-            from: from.first().map_or_else(String::new, |path| path.display().to_string()),
+            from: from
+                .first()
+                .map_or_else(String::new, |path| path.display().to_string()),
         })
 }
 
 fn check(path: &Path, vouched: Option<LibrarySum>) -> Result<(), RuntimeError> {
-    let read = |source| RuntimeError::Read { path: path.display().to_string(), source };
+    let read = |source| RuntimeError::Read {
+        path: path.display().to_string(),
+        source,
+    };
     let mut hasher = Sha256::new();
     io::copy(&mut File::open(path).map_err(read)?, &mut hasher).map_err(read)?;
     let sum: [u8; 32] = hasher.finalize().into();
     let found = hex::encode(sum);
-    let known = KNOWN.lines().any(|line| line.split_whitespace().next() == Some(&found));
+    let known = KNOWN
+        .lines()
+        .any(|line| line.split_whitespace().next() == Some(&found));
     if known || vouched == Some(LibrarySum(sum)) {
         Ok(())
     } else {
-        Err(RuntimeError::Unknown { path: path.display().to_string(), found })
+        Err(RuntimeError::Unknown {
+            path: path.display().to_string(),
+            found,
+        })
     }
 }
 
@@ -197,10 +212,15 @@ mod tests {
         let path = folder.path().join("libonnxruntime.so.1");
         std::fs::write(&path, b"half a library").unwrap();
         let error = check(&path, None).unwrap_err();
-        let RuntimeError::Unknown { found, .. } = &error else { panic!("{error}") };
+        let RuntimeError::Unknown { found, .. } = &error else {
+            panic!("{error}")
+        };
         assert!(check(&path, Some(found.parse().unwrap())).is_ok());
         assert!(check(&path, Some(LibrarySum([7; 32]))).is_err());
-        assert!(matches!(check(&folder.path().join("no"), None), Err(RuntimeError::Read { .. })));
+        assert!(matches!(
+            check(&folder.path().join("no"), None),
+            Err(RuntimeError::Read { .. })
+        ));
     }
 
     #[test]
@@ -212,7 +232,11 @@ mod tests {
         assert!(error.contains("make setup"), "{error}");
         let place = folder.path().join("target/onnxruntime");
         std::fs::create_dir_all(&place).unwrap();
-        for file in ["libonnxruntime.so.1", "libonnxruntime.1.30.0.dylib", "onnxruntime.dll"] {
+        for file in [
+            "libonnxruntime.so.1",
+            "libonnxruntime.1.30.0.dylib",
+            "onnxruntime.dll",
+        ] {
             std::fs::write(place.join(file), b"").unwrap();
         }
         assert!(search(&[deep]).unwrap().starts_with(place));

@@ -28,7 +28,9 @@ fn the_default_model_agrees_on_generated_scenes() {
 
 #[test]
 fn yolo11_agrees_on_photographs() {
-    let Some(shared) = shared("yolo11_agrees_on_photographs") else { return };
+    let Some(shared) = shared("yolo11_agrees_on_photographs") else {
+        return;
+    };
     check(
         &shared.join("models/yolo11n_320_fp32dq.onnx"),
         &shared.join("images/coco128val/images"),
@@ -39,7 +41,9 @@ fn yolo11_agrees_on_photographs() {
 
 #[test]
 fn yolox_agrees_on_photographs() {
-    let Some(shared) = shared("yolox_agrees_on_photographs") else { return };
+    let Some(shared) = shared("yolox_agrees_on_photographs") else {
+        return;
+    };
     check(
         &shared.join("models/yolox_nano.onnx"),
         &shared.join("images/coco128val/images"),
@@ -56,14 +60,20 @@ fn well_known_photographs_show_what_everybody_sees_in_them() {
     for model in ["yolox_nano.onnx", "yolo11n_320_fp32dq.onnx"] {
         let mut detector = load(&shared.join("models").join(model));
         for (photo, wanted) in [
-            ("dog.jpg", &[&["dog"][..], &["bicycle"], &["car", "truck"]][..]),
+            (
+                "dog.jpg",
+                &[&["dog"][..], &["bicycle"], &["car", "truck"]][..],
+            ),
             ("bus.jpg", &[&["person"], &["bus"]]),
         ] {
             let picture = Picture::open(&shared.join("images/photos").join(photo)).unwrap();
             let found = detector.detect(&picture, Confidence::DEFAULT).unwrap();
             let labels: Vec<&str> = found.iter().map(|one| detector.label(one.class)).collect();
             for any in wanted {
-                assert!(any.iter().any(|label| labels.contains(label)), "{model} {photo}: {labels:?}");
+                assert!(
+                    any.iter().any(|label| labels.contains(label)),
+                    "{model} {photo}: {labels:?}"
+                );
             }
         }
     }
@@ -71,16 +81,29 @@ fn well_known_photographs_show_what_everybody_sees_in_them() {
 
 #[test]
 fn models_that_cannot_be_read_say_why() {
-    let Some(shared) = shared("models_that_cannot_be_read_say_why") else { return };
-    let error = Detector::load(runtime(), &shared.join("models/yolov5n.onnx"), 1).err().unwrap();
+    let Some(shared) = shared("models_that_cannot_be_read_say_why") else {
+        return;
+    };
+    let error = Detector::load(runtime(), &shared.join("models/yolov5n.onnx"), 1)
+        .err()
+        .unwrap();
     let text = format!("{:#}", anyhow::Error::from(error));
-    assert!(text.contains("[1, 25200, 85]") && text.contains("YOLOv5"), "{text}");
+    assert!(
+        text.contains("[1, 25200, 85]") && text.contains("YOLOv5"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_file_that_is_no_model_is_refused() {
-    let text = Detector::load(runtime(), &root().join("Cargo.toml"), 1).err().unwrap().to_string();
-    assert!(text.contains("Cargo.toml") && text.contains("ONNX Runtime cannot load"), "{text}");
+    let text = Detector::load(runtime(), &root().join("Cargo.toml"), 1)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        text.contains("Cargo.toml") && text.contains("ONNX Runtime cannot load"),
+        "{text}"
+    );
 }
 
 /// Runs a model over a folder and holds its boxes against the reference.
@@ -91,13 +114,19 @@ fn check(model: &Path, pictures: &Path, reference: &Path, expected_pictures: usi
     let mut agreement = Agreement::default();
     for (stem, expected) in &reference {
         let picture = Picture::open(&pictures.join(format!("{stem}.jpg"))).unwrap();
-        agreement.add(expected, detector.detect(&picture, Confidence::DEFAULT).unwrap());
+        agreement.add(
+            expected,
+            detector.detect(&picture, Confidence::DEFAULT).unwrap(),
+        );
     }
     let name = model.file_stem().unwrap().to_string_lossy();
     let (share, overlap, score) = agreement.summary();
     println!(
         "{name}: {} reference boxes, {} ours, {} matched ({:.2} %), mean IoU {overlap:.5}, mean score difference {score:.6}",
-        agreement.theirs, agreement.ours, agreement.matched, share * 100.0
+        agreement.theirs,
+        agreement.ours,
+        agreement.matched,
+        share * 100.0
     );
     assert!(agreement.theirs > 100, "too few boxes to say anything");
     assert!(share >= 0.99, "{name}: {share} of the boxes matched");
@@ -139,7 +168,11 @@ impl Agreement {
     /// Share of all boxes, theirs and ours, that found a partner; mean overlap; mean score difference.
     fn summary(&self) -> (f64, f64, f64) {
         let matched = self.matched as f64;
-        (matched / self.theirs.max(self.ours) as f64, self.overlap / matched, self.score / matched)
+        (
+            matched / self.theirs.max(self.ours) as f64,
+            self.overlap / matched,
+            self.score / matched,
+        )
     }
 }
 
@@ -157,7 +190,9 @@ fn root() -> PathBuf {
 }
 
 fn reference(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(file)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/reference")
+        .join(file)
 }
 
 /// The folder of pictures and models that cannot be given away; says loudly where a test goes without it.

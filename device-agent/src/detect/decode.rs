@@ -35,7 +35,11 @@ fn decode_yolov8(layout: Layout, output: &[f32], confidence: f32) -> Vec<Candida
         .map(|(cell, (score, class))| {
             let value = |plane: usize| boxes[plane * cells + cell];
             let bounds = PixelBox::around(value(0), value(1), value(2), value(3));
-            Candidate { bounds, score, class }
+            Candidate {
+                bounds,
+                score,
+                class,
+            }
         })
         .filter(Candidate::is_finite)
         .collect()
@@ -43,12 +47,7 @@ fn decode_yolov8(layout: Layout, output: &[f32], confidence: f32) -> Vec<Candida
 
 /// `[cells, 5 + classes]`: offset x and y in cells, logarithm of width and height in cells, objectness, then a
 /// score a class. Cells run along the rows of the finest grid first.
-fn decode_yolox(
-    layout: Layout,
-    input: Size,
-    output: &[f32],
-    confidence: f32,
-) -> Vec<Candidate> {
+fn decode_yolox(layout: Layout, input: Size, output: &[f32], confidence: f32) -> Vec<Candidate> {
     let values = 5 + layout.classes;
     grid(input)
         .zip(output.chunks_exact(values))
@@ -61,7 +60,11 @@ fn decode_yolox(
                 row[2].exp() * stride,
                 row[3].exp() * stride,
             );
-            (score > confidence).then_some(Candidate { bounds, score, class })
+            (score > confidence).then_some(Candidate {
+                bounds,
+                score,
+                class,
+            })
         })
         .filter(Candidate::is_finite)
         .collect()
@@ -88,7 +91,10 @@ fn best_class(scores: &[f32], objectness: f32) -> Option<(f32, u32)> {
 /// Raw offsets stay near their cell (a few units); decoded centres spread over the whole input.
 pub(crate) fn is_already_decoded(layout: Layout, input: Size, output: &[f32]) -> bool {
     let values = 5 + layout.classes;
-    let total: f64 = output.chunks_exact(values).map(|row| f64::from(row[0].abs())).sum();
+    let total: f64 = output
+        .chunks_exact(values)
+        .map(|row| f64::from(row[0].abs()))
+        .sum();
     total / layout.cells as f64 > f64::from(input.width) / 8.0
 }
 
@@ -96,7 +102,10 @@ pub(crate) fn is_already_decoded(layout: Layout, input: Size, output: &[f32]) ->
 mod tests {
     use super::*;
 
-    const INPUT: Size = Size { width: 32, height: 32 };
+    const INPUT: Size = Size {
+        width: 32,
+        height: 32,
+    };
 
     fn confidence(value: f32) -> Confidence {
         Confidence::try_from(value).unwrap()
@@ -104,7 +113,11 @@ mod tests {
 
     #[test]
     fn yolov8_boxes_and_their_best_class() {
-        let layout = Layout { family: Family::Yolov8, classes: 2, cells: 3 };
+        let layout = Layout {
+            family: Family::Yolov8,
+            classes: 2,
+            cells: 3,
+        };
         let output = [
             [10.0, 20.0, f32::NAN], // centre x
             [10.0, 16.0, 5.0],      // centre y
@@ -115,30 +128,67 @@ mod tests {
         ]
         .concat();
         let found = decode(layout, INPUT, &output, confidence(0.25));
-        let bounds = PixelBox { x1: 8.0, y1: 7.0, x2: 12.0, y2: 13.0 };
-        assert_eq!(found, [Candidate { bounds, score: 0.9, class: 0 }], "at the threshold is out");
+        let bounds = PixelBox {
+            x1: 8.0,
+            y1: 7.0,
+            x2: 12.0,
+            y2: 13.0,
+        };
+        assert_eq!(
+            found,
+            [Candidate {
+                bounds,
+                score: 0.9,
+                class: 0
+            }],
+            "at the threshold is out"
+        );
         assert_eq!(decode(layout, INPUT, &output, confidence(0.24)).len(), 2);
     }
 
     #[test]
     fn yolox_boxes_stand_on_their_grid() {
-        let layout = Layout { family: Family::Yolox, classes: 2, cells: 21 };
+        let layout = Layout {
+            family: Family::Yolox,
+            classes: 2,
+            cells: 21,
+        };
         let mut output = vec![0.0; 21 * 7];
         // Cell 5 is column 1, row 1 of the 4x4 grid of stride 8; cell 20 is the only one of stride 32.
         output[5 * 7..6 * 7].copy_from_slice(&[0.5, 0.25, 0.0, 2_f32.ln(), 0.5, 0.2, 0.8]);
         output[20 * 7..].copy_from_slice(&[0.5, 0.5, 0.0, 0.0, 1.0, 1.0, 0.0]);
         let found = decode(layout, INPUT, &output, confidence(0.25));
-        let first = PixelBox { x1: 8.0, y1: 2.0, x2: 16.0, y2: 18.0 };
-        let second = PixelBox { x1: 0.0, y1: 0.0, x2: 32.0, y2: 32.0 };
+        let first = PixelBox {
+            x1: 8.0,
+            y1: 2.0,
+            x2: 16.0,
+            y2: 18.0,
+        };
+        let second = PixelBox {
+            x1: 0.0,
+            y1: 0.0,
+            x2: 32.0,
+            y2: 32.0,
+        };
         assert_eq!(found.len(), 2);
-        assert_eq!((found[0].bounds, found[0].class, found[0].score), (first, 1, 0.4));
-        assert_eq!((found[1].bounds, found[1].class, found[1].score), (second, 0, 1.0));
+        assert_eq!(
+            (found[0].bounds, found[0].class, found[0].score),
+            (first, 1, 0.4)
+        );
+        assert_eq!(
+            (found[1].bounds, found[1].class, found[1].score),
+            (second, 0, 1.0)
+        );
         assert_eq!(decode(layout, INPUT, &output, confidence(0.45)).len(), 1);
     }
 
     #[test]
     fn decoded_exports_are_recognised() {
-        let layout = Layout { family: Family::Yolox, classes: 1, cells: 21 };
+        let layout = Layout {
+            family: Family::Yolox,
+            classes: 1,
+            cells: 21,
+        };
         let raw = [0.4, 0.3, 0.1, 0.1, 0.9, 0.9].repeat(21);
         let decoded = [16.0, 16.0, 8.0, 8.0, 0.9, 0.9].repeat(21);
         assert!(!is_already_decoded(layout, INPUT, &raw));

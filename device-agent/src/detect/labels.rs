@@ -47,16 +47,21 @@ pub(crate) fn labels_of(
     metadata: Option<&str>,
     classes: usize,
 ) -> Result<Vec<String>, LabelsError> {
-    let sidecars: Vec<PathBuf> = SIDECARS.iter().map(|end| model.with_extension(end)).collect();
+    let sidecars: Vec<PathBuf> = SIDECARS
+        .iter()
+        .map(|end| model.with_extension(end))
+        .collect();
     let (origin, labels) = match (sidecars.iter().find(|path| path.is_file()), metadata) {
         (Some(path), _) => (path.display().to_string(), read_sidecar(path)?),
         (None, Some(text)) => (
             "the model's metadata".to_owned(),
-            parse_names(text).ok_or_else(|| LabelsError::Metadata(text.chars().take(80).collect()))?,
+            parse_names(text)
+                .ok_or_else(|| LabelsError::Metadata(text.chars().take(80).collect()))?,
         ),
-        (None, None) if classes == COCO.len() => {
-            ("COCO".to_owned(), COCO.iter().map(ToString::to_string).collect())
-        }
+        (None, None) if classes == COCO.len() => (
+            "COCO".to_owned(),
+            COCO.iter().map(ToString::to_string).collect(),
+        ),
         (None, None) => {
             let sidecar = sidecars[0].display().to_string();
             return Err(LabelsError::Missing { classes, sidecar });
@@ -65,14 +70,25 @@ pub(crate) fn labels_of(
     if labels.len() == classes {
         Ok(labels)
     } else {
-        Err(LabelsError::Count { origin, found: labels.len(), classes })
+        Err(LabelsError::Count {
+            origin,
+            found: labels.len(),
+            classes,
+        })
     }
 }
 
 fn read_sidecar(path: &Path) -> Result<Vec<String>, LabelsError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| LabelsError::Read { path: path.display().to_string(), source })?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    let text = std::fs::read_to_string(path).map_err(|source| LabelsError::Read {
+        path: path.display().to_string(),
+        source,
+    })?;
+    Ok(text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Reads the `names` that Ultralytics writes: a Python literal, `{0: 'person', 1: "dog's"}` or `['person', …]`.
@@ -102,13 +118,19 @@ fn parse_names(text: &str) -> Option<Vec<String>> {
         }
     }
     names.sort();
-    let gapless = names.iter().enumerate().all(|(index, (key, _))| index == *key);
+    let gapless = names
+        .iter()
+        .enumerate()
+        .all(|(index, (key, _))| index == *key);
     gapless.then(|| names.into_iter().map(|(_, name)| name).collect())
 }
 
 /// Reads a quoted string and returns it with what follows it.
 fn parse_string(text: &str) -> Option<(String, &str)> {
-    let quote = text.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
+    let quote = text
+        .chars()
+        .next()
+        .filter(|first| matches!(first, '\'' | '"'))?;
     let mut name = String::new();
     let mut characters = text.char_indices().skip(1);
     while let Some((index, character)) = characters.next() {
@@ -123,16 +145,86 @@ fn parse_string(text: &str) -> Option<(String, &str)> {
 
 /// The 80 classes of COCO in the order that YOLO models use.
 const COCO: [&str; 80] = [
-    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat",
-    "traffic light", "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog",
-    "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella",
-    "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard", "sports ball", "kite",
-    "baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle",
-    "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange",
-    "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch", "potted plant",
-    "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell phone",
-    "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors",
-    "teddy bear", "hair drier", "toothbrush",
+    "person",
+    "bicycle",
+    "car",
+    "motorcycle",
+    "airplane",
+    "bus",
+    "train",
+    "truck",
+    "boat",
+    "traffic light",
+    "fire hydrant",
+    "stop sign",
+    "parking meter",
+    "bench",
+    "bird",
+    "cat",
+    "dog",
+    "horse",
+    "sheep",
+    "cow",
+    "elephant",
+    "bear",
+    "zebra",
+    "giraffe",
+    "backpack",
+    "umbrella",
+    "handbag",
+    "tie",
+    "suitcase",
+    "frisbee",
+    "skis",
+    "snowboard",
+    "sports ball",
+    "kite",
+    "baseball bat",
+    "baseball glove",
+    "skateboard",
+    "surfboard",
+    "tennis racket",
+    "bottle",
+    "wine glass",
+    "cup",
+    "fork",
+    "knife",
+    "spoon",
+    "bowl",
+    "banana",
+    "apple",
+    "sandwich",
+    "orange",
+    "broccoli",
+    "carrot",
+    "hot dog",
+    "pizza",
+    "donut",
+    "cake",
+    "chair",
+    "couch",
+    "potted plant",
+    "bed",
+    "dining table",
+    "toilet",
+    "tv",
+    "laptop",
+    "mouse",
+    "remote",
+    "keyboard",
+    "cell phone",
+    "microwave",
+    "oven",
+    "toaster",
+    "sink",
+    "refrigerator",
+    "book",
+    "clock",
+    "vase",
+    "scissors",
+    "teddy bear",
+    "hair drier",
+    "toothbrush",
 ];
 
 #[cfg(test)]
@@ -144,9 +236,15 @@ mod tests {
         for (text, names) in [
             ("{0: 'person', 1: 'dog'}", Some(vec!["person", "dog"])),
             ("{1: 'dog', 0: 'person'}", Some(vec!["person", "dog"])),
-            (r#"{0: "dog's", 1: 'say \'hi\''}"#, Some(vec!["dog's", "say 'hi'"])),
+            (
+                r#"{0: "dog's", 1: 'say \'hi\''}"#,
+                Some(vec!["dog's", "say 'hi'"]),
+            ),
             ("{0: 'a, b: c', 1: 'd}'}", Some(vec!["a, b: c", "d}"])),
-            (r#"{"0": "person", "1": "dog"}"#, Some(vec!["person", "dog"])),
+            (
+                r#"{"0": "person", "1": "dog"}"#,
+                Some(vec!["person", "dog"]),
+            ),
             ("['person', 'dog',]", Some(vec!["person", "dog"])),
             ("{}", Some(vec![])),
             ("{0: 'person', 2: 'dog'}", None),
@@ -171,8 +269,14 @@ mod tests {
         let missing = labels(None, 2).unwrap_err().to_string();
         assert!(missing.contains("gate.names.txt"), "{missing}");
         assert_eq!(labels(Some("['a', 'b']"), 2).unwrap(), ["a", "b"]);
-        assert!(matches!(labels(Some("['a', 'b']"), 80), Err(LabelsError::Count { .. })));
-        assert!(matches!(labels(Some("what"), 80), Err(LabelsError::Metadata(_))));
+        assert!(matches!(
+            labels(Some("['a', 'b']"), 80),
+            Err(LabelsError::Count { .. })
+        ));
+        assert!(matches!(
+            labels(Some("what"), 80),
+            Err(LabelsError::Metadata(_))
+        ));
         std::fs::write(folder.path().join("gate.labels"), "cat\n\n dog \n").unwrap();
         assert_eq!(labels(Some("['a', 'b']"), 2).unwrap(), ["cat", "dog"]);
         std::fs::write(folder.path().join("gate.names.txt"), "fox\nowl\n").unwrap();

@@ -104,19 +104,39 @@ impl Layout {
         let expected = Expected { cells };
         let found = Shape(output.to_vec());
         let &[1, rows, columns] = output else {
-            return Err(LayoutError::Unknown { found, input, expected });
+            return Err(LayoutError::Unknown {
+                found,
+                input,
+                expected,
+            });
         };
         let (rows, columns) = (size_of(rows), size_of(columns));
         if columns == cells && rows > 4 && rows != cells {
-            return Ok(Self { family: Family::Yolov8, classes: rows - 4, cells });
+            return Ok(Self {
+                family: Family::Yolov8,
+                classes: rows - 4,
+                cells,
+            });
         }
         if rows == cells && columns > 5 {
-            return Ok(Self { family: Family::Yolox, classes: columns - 5, cells });
+            return Ok(Self {
+                family: Family::Yolox,
+                classes: columns - 5,
+                cells,
+            });
         }
         Err(match (rows, columns) {
-            _ if rows == 3 * cells => LayoutError::Anchors { found, input, expected },
+            _ if rows == 3 * cells => LayoutError::Anchors {
+                found,
+                input,
+                expected,
+            },
             (1..=1000, 6) => LayoutError::EndToEnd { found, expected },
-            _ => LayoutError::Unknown { found, input, expected },
+            _ => LayoutError::Unknown {
+                found,
+                input,
+                expected,
+            },
         })
     }
 
@@ -158,7 +178,10 @@ impl fmt::Display for Shape {
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cells = self.cells;
-        write!(f, "[1, 4+classes, {cells}] (YOLOv8, YOLO11) or [1, {cells}, 5+classes] (YOLOX)")
+        write!(
+            f,
+            "[1, 4+classes, {cells}] (YOLOv8, YOLO11) or [1, {cells}, 5+classes] (YOLOX)"
+        )
     }
 }
 
@@ -176,7 +199,10 @@ mod tests {
     use super::*;
 
     const fn square(side: u32) -> Size {
-        Size { width: side, height: side }
+        Size {
+            width: side,
+            height: side,
+        }
     }
 
     #[test]
@@ -189,10 +215,27 @@ mod tests {
             (square(640), [1, 5, 8400], Yolov8, 1, 8400),
             (square(416), [1, 3549, 85], Yolox, 80, 3549),
             (square(32), [1, 21, 6], Yolox, 1, 21),
-            (Size { width: 640, height: 384 }, [1, 84, 5040], Yolov8, 80, 5040),
+            (
+                Size {
+                    width: 640,
+                    height: 384,
+                },
+                [1, 84, 5040],
+                Yolov8,
+                80,
+                5040,
+            ),
         ] {
             let layout = Layout::of(input, &output).unwrap();
-            assert_eq!(layout, Layout { family, classes, cells }, "{output:?}");
+            assert_eq!(
+                layout,
+                Layout {
+                    family,
+                    classes,
+                    cells
+                },
+                "{output:?}"
+            );
         }
     }
 

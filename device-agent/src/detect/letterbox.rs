@@ -1,6 +1,6 @@
+use crate::detect::PixelBox;
 use crate::detect::layout::{Family, Size};
 use crate::detect::resize::resize_bilinear;
-use crate::detect::PixelBox;
 use crate::picture::Picture;
 
 /// Grey that fills what the picture leaves free; every YOLO was trained with it.
@@ -30,12 +30,20 @@ impl Letterbox {
                     height: (height * ratio).round_ties_even().max(1.0) as u32,
                 };
                 let free = |input: u32, scaled: u32| {
-                    (f64::from(input - scaled) / 2.0 - 0.1).round_ties_even().max(0.0) as u32
+                    (f64::from(input - scaled) / 2.0 - 0.1)
+                        .round_ties_even()
+                        .max(0.0) as u32
                 };
                 Self {
                     scaled,
-                    offset: (free(input.width, scaled.width), free(input.height, scaled.height)),
-                    gain: (f64::from(scaled.width) / width, f64::from(scaled.height) / height),
+                    offset: (
+                        free(input.width, scaled.width),
+                        free(input.height, scaled.height),
+                    ),
+                    gain: (
+                        f64::from(scaled.width) / width,
+                        f64::from(scaled.height) / height,
+                    ),
                 }
             }
             Family::Yolox => Self {
@@ -88,7 +96,12 @@ impl Letterbox {
         };
         let x = |value| back(value, self.offset.0, self.gain.0, picture.width);
         let y = |value| back(value, self.offset.1, self.gain.1, picture.height);
-        PixelBox { x1: x(found.x1), y1: y(found.y1), x2: x(found.x2), y2: y(found.y2) }
+        PixelBox {
+            x1: x(found.x1),
+            y1: y(found.y1),
+            x2: x(found.x2),
+            y2: y(found.y2),
+        }
     }
 }
 
@@ -104,19 +117,77 @@ mod tests {
     fn where_a_picture_lies_in_the_input() {
         use Family::{Yolov8, Yolox};
         for (family, picture, input, scaled, offset) in [
-            (Yolov8, size(640, 480), size(320, 320), size(320, 240), (0, 40)),
-            (Yolov8, size(480, 640), size(320, 320), size(240, 320), (40, 0)),
-            (Yolov8, size(320, 320), size(320, 320), size(320, 320), (0, 0)),
+            (
+                Yolov8,
+                size(640, 480),
+                size(320, 320),
+                size(320, 240),
+                (0, 40),
+            ),
+            (
+                Yolov8,
+                size(480, 640),
+                size(320, 320),
+                size(240, 320),
+                (40, 0),
+            ),
+            (
+                Yolov8,
+                size(320, 320),
+                size(320, 320),
+                size(320, 320),
+                (0, 0),
+            ),
             // 427 x 0.5 = 213.5 rounds to the even 214; the odd pixel of padding goes to the right.
-            (Yolov8, size(640, 427), size(320, 320), size(320, 214), (0, 53)),
-            (Yolov8, size(427, 640), size(320, 320), size(214, 320), (53, 0)),
-            (Yolov8, size(1280, 720), size(640, 384), size(640, 360), (0, 12)),
-            (Yolov8, size(5000, 1), size(320, 320), size(320, 1), (0, 159)),
-            (Yolox, size(640, 480), size(416, 416), size(416, 312), (0, 0)),
-            (Yolox, size(640, 427), size(416, 416), size(416, 277), (0, 0)),
+            (
+                Yolov8,
+                size(640, 427),
+                size(320, 320),
+                size(320, 214),
+                (0, 53),
+            ),
+            (
+                Yolov8,
+                size(427, 640),
+                size(320, 320),
+                size(214, 320),
+                (53, 0),
+            ),
+            (
+                Yolov8,
+                size(1280, 720),
+                size(640, 384),
+                size(640, 360),
+                (0, 12),
+            ),
+            (
+                Yolov8,
+                size(5000, 1),
+                size(320, 320),
+                size(320, 1),
+                (0, 159),
+            ),
+            (
+                Yolox,
+                size(640, 480),
+                size(416, 416),
+                size(416, 312),
+                (0, 0),
+            ),
+            (
+                Yolox,
+                size(640, 427),
+                size(416, 416),
+                size(416, 277),
+                (0, 0),
+            ),
         ] {
             let fit = Letterbox::fit(family, picture, input);
-            assert_eq!((fit.scaled, fit.offset), (scaled, offset), "{family:?} {picture:?}");
+            assert_eq!(
+                (fit.scaled, fit.offset),
+                (scaled, offset),
+                "{family:?} {picture:?}"
+            );
         }
     }
 
@@ -132,7 +203,10 @@ mod tests {
                 y2: -3.0,
             };
             let back = fit.unfit(there, picture);
-            assert!((back.x1 - 100.0).abs() < 0.01 && (back.y1 - 50.0).abs() < 0.01, "{back:?}");
+            assert!(
+                (back.x1 - 100.0).abs() < 0.01 && (back.y1 - 50.0).abs() < 0.01,
+                "{back:?}"
+            );
             assert_eq!((back.x2, back.y2), (641.0, 0.0), "cut at the edge");
         }
     }
@@ -149,7 +223,10 @@ mod tests {
             &mut planes,
         );
         let pad = 114.0 / 255.0;
-        assert_eq!(planes, [1.0, 1.0, pad, pad, 0.4, 0.4, pad, pad, 0.0, 0.0, pad, pad]);
+        assert_eq!(
+            planes,
+            [1.0, 1.0, pad, pad, 0.4, 0.4, pad, pad, 0.0, 0.0, pad, pad]
+        );
         Letterbox::fit(Family::Yolox, size(2, 1), input).fill(
             Family::Yolox,
             &picture,
@@ -157,6 +234,11 @@ mod tests {
             &mut planes,
         );
         let pad = 114.0;
-        assert_eq!(planes, [0.0, 0.0, pad, pad, 102.0, 102.0, pad, pad, 255.0, 255.0, pad, pad]);
+        assert_eq!(
+            planes,
+            [
+                0.0, 0.0, pad, pad, 102.0, 102.0, pad, pad, 255.0, 255.0, pad, pad
+            ]
+        );
     }
 }

@@ -97,31 +97,50 @@ impl Detector {
     /// When the file is no model, or none that [`Layout`] describes; the message says what was found.
     pub fn load(runtime: &Runtime, path: &Path, threads: usize) -> Result<Self, ModelError> {
         let shown = path.display().to_string();
-        let bytes = std::fs::read(path)
-            .map_err(|source| ModelError::Read { path: shown.clone(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| ModelError::Read {
+            path: shown.clone(),
+            source,
+        })?;
         let sha256 = Hash::new(Sha256::digest(&bytes).into());
-        let session = open(runtime, &bytes, threads)
-            .map_err(|error| ModelError::Load { path: shown.clone(), reason: error.to_string() })?;
-        let interface = |what| ModelError::Interface { path: shown.clone(), what };
+        let session = open(runtime, &bytes, threads).map_err(|error| ModelError::Load {
+            path: shown.clone(),
+            reason: error.to_string(),
+        })?;
+        let interface = |what| ModelError::Interface {
+            path: shown.clone(),
+            what,
+        };
         let metadata = Metadata::read(&session);
         if let Some(task) = metadata.task.as_deref().filter(|task| *task != "detect") {
-            return Err(interface(format!("its task is `{task}`, expected `detect`")));
+            return Err(interface(format!(
+                "its task is `{task}`, expected `detect`"
+            )));
         }
         let input = input_size(&session, metadata.image_size).map_err(interface)?;
         let mut detector = Self {
             session,
-            info: ModelInfo { name: stem(path), sha256 },
+            info: ModelInfo {
+                name: stem(path),
+                sha256,
+            },
             input,
             // Replaced below: the output of a dynamic model is known only once it ran.
-            layout: Layout { family: Family::Yolov8, classes: 0, cells: 0 },
+            layout: Layout {
+                family: Family::Yolov8,
+                classes: 0,
+                cells: 0,
+            },
             labels: Vec::new(),
             planes: vec![0.0; 3 * input.width as usize * input.height as usize],
         };
-        let (shape, values) = detector
-            .infer()
-            .map_err(|error| ModelError::Load { path: shown.clone(), reason: error.to_string() })?;
-        detector.layout = Layout::of(input, &shape.0)
-            .map_err(|source| ModelError::Layout { path: shown.clone(), source })?;
+        let (shape, values) = detector.infer().map_err(|error| ModelError::Load {
+            path: shown.clone(),
+            reason: error.to_string(),
+        })?;
+        detector.layout = Layout::of(input, &shape.0).map_err(|source| ModelError::Layout {
+            path: shown.clone(),
+            source,
+        })?;
         if detector.layout.family == Family::Yolox
             && is_already_decoded(detector.layout, input, &values)
         {
@@ -132,7 +151,10 @@ impl Detector {
             ));
         }
         detector.labels = labels_of(path, metadata.names.as_deref(), detector.layout.classes)
-            .map_err(|source| ModelError::Labels { path: shown.clone(), source })?;
+            .map_err(|source| ModelError::Labels {
+                path: shown.clone(),
+                source,
+            })?;
         Ok(detector)
     }
 
@@ -145,20 +167,29 @@ impl Detector {
         picture: &Picture,
         confidence: Confidence,
     ) -> Result<Vec<Candidate>, DetectError> {
-        let size = Size { width: picture.width(), height: picture.height() };
+        let size = Size {
+            width: picture.width(),
+            height: picture.height(),
+        };
         let (layout, input) = (self.layout, self.input);
         let fit = Letterbox::fit(layout.family, size, input);
         fit.fill(layout.family, picture, input, &mut self.planes);
         let found = self.run(|_, values| {
             let expected = layout.values();
             if values.len() != expected {
-                return Err(DetectError::Output { found: values.len(), expected });
+                return Err(DetectError::Output {
+                    found: values.len(),
+                    expected,
+                });
             }
             Ok(decode(layout, input, values, confidence))
         })??;
         Ok(suppress(found)
             .into_iter()
-            .map(|object| Candidate { bounds: fit.unfit(object.bounds, size), ..object })
+            .map(|object| Candidate {
+                bounds: fit.unfit(object.bounds, size),
+                ..object
+            })
             .collect())
     }
 
@@ -196,7 +227,10 @@ impl Detector {
         let failed = |error: ort::Error| DetectError::Run(error.to_string());
         let shape = [1, 3, self.input.height as usize, self.input.width as usize];
         let input = TensorRef::from_array_view((shape, &*self.planes)).map_err(failed)?;
-        let outputs = self.session.run([SessionInputValue::from(input)]).map_err(failed)?;
+        let outputs = self
+            .session
+            .run([SessionInputValue::from(input)])
+            .map_err(failed)?;
         let (shape, values) = outputs[0].try_extract_tensor::<f32>().map_err(failed)?;
         Ok(read(shape, values))
     }
@@ -211,7 +245,12 @@ struct Metadata {
 
 impl Metadata {
     fn read(session: &Session) -> Self {
-        let entry = |key: &str| session.metadata().ok().and_then(|metadata| metadata.custom(key));
+        let entry = |key: &str| {
+            session
+                .metadata()
+                .ok()
+                .and_then(|metadata| metadata.custom(key))
+        };
         Self {
             names: entry("names"),
             task: entry("task"),
@@ -239,14 +278,23 @@ fn input_size(session: &Session, from_metadata: Option<Size>) -> Result<Size, St
             outputs.len()
         ));
     };
-    let ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } = input.dtype() else {
-        return Err(format!("input {}, expected 32-bit floats [1, 3, height, width]", input.dtype()));
+    let ValueType::Tensor {
+        ty: TensorElementType::Float32,
+        shape,
+        ..
+    } = input.dtype()
+    else {
+        return Err(format!(
+            "input {}, expected 32-bit floats [1, 3, height, width]",
+            input.dtype()
+        ));
     };
     let found = Shape(shape.to_vec());
     match shape[..] {
-        [1 | -1, 3 | -1, height, width] if height > 0 && width > 0 => {
-            Ok(Size { width: width as u32, height: height as u32 })
-        }
+        [1 | -1, 3 | -1, height, width] if height > 0 && width > 0 => Ok(Size {
+            width: width as u32,
+            height: height as u32,
+        }),
         [1 | -1, 3 | -1, ..] if shape.len() == 4 => from_metadata.ok_or_else(|| {
             format!("input {found} without a size: export the model with a fixed input size")
         }),
@@ -258,11 +306,17 @@ fn input_size(session: &Session, from_metadata: Option<Size>) -> Result<Size, St
 fn parse_image_size(text: &str) -> Option<Size> {
     let inner = text.trim().strip_prefix('[')?.strip_suffix(']')?;
     let (height, width) = inner.split_once(',')?;
-    Some(Size { width: width.trim().parse().ok()?, height: height.trim().parse().ok()? })
+    Some(Size {
+        width: width.trim().parse().ok()?,
+        height: height.trim().parse().ok()?,
+    })
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]

@@ -59,7 +59,10 @@ struct Row {
 
 impl Row {
     fn new(length: usize) -> Self {
-        Self { from: None, sums: vec![0; length] }
+        Self {
+            from: None,
+            sums: vec![0; length],
+        }
     }
 
     fn fill(&mut self, rgb: &[u8], stride: usize, row: usize, columns: &[Tap]) {

@@ -33,7 +33,16 @@ mod tests {
     use crate::detect::PixelBox;
 
     fn candidate(x: f32, score: f32, class: u32) -> Candidate {
-        Candidate { bounds: PixelBox { x1: x, y1: 0.0, x2: x + 10.0, y2: 10.0 }, score, class }
+        Candidate {
+            bounds: PixelBox {
+                x1: x,
+                y1: 0.0,
+                x2: x + 10.0,
+                y2: 10.0,
+            },
+            score,
+            class,
+        }
     }
 
     #[test]
@@ -46,9 +55,14 @@ mod tests {
             (vec![(0.0, 0.5, 0), (1.0, 0.9, 1)], vec![0.9, 0.5]),
             (vec![(0.0, 0.5, 0), (1.0, 0.9, 0), (2.0, 0.7, 0)], vec![0.9]),
             // A box that is hidden itself hides nobody.
-            (vec![(0.0, 0.9, 0), (1.5, 0.8, 0), (3.0, 0.7, 0)], vec![0.9, 0.7]),
+            (
+                vec![(0.0, 0.9, 0), (1.5, 0.8, 0), (3.0, 0.7, 0)],
+                vec![0.9, 0.7],
+            ),
         ] {
-            let input = candidates.iter().map(|&(x, score, class)| candidate(x, score, class));
+            let input = candidates
+                .iter()
+                .map(|&(x, score, class)| candidate(x, score, class));
             let scores: Vec<f32> = suppress(input.collect()).iter().map(|c| c.score).collect();
             assert_eq!(scores, kept, "{candidates:?}");
         }
@@ -56,7 +70,9 @@ mod tests {
 
     #[test]
     fn a_crowd_is_cut_at_the_limit() {
-        let crowd = (0..1000).map(|index| candidate(index as f32 * 20.0, 0.5, 0)).collect();
+        let crowd = (0..1000)
+            .map(|index| candidate(index as f32 * 20.0, 0.5, 0))
+            .collect();
         assert_eq!(suppress(crowd).len(), MAX_OBJECTS);
     }
 }

@@ -1,0 +1,74 @@
+//! The command line: what each command asks for and how it answers.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::runtime::{LibrarySum, RuntimeOptions};
+
+mod detect;
+
+/// Exit code of a command line or configuration that makes no sense (`EX_USAGE` of sysexits.h).
+const EXIT_USAGE: u8 = 64;
+
+/// The eye of Ashya: finds objects in pictures and publishes them, signed.
+#[derive(Debug, Parser)]
+#[command(name = "ashya-agent", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a model on pictures and show what it finds.
+    Detect(detect::DetectArgs),
+}
+
+/// Where ONNX Runtime is.
+#[derive(Debug, Clone, Args)]
+struct RuntimeArgs {
+    /// The ONNX Runtime library [default: the one that `make setup` installed]
+    #[arg(long, value_name = "PATH", env = "ASHYA_ONNXRUNTIME")]
+    onnxruntime: Option<PathBuf>,
+    /// Load a library with this sha256 though it is not a known one
+    #[arg(long, value_name = "HEX")]
+    onnxruntime_sha256: Option<LibrarySum>,
+}
+
+impl Cli {
+    /// Reads the command line; ends the process with code 64 and a message where it makes no sense.
+    pub fn from_command_line() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            // Printing can only fail where nobody listens.
+            let _ = error.print();
+            std::process::exit(if error.use_stderr() {
+                EXIT_USAGE.into()
+            } else {
+                0
+            })
+        })
+    }
+
+    /// Does what the command line asks for.
+    ///
+    /// # Errors
+    /// Whatever stopped it, in words.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Detect(args) => {
+                tokio::task::spawn_blocking(move || detect::run(&args)).await?
+            }
+        }
+    }
+}
+
+impl From<RuntimeArgs> for RuntimeOptions {
+    fn from(args: RuntimeArgs) -> Self {
+        Self {
+            library: args.onnxruntime,
+            sha256: args.onnxruntime_sha256,
+        }
+    }
+}

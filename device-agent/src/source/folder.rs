@@ -1,0 +1,106 @@
+use std::path::{Path, PathBuf};
+
+use crate::picture::Picture;
+use crate::source::{Frame, FrameSource, Playback, SourceError, is_picture};
+
+/// The pictures of a folder in the order of their names.
+pub struct FolderSource {
+    pictures: Vec<PathBuf>,
+    next: usize,
+    repeat: bool,
+}
+
+impl FolderSource {
+    /// Lists the pictures of a folder, or takes the one picture that `path` names.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or holds no picture.
+    pub fn open(path: &Path, playback: Playback) -> Result<Self, SourceError> {
+        let pictures = if path.is_dir() {
+            list(path)?
+        } else {
+            vec![path.to_owned()]
+        };
+        if pictures.is_empty() {
+            return Err(SourceError::Empty(path.display().to_string()));
+        }
+        Ok(Self {
+            pictures,
+            next: 0,
+            repeat: matches!(playback, Playback::Live(_)),
+        })
+    }
+}
+
+impl FrameSource for FolderSource {
+    fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
+        if self.repeat {
+            self.next %= self.pictures.len();
+        }
+        let Some(path) = self.pictures.get(self.next) else {
+            return Ok(None);
+        };
+        self.next += 1;
+        let picture = Picture::open(path).map_err(|source| SourceError::Picture {
+            path: path.display().to_string(),
+            source,
+        })?;
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        Ok(Some(Frame { name, picture }))
+    }
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let read = |source| SourceError::Read {
+        path: folder.display().to_string(),
+        source,
+    };
+    let mut pictures = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(read)? {
+        let path = entry.map_err(read)?.path();
+        if is_picture(&path) && path.is_file() {
+            pictures.push(path);
+        }
+    }
+    pictures.sort();
+    Ok(pictures)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn pictures_come_in_order_and_damaged_ones_do_not_stop_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let jpeg = Picture::from_rgb(8, 8, vec![90; 192])
+            .unwrap()
+            .to_jpeg(90)
+            .unwrap();
+        assert!(matches!(
+            FolderSource::open(folder.path(), Playback::Once),
+            Err(SourceError::Empty(_))
+        ));
+        fs::write(folder.path().join("c.JPG"), &jpeg).unwrap();
+        fs::write(folder.path().join("a.jpg"), &jpeg).unwrap();
+        fs::write(folder.path().join("b.png"), b"no picture").unwrap();
+        fs::write(folder.path().join("notes.txt"), b"no picture").unwrap();
+        let mut once = FolderSource::open(folder.path(), Playback::Once).unwrap();
+        assert_eq!(once.next_frame().unwrap().unwrap().name, "a.jpg");
+        assert!(!once.next_frame().unwrap_err().is_fatal());
+        assert_eq!(once.next_frame().unwrap().unwrap().name, "c.JPG");
+        assert!(once.next_frame().unwrap().is_none());
+        let live = Playback::Live(Duration::ZERO);
+        let mut live = FolderSource::open(&folder.path().join("a.jpg"), live).unwrap();
+        for _ in 0..3 {
+            assert_eq!(live.next_frame().unwrap().unwrap().name, "a.jpg");
+        }
+    }
+}

@@ -1,0 +1,546 @@
+//! What stands and moves in a street: buildings, people, bicycles, cars, dogs, buses and trucks.
+//!
+//! The shapes are those that the default model was trained on (`models/training`); what it has never seen it does
+//! not find.
+
+use std::f32::consts::TAU;
+
+use crate::source::paint::{Point, Rgb, Sheet};
+
+/// A stream of numbers that is the same for a seed in every version and on every machine (SplitMix64).
+#[derive(Debug, Clone)]
+pub(super) struct Dice(u64);
+
+/// What an actor is; the order is that of the default model's classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Person,
+    Bicycle,
+    Car,
+    Dog,
+    Bus,
+    Truck,
+}
+
+/// Where and how an actor stands in one frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pose {
+    /// Middle of its feet or wheels.
+    pub(super) feet: Point,
+    /// Its height in pixels.
+    pub(super) height: f32,
+    /// 1 when it faces right, -1 when left.
+    pub(super) facing: f32,
+    /// How far through its step it is, in steps.
+    pub(super) step: f32,
+}
+
+impl Dice {
+    /// Dice for a thing that is known by some numbers.
+    pub(super) fn of(numbers: &[u64]) -> Self {
+        let mut dice = Self(0x5eed);
+        for &number in numbers {
+            dice.0 ^= number;
+            dice.0 = dice.roll();
+        }
+        dice
+    }
+
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number in `low..high`.
+    pub(super) fn between(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * (self.roll() >> 40) as f32 / (1 << 24) as f32
+    }
+
+    pub(super) fn chance(&mut self, share: f32) -> bool {
+        self.between(0.0, 1.0) < share
+    }
+
+    /// One of several; the slice must not be empty.
+    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[(self.roll() % choices.len() as u64) as usize]
+    }
+
+    fn colour(&mut self, low: f32, high: f32) -> Rgb {
+        std::array::from_fn(|_| self.between(low, high) as u8)
+    }
+
+    fn near(&mut self, colour: Rgb, spread: f32) -> Rgb {
+        colour.map(|value| (f32::from(value) + self.between(-spread, spread)) as u8)
+    }
+}
+
+impl Kind {
+    /// The name of its class.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Bicycle => "bicycle",
+            Self::Car => "car",
+            Self::Dog => "dog",
+            Self::Bus => "bus",
+            Self::Truck => "truck",
+        }
+    }
+
+    /// Its height beside a person of 1.
+    pub(super) const fn stature(self) -> f32 {
+        match self {
+            Self::Person => 1.0,
+            Self::Bicycle => 0.62,
+            Self::Car => 0.85,
+            Self::Dog => 0.38,
+            Self::Bus => 1.6,
+            Self::Truck => 1.55,
+        }
+    }
+
+    /// Draws it; the dice decide how it looks.
+    pub(super) fn draw(self, sheet: &mut Sheet, dice: &mut Dice, pose: Pose) {
+        match self {
+            Self::Person => person(sheet, dice, pose),
+            Self::Bicycle => bicycle(sheet, dice, pose),
+            Self::Car => car(sheet, dice, pose),
+            Self::Dog => dog(sheet, dice, pose),
+            Self::Bus => bus(sheet, dice, pose),
+            Self::Truck => truck(sheet, dice, pose),
+        }
+    }
+}
+
+fn person(s: &mut Sheet, dice: &mut Dice, pose: Pose) {
+    let Pose {
+        feet: (x, y),
+        height: h,
+        facing,
+        step,
+    } = pose;
+    let skin = dice.pick(&[
+        [224, 180, 140],
+        [190, 130, 96],
+        [130, 85, 60],
+        [240, 200, 170],
+    ]);
+    let (shirt, trousers, hair) = (
+        dice.colour(20.0, 235.0),
+        dice.colour(10.0, 160.0),
+        dice.colour(10.0, 90.0),
+    );
+    let body = h * dice.between(0.10, 0.14);
+    let swing = 0.45 * (step * TAU / 2.0).sin();
+    let (hip, neck) = ((x, y - h * 0.47), (x + facing * h * 0.01, y - h * 0.80));
+    let thick = h * 0.085;
+    for side in [-1.0, 1.0] {
+        let angle = swing * side;
+        let knee = (
+            hip.0 + angle.sin() * h * 0.24,
+            hip.1 + angle.cos() * h * 0.24,
+        );
+        let foot = (knee.0 + (angle * 0.5).sin() * h * 0.22, y - h * 0.02);
+        s.line(hip, knee, trousers, thick);
+        s.line(knee, foot, trousers, thick * 0.9);
+        s.ellipse(
+            (foot.0 + facing * h * 0.03, foot.1),
+            (h * 0.05, h * 0.022),
+            [30, 30, 30],
+        );
+    }
+    s.polygon(
+        &[
+            (x - body, neck.1 + h * 0.03),
+            (x + body, neck.1 + h * 0.03),
+            (x + body * 0.8, hip.1 + h * 0.02),
+            (x - body * 0.8, hip.1 + h * 0.02),
+        ],
+        shirt,
+    );
+    let sleeve = dice.near(shirt, 18.0);
+    for side in [-1.0, 1.0] {
+        let angle = -swing * side * 1.1;
+        let shoulder = (x + side * body * 0.95, neck.1 + h * 0.045);
+        let elbow = (
+            shoulder.0 + angle.sin() * h * 0.17 + side * h * 0.02,
+            shoulder.1 + angle.cos() * h * 0.17,
+        );
+        let bent = angle + 0.3 * facing;
+        let hand = (
+            elbow.0 + bent.sin() * h * 0.14,
+            elbow.1 + bent.cos() * h * 0.14,
+        );
+        s.line(shoulder, elbow, sleeve, thick * 0.75);
+        s.line(elbow, hand, skin, thick * 0.6);
+    }
+    s.ellipse((x, y - h * 0.90), (h * 0.065, h * 0.085), skin);
+    s.ellipse((x, y - h * 0.945), (h * 0.068, h * 0.05), hair);
+}
+
+fn bicycle(s: &mut Sheet, dice: &mut Dice, pose: Pose) {
+    let Pose {
+        feet: (x, y),
+        height: h,
+        facing: f,
+        ..
+    } = pose;
+    let (radius, base, colour, thick) = (
+        h * 0.34,
+        h * 0.95,
+        dice.colour(20.0, 235.0),
+        (h * 0.045).max(1.0),
+    );
+    let (rear, front) = (
+        (x - f * base / 2.0, y - radius),
+        (x + f * base / 2.0, y - radius),
+    );
+    for hub in [rear, front] {
+        s.ring(hub, radius, [25, 25, 25], thick);
+        s.ellipse(hub, (radius * 0.12, radius * 0.12), [90, 90, 90]);
+    }
+    let pedals = (x - f * base * 0.08, y - radius * 0.9);
+    let seat = (x - f * base * 0.18, y - h * 0.80);
+    let head = (x + f * base * 0.30, y - h * 0.78);
+    for (from, to) in [
+        (rear, pedals),
+        (pedals, seat),
+        (rear, seat),
+        (seat, head),
+        (pedals, head),
+        (head, front),
+    ] {
+        s.line(from, to, colour, thick);
+    }
+    let saddle = seat.1 - h * 0.03;
+    s.line(
+        (seat.0 - h * 0.09, saddle),
+        (seat.0 + h * 0.09, saddle),
+        [20, 20, 20],
+        thick * 1.6,
+    );
+    s.line(
+        head,
+        (head.0 + f * h * 0.02, y - h * 0.95),
+        [60, 60, 60],
+        thick,
+    );
+    s.line(
+        (head.0 - h * 0.07, y - h * 0.95),
+        (head.0 + h * 0.09, y - h * 0.97),
+        [60, 60, 60],
+        thick,
+    );
+}
+
+fn car(s: &mut Sheet, dice: &mut Dice, pose: Pose) {
+    let Pose {
+        feet: (x, y),
+        height: h,
+        facing,
+        ..
+    } = pose;
+    let width = h * dice.between(2.1, 2.6);
+    let (paint, glass) = (dice.colour(30.0, 240.0), dice.near([70, 90, 120], 25.0));
+    let at = |u: f32| x + facing * (u - 0.5) * width;
+    let (low, waist) = (y - h * 0.18, y - h * 0.60);
+    s.polygon(
+        &[
+            (at(0.0), low),
+            (at(0.01), y - h * 0.52),
+            (at(0.12), waist),
+            (at(0.80), waist),
+            (at(0.97), y - h * 0.48),
+            (at(1.0), low),
+        ],
+        paint,
+    );
+    let (roof, pane) = (y - h * 0.98, y - h * 0.92);
+    let cabin = [
+        (at(0.10), y - h * 0.58),
+        (at(0.24), roof),
+        (at(0.60), roof),
+        (at(0.78), y - h * 0.58),
+    ];
+    s.polygon(&cabin, paint);
+    s.polygon(
+        &[
+            (at(0.16), waist),
+            (at(0.27), pane),
+            (at(0.41), pane),
+            (at(0.41), waist),
+        ],
+        glass,
+    );
+    s.polygon(
+        &[
+            (at(0.44), waist),
+            (at(0.44), pane),
+            (at(0.58), pane),
+            (at(0.72), waist),
+        ],
+        glass,
+    );
+    wheels(s, &[at(0.2), at(0.8)], y, h * 0.2);
+    s.ellipse(
+        (at(0.97), y - h * 0.42),
+        (h * 0.05, h * 0.05),
+        [250, 240, 200],
+    );
+    s.ellipse(
+        (at(0.02), y - h * 0.45),
+        (h * 0.04, h * 0.05),
+        [200, 40, 40],
+    );
+}
+
+fn bus(s: &mut Sheet, dice: &mut Dice, pose: Pose) {
+    let Pose {
+        feet: (x, y),
+        height: h,
+        facing,
+        ..
+    } = pose;
+    let width = h * dice.between(2.2, 2.8);
+    let (paint, stripe, glass) = (
+        dice.colour(30.0, 240.0),
+        dice.colour(20.0, 235.0),
+        dice.near([80, 100, 130], 25.0),
+    );
+    let left = x - width / 2.0;
+    s.rectangle(left, y - h, left + width, y - h * 0.12, paint);
+    let panes = dice.pick(&[5, 6, 7, 8]);
+    let pane = width / panes as f32;
+    let door = if facing > 0.0 { panes - 1 } else { 0 };
+    for index in 0..panes {
+        let (from, to) = (
+            left + index as f32 * pane,
+            left + (index + 1) as f32 * pane - pane * 0.1,
+        );
+        if index == door {
+            s.rectangle(from + pane * 0.2, y - h * 0.82, to, y - h * 0.14, glass);
+        } else {
+            s.rectangle(from + pane * 0.1, y - h * 0.84, to, y - h * 0.50, glass);
+        }
+    }
+    s.rectangle(left, y - h * 0.40, left + width, y - h * 0.33, stripe);
+    wheels(s, &[left + width * 0.18, left + width * 0.78], y, h * 0.14);
+}
+
+fn truck(s: &mut Sheet, dice: &mut Dice, pose: Pose) {
+    let Pose {
+        feet: (x, y),
+        height: h,
+        facing,
+        ..
+    } = pose;
+    let width = h * dice.between(1.9, 2.5);
+    let (cargo, cab, glass) = (
+        dice.colour(120.0, 250.0),
+        dice.colour(30.0, 230.0),
+        dice.near([80, 100, 130], 20.0),
+    );
+    let at = |u: f32| x + facing * (u - 0.5) * width;
+    let low = y - h * 0.14;
+    s.polygon(
+        &[
+            (at(0.0), low),
+            (at(0.0), y - h),
+            (at(0.68), y - h),
+            (at(0.68), low),
+        ],
+        cargo,
+    );
+    let (brow, bonnet) = (y - h * 0.74, y - h * 0.42);
+    s.polygon(
+        &[
+            (at(0.70), low),
+            (at(0.70), brow),
+            (at(0.88), brow),
+            (at(1.0), bonnet),
+            (at(1.0), low),
+        ],
+        cab,
+    );
+    let (sill, lintel) = (y - h * 0.45, y - h * 0.68);
+    s.polygon(
+        &[
+            (at(0.78), sill),
+            (at(0.78), lintel),
+            (at(0.87), lintel),
+            (at(0.96), sill),
+        ],
+        glass,
+    );
+    let frame = y - h * 0.20;
+    s.polygon(
+        &[
+            (at(0.0), low),
+            (at(0.0), frame),
+            (at(1.0), frame),
+            (at(1.0), low),
+        ],
+        [50, 50, 50],
+    );
+    wheels(s, &[at(0.14), at(0.30), at(0.84)], y, h * 0.13);
+}
+
+fn dog(s: &mut Sheet, dice: &mut Dice, pose: Pose) {
+    let Pose {
+        feet: (x, y),
+        height: h,
+        facing,
+        step,
+    } = pose;
+    let coat = dice.pick(&[
+        [90, 60, 40],
+        [160, 120, 90],
+        [220, 210, 200],
+        [30, 30, 30],
+        [140, 90, 60],
+    ]);
+    let (legs, ear, tail) = (
+        dice.near(coat, 8.0),
+        dice.near(coat, 30.0),
+        dice.between(0.6, 0.95),
+    );
+    let width = h * 1.25;
+    let at = |u: f32| x + facing * (u - 0.5) * width;
+    let swing = 0.06 * (step * TAU).sin();
+    for (u, side) in [(0.2, 1.0), (0.3, -1.0), (0.62, -1.0), (0.72, 1.0)] {
+        s.line(
+            (at(u), y - h * 0.4),
+            (at(u) + swing * side * h, y),
+            legs,
+            h * 0.10,
+        );
+    }
+    s.ellipse((at(0.45), y - h * 0.50), (width * 0.32, h * 0.19), coat);
+    s.line(
+        (at(0.68), y - h * 0.52),
+        (at(0.80), y - h * 0.80),
+        coat,
+        h * 0.2,
+    );
+    s.ellipse((at(0.83), y - h * 0.83), (h * 0.17, h * 0.14), coat);
+    s.ellipse((at(0.95), y - h * 0.78), (h * 0.13, h * 0.07), coat);
+    s.polygon(
+        &[
+            (at(0.74), y - h * 0.92),
+            (at(0.72), y - h * 0.70),
+            (at(0.80), y - h * 0.80),
+        ],
+        ear,
+    );
+    s.line(
+        (at(0.16), y - h * 0.55),
+        (at(0.02), y - h * tail),
+        coat,
+        h * 0.08,
+    );
+    s.ellipse(
+        (at(1.03), y - h * 0.79),
+        (h * 0.03, h * 0.025),
+        [10, 10, 10],
+    );
+}
+
+fn wheels(s: &mut Sheet, at: &[f32], y: f32, radius: f32) {
+    for &x in at {
+        s.ellipse((x, y - radius), (radius, radius), [22, 22, 22]);
+        s.ellipse(
+            (x, y - radius),
+            (radius * 0.5, radius * 0.5),
+            [150, 150, 150],
+        );
+    }
+}
+
+/// Draws sky, buildings, pavement, road and trees; `horizon` is where the buildings stand.
+pub(super) fn backdrop(s: &mut Sheet, dice: &mut Dice, side: f32, horizon: f32) {
+    sky(s, dice, side, horizon);
+    let mut left = -dice.between(0.0, 20.0);
+    while left < side {
+        let width = side * dice.between(0.10, 0.25);
+        let height = horizon * dice.between(0.35, 1.0);
+        building(s, dice, (left, horizon), width, height);
+        left += width + side * dice.between(0.0, 0.03);
+    }
+    let grey = dice.between(80.0, 130.0);
+    s.rectangle(0.0, horizon, side, side, [grey as u8; 3]);
+    let kerb = horizon + (side - horizon) * 0.12;
+    let pavement = dice.near([165, 160, 155], 20.0);
+    s.rectangle(0.0, horizon, side, kerb, pavement);
+    s.rectangle(0.0, side * 0.80, side, side, pavement);
+    let marks = horizon + (side - horizon) * 0.36;
+    let count = 6;
+    for index in 0..count {
+        let x = index as f32 * side / count as f32;
+        s.rectangle(
+            x,
+            marks,
+            x + side * 0.08,
+            marks + side * 0.009,
+            [220, 220, 220],
+        );
+    }
+    for _ in 0..3 {
+        let x = dice.between(0.0, side);
+        tree(s, dice, (x, horizon + (side - horizon) * 0.05), side);
+    }
+}
+
+fn sky(s: &mut Sheet, dice: &mut Dice, side: f32, horizon: f32) {
+    let top = [
+        dice.between(90.0, 170.0),
+        dice.between(140.0, 200.0),
+        dice.between(190.0, 245.0),
+    ];
+    let fade = dice.between(10.0, 50.0);
+    let mut y = 0.0;
+    while y < horizon {
+        let shade = top.map(|value| (value + fade * y / horizon) as u8);
+        s.rectangle(0.0, y, side, (y + 1.0).min(horizon), shade);
+        y += 1.0;
+    }
+}
+
+fn building(s: &mut Sheet, dice: &mut Dice, (left, ground): Point, width: f32, height: f32) {
+    let wall = dice.colour(60.0, 190.0);
+    let pane = dice.near([90, 90, 90], 40.0);
+    s.rectangle(left, ground - height, left + width, ground, wall);
+    let step = dice.between(7.0, 13.0);
+    let mut y = ground - height + 4.0;
+    while y < ground - 6.0 {
+        let mut x = left + 3.0;
+        while x < left + width - step * 0.6 {
+            if dice.chance(0.8) {
+                s.rectangle(x, y, x + step * 0.5, y + step * 0.5, pane);
+            }
+            x += step;
+        }
+        y += step;
+    }
+}
+
+fn tree(s: &mut Sheet, dice: &mut Dice, (x, ground): Point, side: f32) {
+    let height = side * dice.between(0.12, 0.28);
+    s.line(
+        (x, ground),
+        (x, ground - height),
+        [90, 60, 30],
+        side * 0.014,
+    );
+    for _ in 0..6 {
+        let leaf = (
+            x + side * dice.between(-0.05, 0.05),
+            ground - height - side * dice.between(-0.03, 0.06),
+        );
+        let radius = side * dice.between(0.025, 0.06);
+        let green = dice.near([60, 120, 50], 25.0);
+        s.ellipse(leaf, (radius, radius), green);
+    }
+}
