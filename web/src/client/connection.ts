@@ -154,7 +154,11 @@ export class Connection {
   private async see(bytes: Uint8Array): Promise<void> {
     try {
       const event = await verifyEvent(decodeEnvelope(bytes), this.options.domain);
-      if (this.isNew(event) && !this.ended.signal.aborted) this.options.tell({ type: 'event', event });
+      if (this.ended.signal.aborted) return;
+      const watched = [...this.watches.values()].flatMap(({ device }) => device ?? []);
+      // Well signed, but by a device that nobody asked for.
+      if (watched[0] && !watched.includes(event.device)) throw new SignatureError(watched[0], event.device);
+      if (this.isNew(event)) this.options.tell({ type: 'event', event });
     } catch (error) {
       if (!(error instanceof EnvelopeError || error instanceof SignatureError)) throw error;
       this.options.tell({ type: 'refused', error });

@@ -2,10 +2,7 @@ import { createClient, hexToBigInt, http, type EIP1193Provider } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { sendTransaction } from 'viem/actions';
 import type { Address, Chain, Hex } from './types';
-import type { AnnouncedWallet } from './wallets';
-
-/** Names the built-in wallet among the announced ones. */
-export const DEMO_RDNS = 'org.ashya.demo';
+import { DEMO_RDNS, type AnnouncedWallet } from './wallets';
 
 const ICON =
   'data:image/svg+xml,%3Csvg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"%3E%3Crect width="32" height="32" rx="9" fill="%23b45309"/%3E%3Cpath d="M8 12h16v10H8zM8 12l10-4v4" fill="none" stroke="%23fff" stroke-width="2.200" stroke-linejoin="round"/%3E%3C/svg%3E';

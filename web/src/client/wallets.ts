@@ -8,6 +8,9 @@ export interface AnnouncedWallet {
   readonly provider: EIP1193Provider;
 }
 
+/** Names the wallet inside the page, which only local chains have. */
+export const DEMO_RDNS = 'org.ashya.demo';
+
 /** How long a wallet may take to be on the chain to which it agreed to switch, in milliseconds. */
 const SWITCH_MS = 5_000;
 const SWITCH_POLL_MS = 100;
