@@ -1,0 +1,193 @@
+use std::fmt::Write;
+
+use anyhow::Result;
+use ashya_protocol::{DeviceKey, Wei};
+use url::Url;
+
+use crate::account::{Account, checksum};
+use crate::agent::Agent;
+use crate::anvil::{AnvilOptions, LOCAL_CHAIN};
+use crate::gateway::Addresses;
+use crate::paths;
+use crate::world::{FeedPlan, OpenFeed, World, WorldOptions};
+
+/// Secret keys of accounts 0 to 2 of the mnemonic that every anvil starts with: known to the whole world.
+const VISITORS: [&str; 3] = [
+    "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+    "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
+    "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+];
+/// Account 9 of the same mnemonic owns the devices, so that no visitor watches free by being their owner.
+const PROVIDER: &str = "2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6";
+
+/// Port wanted for the page.
+const PAGE_PORT: u16 = 8080;
+/// Port wanted for the chain, where wallets look for a local one.
+const CHAIN_PORT: u16 = 8545;
+/// Port wanted for the broker.
+const MQTT_PORT: u16 = 1883;
+/// Port wanted for metrics.
+const METRICS_PORT: u16 = 9090;
+
+/// The two devices: data folder and feed name, title, price in wei per second, scene.
+const DEVICES: [(&str, &str, u128, u64); 2] = [
+    // 0.001 ETH an hour.
+    ("north", "Main street, north", 277_777_777_777, 1),
+    // 0.0036 ETH an hour.
+    ("south", "Market square", 1_000_000_000_000, 2),
+];
+
+/// Which ports the demo wants; where one is taken it uses another.
+#[derive(Debug, Clone, Copy)]
+pub struct DemoOptions {
+    /// The page.
+    pub page: u16,
+    /// The chain.
+    pub chain: u16,
+    /// The broker.
+    pub mqtt: u16,
+    /// Metrics.
+    pub metrics: u16,
+}
+
+/// The whole product on one machine: a chain, the ledger, a gateway, two devices with feeds on sale.
+#[derive(Debug)]
+pub struct Demo {
+    // Fields are dropped in this order: devices first, the chain last.
+    agents: Vec<Agent>,
+    feeds: Vec<OpenFeed>,
+    world: World,
+}
+
+impl Default for DemoOptions {
+    fn default() -> Self {
+        Self {
+            page: PAGE_PORT,
+            chain: CHAIN_PORT,
+            mqtt: MQTT_PORT,
+            metrics: METRICS_PORT,
+        }
+    }
+}
+
+impl Demo {
+    /// Starts everything, telling `progress` before each step.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn start(options: DemoOptions, progress: impl Fn(&str)) -> Result<Self> {
+        let world = World::start_with(
+            WorldOptions {
+                anvil: AnvilOptions {
+                    port: options.chain,
+                    ..AnvilOptions::default()
+                },
+                listen: Addresses::local(
+                    paths::free_port(options.page)?,
+                    paths::free_port(options.mqtt)?,
+                    paths::free_port(options.metrics)?,
+                ),
+                gateway_flags: vec!["--demo".into()],
+            },
+            &progress,
+        )
+        .await?;
+        progress("starting two devices, which look at their scenes with a neural network");
+        let provider = Account::new(DeviceKey::from_hex(PROVIDER)?);
+        let mut agents = Vec::new();
+        for (name, title, _, scene) in DEVICES {
+            let mut agent = world.agent(name, provider.address(), scene)?;
+            agent.title = title.to_owned();
+            // Makes the device's key while nobody else does.
+            agent.device().await?;
+            agents.push(Agent::spawn(agent)?);
+        }
+        progress("opening their feeds at different prices");
+        let mut feeds = Vec::new();
+        for (agent, (name, title, price, _)) in agents.iter().zip(DEVICES) {
+            let authorization = agent.options().authorize(&name.parse()?).await?;
+            let plan = FeedPlan {
+                title: title.to_owned(),
+                price: Wei::new(price),
+                streams: vec!["detections".into(), "frames".into()],
+            };
+            feeds.push(world.open_feed(&provider, authorization, plan).await?);
+        }
+        progress("waiting for their first events");
+        for agent in &mut agents {
+            agent.ready().await?;
+        }
+        Ok(Self {
+            agents,
+            feeds,
+            world,
+        })
+    }
+
+    /// Address of the page.
+    pub fn page(&self) -> &Url {
+        self.world.api().base()
+    }
+
+    /// The feeds on sale.
+    pub fn feeds(&self) -> &[OpenFeed] {
+        &self.feeds
+    }
+
+    /// What a visitor has to know.
+    ///
+    /// # Errors
+    /// Never, with the constants of this module.
+    pub fn guide(&self) -> Result<String> {
+        let rpc = self.world.anvil.url().as_str().trim_end_matches('/');
+        let mut accounts = String::new();
+        for key in VISITORS {
+            let account = Account::new(DeviceKey::from_hex(key)?);
+            writeln!(
+                accounts,
+                "    {}\n      private key 0x{key}",
+                checksum(account.address())
+            )?;
+        }
+        Ok(format!(
+            "
+  Ashya is running. Open the page:
+
+    {page}
+
+  Two clicks: choose the demo wallet on the page, then pay for a feed and watch it.
+
+  With MetaMask instead: add a network by hand
+    network name     Ashya demo
+    RPC URL          {rpc}
+    chain id         {LOCAL_CHAIN}
+    currency symbol  ETH
+  and import one of these accounts, which have 10,000 ETH of play money each.
+  Their keys are public test keys that everybody knows: never send real money to them.
+{accounts}
+  Contract {ledger} · broker {mqtt} · metrics http://{metrics}/metrics
+
+  Ctrl-C stops everything.
+",
+            page = self.page(),
+            ledger = self.world.ledger().address(),
+            mqtt = self.world.gateway.addresses().mqtt,
+            metrics = self.world.gateway.addresses().metrics,
+        ))
+    }
+
+    /// Runs until a part ends, and says which one.
+    ///
+    /// # Errors
+    /// Always: that a part has ended.
+    pub async fn watch_over(&mut self) -> Result<()> {
+        loop {
+            self.world.anvil.process().check_running()?;
+            self.world.gateway.process().check_running()?;
+            for agent in &mut self.agents {
+                agent.process().check_running()?;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+    }
+}

@@ -1,0 +1,73 @@
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate lies inside the repository")
+}
+
+/// A program of this workspace, built beside the one that runs now.
+///
+/// # Errors
+/// When it has not been built.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let folder = own
+        .ancestors()
+        .find(|folder| folder.ends_with("release") || folder.ends_with("debug"))
+        .context("this program lies in no target folder")?;
+    let path = folder.join(name);
+    ensure!(
+        path.is_file(),
+        "{} is missing: run `cargo build --release`",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// The native anvil of the npm package: its wrapper loses exit codes and does not pass signals on.
+///
+/// # Errors
+/// When the npm packages are not installed, or Foundry is not published for this platform.
+pub(crate) fn anvil() -> Result<PathBuf> {
+    let system = match std::env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    };
+    let processor = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => bail!("Foundry is not published for {other}"),
+    };
+    let package = format!("node_modules/@foundry-rs/anvil-{system}-{processor}/bin/anvil");
+    let path = repository().join(package);
+    ensure!(
+        path.is_file(),
+        "{} is missing: run `npm ci --ignore-scripts`",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// A program on the search path.
+pub(crate) fn on_path(names: &[&str]) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    names
+        .iter()
+        .flat_map(|name| std::env::split_paths(&folders).map(move |folder| folder.join(name)))
+        .find(|path| path.is_file())
+}
+
+/// A port of 127.0.0.1 that was free a moment ago: `wanted` if it is, any other if not.
+///
+/// # Errors
+/// When no port is free.
+pub fn free_port(wanted: u16) -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", wanted))
+        .or_else(|_| TcpListener::bind(("127.0.0.1", 0)))?;
+    Ok(listener.local_addr()?.port())
+}

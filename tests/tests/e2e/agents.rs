@@ -1,0 +1,173 @@
+//! The real agent, from its camera to a subscriber.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use ashya_contracts::Ledger;
+use ashya_protocol::{Detections, VerifiedEvent, Wei};
+use ashya_tests::{Account, Agent, FeedPlan, Gateway, GatewayOptions, OpenFeed, World};
+
+use crate::in_world;
+
+const EVENT_LIMIT: Duration = Duration::from_secs(15);
+
+/// A running agent, its owner and its feed.
+async fn agent_with_feed(world: &World) -> Result<(Agent, Account, OpenFeed)> {
+    let owner = world.account().await?;
+    let agent = Agent::start(world.agent("agent", owner.address(), 1)?).await?;
+    let authorization = agent.options().authorize(&"street".parse()?).await?;
+    let plan = FeedPlan {
+        title: "Street".into(),
+        price: Wei::new(1_000),
+        streams: vec!["detections".into(), "frames".into()],
+    };
+    let feed = world.open_feed(&owner, authorization, plan).await?;
+    Ok((agent, owner, feed))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_buyer_sees_objects_and_the_pictures_they_are_in() {
+    in_world(async |world| {
+        let (agent, _, feed) = agent_with_feed(world).await?;
+        let device = agent.options().device().await?;
+        let buyer = world.account().await?;
+        world.subscribe(&buyer, feed, 3600).await?;
+        let mut watcher = world.watcher(&buyer).await?;
+        world.watch_soon(&mut watcher, feed.id).await?;
+
+        let mut pictures = BTreeSet::new();
+        let mut shown = 0;
+        let mut objects = 0;
+        for _ in 0..60 {
+            let event = watcher.event(EVENT_LIMIT).await?;
+            let event = event.event();
+            ensure!(event.device == device, "another device");
+            match event.stream.as_str() {
+                "frames" => {
+                    ensure!(event.content_type.as_str() == "image/jpeg");
+                    ensure!(event.payload.starts_with(&[0xff, 0xd8]), "no JPEG");
+                    pictures.insert(event.position.seq);
+                }
+                "detections" => {
+                    let seen: Detections = serde_json::from_slice(&event.payload)?;
+                    check(&seen)?;
+                    objects += seen.objects.len();
+                    shown +=
+                        usize::from(seen.picture.seq.is_some_and(|seq| pictures.contains(&seq)));
+                }
+                other => anyhow::bail!("unexpected stream {other}"),
+            }
+        }
+        ensure!(objects > 20, "only {objects} objects in 60 events");
+        ensure!(
+            shown > 10,
+            "only {shown} detections name a picture that came before them"
+        );
+        Ok(())
+    })
+    .await;
+}
+
+/// Labels of the default model, scores in order, boxes inside the picture.
+fn check(seen: &Detections) -> Result<()> {
+    ensure!(seen.model.name == "street_tiny_320", "{:?}", seen.model);
+    ensure!(seen.picture.width > 0 && seen.picture.height > 0);
+    for object in &seen.objects {
+        let [x, y, w, h] = object.bounds.0;
+        ensure!(x >= 0.0 && y >= 0.0 && w > 0.0 && h > 0.0, "{object:?}");
+        ensure!(x + w <= 1.001 && y + h <= 1.001, "{object:?}");
+        ensure!((0.25..=1.0).contains(&object.score), "{object:?}");
+        ensure!(!object.label.is_empty());
+    }
+    ensure!(
+        seen.objects.is_sorted_by(|a, b| a.score >= b.score),
+        "best score first"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_agent_raises_its_boot_and_outlives_a_gateway() {
+    in_world(async |world| {
+        let (agent, owner, feed) = agent_with_feed(world).await?;
+        let mut watcher = world.watcher(&owner).await?;
+        watcher.watch_paid(feed.id).await?;
+        let first = detections(&mut watcher).await?;
+
+        let options = agent.options().clone();
+        drop(agent);
+        let agent = Agent::start(options).await?;
+        let second = detections(&mut watcher).await?;
+        let (old, new) = (first.event().position.boot, second.event().position.boot);
+        ensure!(new > old, "boot {new} after {old}");
+
+        world.gateway.crash_and_restart().await?;
+        let mut watcher = world.watcher(&owner).await?;
+        watcher.watch_paid(feed.id).await?;
+        let third = detections(&mut watcher)
+            .await
+            .context("after the gateway's restart")?;
+        ensure!(
+            third.event().position.boot == new,
+            "the agent had to restart"
+        );
+        ensure!(third.event().position.seq > second.event().position.seq);
+        let fourth = detections(&mut watcher).await?;
+        ensure!(
+            fourth.event().position.seq == third.event().position.seq.next()?,
+            "numbers have no gaps"
+        );
+        drop(agent);
+        Ok(())
+    })
+    .await;
+}
+
+/// The next event of the stream `detections`.
+async fn detections(watcher: &mut ashya_tests::Watcher) -> Result<VerifiedEvent> {
+    loop {
+        let event = watcher.event(Duration::from_secs(30)).await?;
+        if event.event().stream.as_str() == "detections" {
+            return Ok(event);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_keeps_to_its_first_ledger() {
+    in_world(async |world| {
+        let owner = world.account().await?;
+        let options = world.agent("agent", owner.address(), 1)?;
+        drop(Agent::start(options.clone()).await?);
+
+        let second = Ledger::deploy(world.ledger().rpc().clone(), owner.wallet()).await?;
+        let deployment = world.folder("second")?.join("deployment.json");
+        std::fs::write(&deployment, serde_json::to_vec(&second)?)?;
+        let gateway = Gateway::start(GatewayOptions {
+            listen: ashya_tests::Addresses::local(0, 0, 0),
+            data: world.folder("second-gateway")?,
+            deployment,
+            ..world.gateway.options().clone()
+        })
+        .await?;
+        let mut moved = Agent::spawn(ashya_tests::AgentOptions {
+            name: "moved".into(),
+            gateway: gateway.api().base().clone(),
+            ..options
+        })?;
+        let status = moved.process().wait(Duration::from_secs(20)).await?;
+        ensure!(!status.success(), "{status}");
+        let log = moved.process().log();
+        ensure!(
+            log.to_lowercase().contains("ledger"),
+            "an unclear error: {log}"
+        );
+        ensure!(
+            gateway.api().devices().await?.devices.is_empty(),
+            "it registered all the same"
+        );
+        Ok(())
+    })
+    .await;
+}

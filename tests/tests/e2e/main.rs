@@ -1,0 +1,23 @@
+//! End-to-end tests over the real programs and a real chain. Each test has a world of its own.
+
+mod access;
+mod agents;
+mod expiry;
+mod hostile;
+mod isolation;
+mod money;
+mod refusals;
+mod restart;
+mod sign_in;
+mod start;
+
+use anyhow::Result;
+use ashya_tests::World;
+
+/// Runs a test in a world of its own. A failure panics while the world still stands, so that it prints its logs.
+async fn in_world(test: impl AsyncFnOnce(&mut World) -> Result<()>) {
+    let mut world = World::start().await.unwrap();
+    if let Err(error) = test(&mut world).await {
+        panic!("{error:?}");
+    }
+}
