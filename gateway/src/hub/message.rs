@@ -1,0 +1,117 @@
+use std::sync::OnceLock;
+
+use ashya_protocol::ws::{GapReason, JsonEvent, ServerMessage};
+use ashya_protocol::{FeedId, Position, StreamName, VerifiedEvent};
+use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
+
+use super::StreamKey;
+use crate::positions::Gap;
+
+/// Events above this are treated as pictures: they may be dropped for a slow socket.
+const PICTURE_BYTES: usize = 16 * 1024;
+
+/// One accepted event with everything that is made from it once and shared by all of its watchers.
+#[derive(Debug)]
+pub(crate) struct Message {
+    key: StreamKey,
+    verified: VerifiedEvent,
+    envelope: Bytes,
+    json: OnceLock<Utf8Bytes>,
+    lost_before: Option<Gap>,
+    moment: Moment,
+}
+
+/// When an event was accepted, in the time by which it is paid.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Moment {
+    /// The feed time of each feed of the device whose clock ran.
+    pub(crate) feed_times: Vec<(FeedId, u64)>,
+}
+
+impl Message {
+    pub(crate) fn new(
+        verified: VerifiedEvent,
+        envelope: Bytes,
+        lost_before: Option<Gap>,
+        moment: Moment,
+    ) -> Self {
+        let event = verified.event();
+        Self {
+            key: StreamKey {
+                device: event.device,
+                stream: event.stream.clone(),
+            },
+            envelope,
+            json: OnceLock::new(),
+            lost_before,
+            moment,
+            verified,
+        }
+    }
+
+    pub(crate) const fn key(&self) -> &StreamKey {
+        &self.key
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        self.verified.event().position
+    }
+
+    /// The device's own bytes.
+    pub(crate) fn envelope(&self) -> Bytes {
+        self.envelope.clone()
+    }
+
+    /// The event as the all-JSON subprotocol has it, made when the first watcher wants it.
+    pub(crate) fn json(&self) -> Utf8Bytes {
+        self.json
+            .get_or_init(|| {
+                let event = ServerMessage::Event(Box::new(JsonEvent::from(&self.verified)));
+                // A JsonEvent holds only texts and numbers, which always have a JSON form.
+                serde_json::to_string(&event).unwrap_or_default().into()
+            })
+            .clone()
+    }
+
+    /// The `gap` that comes before this event because its numbers never reached the gateway.
+    pub(crate) fn lost_before(&self) -> Option<ServerMessage> {
+        let gap = self.lost_before?;
+        Some(ServerMessage::Gap {
+            device: self.key.device,
+            stream: self.key.stream.clone(),
+            boot: self.position().boot,
+            from: gap.from,
+            to: gap.to,
+            reason: GapReason::Lost,
+        })
+    }
+
+    pub(crate) const fn moment(&self) -> &Moment {
+        &self.moment
+    }
+
+    /// Whether the event may be dropped for a slow socket: one of many frames, or large.
+    pub(crate) fn is_picture(&self) -> bool {
+        self.key.stream.as_str() == StreamName::FRAMES || self.envelope.len() > PICTURE_BYTES
+    }
+
+    /// Bytes that the event holds in memory, about: its envelope and its payload.
+    pub(crate) fn weight(&self) -> usize {
+        2 * self.envelope.len()
+    }
+}
+
+impl Moment {
+    /// Whether the feed's clock ran and showed a time within one of the half-open `windows`.
+    pub(crate) fn is_within(&self, feed: FeedId, windows: &[(u64, u64)]) -> bool {
+        self.feed_times
+            .iter()
+            .filter(|(id, _)| *id == feed)
+            .any(|(_, time)| {
+                windows
+                    .iter()
+                    .any(|(start, expiry)| start <= time && time < expiry)
+            })
+    }
+}

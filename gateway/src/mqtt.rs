@@ -1,0 +1,179 @@
+//! The embedded MQTT broker: a small one, for devices alone.
+//!
+//! A device's session can do four things: publish its own events and presence, and hear what is wanted of it
+//! and what was refused. Nothing is routed from client to client, so a stranger's filter, a foreign last will or a
+//! share group has no code path at all.
+//!
+//! ```text
+//!  TCP ─► Connection ─► connect::admit ─► Session ──events──► Ingest
+//!          (wire: MQTT 3.1.1 and 5)         ├──presence──► Presence
+//!                                           └◄──demand─── Hub
+//! ```
+//!
+//! The packets are those of `ntex-mqtt`'s codecs. Its server is not used: it runs the handlers of one connection side
+//! by side, and the events of a stream must stay in order.
+
+mod connect;
+mod connection;
+mod session;
+mod sessions;
+mod wire;
+
+use std::io;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use ashya_protocol::limits::MAX_ENVELOPE_BYTES;
+
+use crate::auth::device_passwords::DevicePasswords;
+use crate::hub::Hub;
+use crate::ingest::Ingest;
+use crate::metrics::Metrics;
+use crate::presence::Presence;
+
+use connect::{Admission, admit};
+use connection::Connection;
+use session::Session;
+use sessions::Sessions;
+use wire::{Incoming, Outgoing};
+
+/// Most connections at a time, those that have not logged in yet included.
+const MAX_CONNECTIONS: usize = 10_000;
+/// Time from the first byte of silence to a good CONNECT.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest CONNECT, password and last will included.
+const MAX_CONNECT_BYTES: u32 = 16 * 1024;
+/// Largest packet of a session: an envelope, its topic and MQTT 5 properties. What is a little too large for an
+/// envelope still arrives, so that its refusal can be told.
+const MAX_PACKET_BYTES: u32 = MAX_ENVELOPE_BYTES as u32 + 16 * 1024;
+/// Events of one session that may wait for their verdict; beyond, the session is not read from.
+const MAX_IN_FLIGHT: NonZeroU16 = NonZeroU16::new(32).expect("not zero");
+/// Pause after a failed accept: the process is out of file descriptors, and trying at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Time for sessions to end at shutdown.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the broker needs.
+#[derive(Debug, Clone)]
+pub struct MqttParts {
+    /// Checks CONNECT.
+    pub passwords: DevicePasswords,
+    /// Takes events.
+    pub ingest: Ingest,
+    /// Knows what is wanted of each device.
+    pub hub: Hub,
+    /// Is told who is online.
+    pub presence: Presence,
+    /// Where publishes on foreign topics are counted.
+    pub metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Broker {
+    parts: MqttParts,
+    sessions: Sessions,
+    shutdown: CancellationToken,
+}
+
+/// Serves devices on `listener` until `shutdown`, then ends their sessions.
+///
+/// # Errors
+/// When the listener's own address cannot be told; single connections never end the broker.
+pub async fn serve(
+    listener: TcpListener,
+    parts: MqttParts,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let broker = Arc::new(Broker {
+        parts,
+        sessions: Sessions::default(),
+        shutdown: shutdown.clone(),
+    });
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let tasks = TaskTracker::new();
+    tracing::debug!(%address, "taking MQTT connections");
+    loop {
+        let place = tokio::select! {
+            () = shutdown.cancelled() => break,
+            // The semaphore is never closed.
+            place = places.clone().acquire_owned() => place.ok(),
+        };
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Without it small acknowledgements wait for the peer's delayed ones. Failing is harmless.
+                let _ = stream.set_nodelay(true);
+                let span = tracing::debug_span!("mqtt", %peer);
+                tasks.spawn(broker.clone().converse(stream, place).instrument(span));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept an MQTT connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    tasks.close();
+    if timeout(DRAIN_TIMEOUT, tasks.wait()).await.is_err() {
+        tracing::warn!(sessions = tasks.len(), "MQTT sessions did not end in time");
+    }
+    Ok(())
+}
+
+impl Broker {
+    /// One connection from its first byte to its last.
+    async fn converse<S>(self: Arc<Self>, stream: S, _place: Option<OwnedSemaphorePermit>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let mut connection = Connection::new(stream, MAX_CONNECT_BYTES);
+        let admission = tokio::select! {
+            () = self.shutdown.cancelled() => return,
+            admission = timeout(CONNECT_TIMEOUT, self.greet(&mut connection)) => admission,
+        };
+        match admission {
+            Ok(Some(admission)) => {
+                connection.raise_limit(MAX_PACKET_BYTES);
+                Session::new(&self, connection, admission).run().await;
+            }
+            Ok(None) => {}
+            Err(_) => tracing::debug!("no CONNECT in time"),
+        }
+    }
+
+    /// Reads CONNECT and answers a bad one.
+    async fn greet<S>(&self, connection: &mut Connection<S>) -> Option<Admission>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let refusal = match connection.read().await {
+            Ok(Some(Incoming::Connect(connect))) => match admit(&connect, &self.parts.passwords) {
+                Ok(admission) => return Some(admission),
+                Err(refusal) => {
+                    tracing::info!(?connect, ?refusal, "MQTT login refused");
+                    refusal
+                }
+            },
+            Ok(_) => return None,
+            Err(error) => {
+                tracing::debug!(%error, "not an MQTT client");
+                return None;
+            }
+        };
+        let _ = connection.write(Outgoing::Refused(refusal)).await;
+        connection.close().await;
+        None
+    }
+}

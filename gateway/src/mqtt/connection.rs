@@ -1,0 +1,102 @@
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
+
+use super::wire::{Incoming, Outgoing, Wire, WireError};
+
+/// Bytes read at a time: about one picture in a few reads.
+const READ_BYTES: usize = 32 * 1024;
+/// A client that does not take what we send for so long is given up.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Packets over a byte stream.
+#[derive(Debug)]
+pub(super) struct Connection<S> {
+    stream: S,
+    wire: Wire,
+    input: BytesMut,
+    output: BytesMut,
+    heard: Instant,
+}
+
+/// Why a connection is over.
+#[derive(Debug, Error)]
+pub(super) enum ConnectionError {
+    #[error("the network failed")]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Wire(#[from] WireError),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+    pub(super) fn new(stream: S, max_packet_bytes: u32) -> Self {
+        Self {
+            stream,
+            wire: Wire::new(max_packet_bytes),
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            heard: Instant::now(),
+        }
+    }
+
+    pub(super) fn raise_limit(&mut self, max_packet_bytes: u32) {
+        self.wire.raise_limit(max_packet_bytes);
+    }
+
+    /// When the last byte came.
+    pub(super) const fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// Counts the peer as heard now.
+    pub(super) fn excuse_silence(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// The next packet; `None` when the peer has closed. Safe to drop while it waits.
+    pub(super) async fn read(&mut self) -> Result<Option<Incoming>, ConnectionError> {
+        loop {
+            if let Some(packet) = self.wire.next()? {
+                return Ok(Some(packet));
+            }
+            self.input.reserve(READ_BYTES);
+            if self.stream.read_buf(&mut self.input).await? == 0 {
+                return Ok(None);
+            }
+            self.heard = Instant::now();
+            self.wire.feed(&self.input);
+            self.input.clear();
+        }
+    }
+
+    /// Puts a packet with those that go out at the next [`Self::flush`].
+    pub(super) fn queue(&mut self, packet: Outgoing) -> Result<(), ConnectionError> {
+        Ok(self.wire.encode(packet, &mut self.output)?)
+    }
+
+    /// Sends what was queued.
+    pub(super) async fn flush(&mut self) -> Result<(), ConnectionError> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let sent = timeout(WRITE_TIMEOUT, self.stream.write_all(&self.output)).await;
+        self.output.clear();
+        sent.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        Ok(())
+    }
+
+    pub(super) async fn write(&mut self, packet: Outgoing) -> Result<(), ConnectionError> {
+        self.queue(packet)?;
+        self.flush().await
+    }
+
+    /// Says goodbye on the byte stream.
+    pub(super) async fn close(&mut self) {
+        // The peer may be gone already.
+        let _ = timeout(WRITE_TIMEOUT, self.stream.shutdown()).await;
+    }
+}

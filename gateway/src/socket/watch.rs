@@ -1,0 +1,192 @@
+use std::collections::BTreeSet;
+
+use ashya_protocol::ws::ErrorCode;
+use ashya_protocol::{DeviceId, StreamName};
+use thiserror::Error;
+use tokio_util::sync::DropGuard;
+
+use super::limits::EXPIRY_NOTICE_SECONDS;
+use crate::access::Access;
+use crate::ledger_index::FeedView;
+
+/// One feed that a client has asked for.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) device: DeviceId,
+    /// The streams asked for; all when `None`.
+    pub(super) wanted: Option<BTreeSet<StreamName>>,
+    /// The streams that it gets.
+    pub(super) streams: BTreeSet<StreamName>,
+    pub(super) phase: Phase,
+    /// Whether the coming end was told.
+    pub(super) reminded: bool,
+    /// Ends the look-out for changes of the feed.
+    pub(super) _look_out: DropGuard,
+}
+
+/// Where a watch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Not paid: nothing is sent until it is.
+    Unpaid,
+    /// Events flow until that Unix second; without end for the feed's owner.
+    Live { until: Option<u64> },
+    /// Paid, but the feed's clock stands still.
+    Held,
+}
+
+/// What a look at the access has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Nothing,
+    Begun,
+    /// The end has moved.
+    Moved,
+    Paused,
+    Resumed,
+    Ended,
+}
+
+/// Why a watch cannot begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum WatchRefusal {
+    #[error("No such feed on the ledger.")]
+    UnknownFeed,
+    #[error("The gateway does not hold the listing of this feed; its owner has to put it.")]
+    ListingMissing,
+    #[error("The feed does not hold one of these streams.")]
+    UnknownStream,
+    #[error("A socket may watch 256 feeds.")]
+    TooManyWatches,
+    #[error("The gateway has no current view of the chain; try again soon.")]
+    ChainUnavailable,
+}
+
+impl Watch {
+    /// Unix second at which access ends, as messages tell it.
+    pub(super) const fn expires_at(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Live { until } => until,
+            Phase::Unpaid | Phase::Held => None,
+        }
+    }
+
+    pub(super) const fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Live { .. })
+    }
+
+    /// The next Unix second at which something is due: the reminder, then the end.
+    pub(super) fn due(&self) -> Option<u64> {
+        let until = self.expires_at()?;
+        Some(if self.reminded {
+            until
+        } else {
+            until.saturating_sub(EXPIRY_NOTICE_SECONDS)
+        })
+    }
+}
+
+impl WatchRefusal {
+    pub(crate) const fn code(self) -> ErrorCode {
+        match self {
+            Self::UnknownFeed => ErrorCode::UnknownFeed,
+            Self::ListingMissing => ErrorCode::ListingMissing,
+            Self::UnknownStream => ErrorCode::UnknownStream,
+            Self::TooManyWatches => ErrorCode::TooManyWatches,
+            Self::ChainUnavailable => ErrorCode::ChainUnavailable,
+        }
+    }
+}
+
+/// What a watch becomes with the access of this moment.
+pub(super) fn step(phase: Phase, access: Access) -> (Phase, Change) {
+    let next = match access {
+        Access::Owner => Phase::Live { until: None },
+        Access::Granted { until: Some(until) } => Phase::Live { until: Some(until) },
+        Access::Granted { until: None } => Phase::Held,
+        Access::Denied => Phase::Unpaid,
+    };
+    let change = match (phase, next) {
+        (before, after) if before == after => Change::Nothing,
+        (Phase::Unpaid, _) => Change::Begun,
+        (_, Phase::Unpaid) => Change::Ended,
+        (_, Phase::Held) => Change::Paused,
+        (Phase::Held, Phase::Live { .. }) => Change::Resumed,
+        (Phase::Live { .. }, Phase::Live { .. }) => Change::Moved,
+    };
+    (next, change)
+}
+
+/// The streams that a watch gets of what the feed's listing holds now.
+pub(super) fn streams_of(
+    feed: &FeedView,
+    wanted: Option<&BTreeSet<StreamName>>,
+) -> Result<BTreeSet<StreamName>, WatchRefusal> {
+    if feed.document.is_none() {
+        return Err(WatchRefusal::ListingMissing);
+    }
+    let held: BTreeSet<_> = feed
+        .streams()
+        .iter()
+        .map(|stream| stream.name.clone())
+        .collect();
+    match wanted {
+        None => Ok(held),
+        Some(wanted) if wanted.is_subset(&held) => Ok(wanted.clone()),
+        Some(_) => Err(WatchRefusal::UnknownStream),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step() {
+        let live = |until| Phase::Live { until };
+        let granted = |until| Access::Granted { until };
+        for (phase, access, next, change) in [
+            (
+                Phase::Unpaid,
+                Access::Denied,
+                Phase::Unpaid,
+                Change::Nothing,
+            ),
+            (
+                Phase::Unpaid,
+                granted(Some(9)),
+                live(Some(9)),
+                Change::Begun,
+            ),
+            (Phase::Unpaid, granted(None), Phase::Held, Change::Begun),
+            (Phase::Unpaid, Access::Owner, live(None), Change::Begun),
+            (
+                live(Some(9)),
+                granted(Some(9)),
+                live(Some(9)),
+                Change::Nothing,
+            ),
+            (
+                live(Some(9)),
+                granted(Some(12)),
+                live(Some(12)),
+                Change::Moved,
+            ),
+            (live(Some(9)), Access::Owner, live(None), Change::Moved),
+            (live(None), granted(Some(9)), live(Some(9)), Change::Moved),
+            (live(Some(9)), granted(None), Phase::Held, Change::Paused),
+            (live(Some(9)), Access::Denied, Phase::Unpaid, Change::Ended),
+            (Phase::Held, granted(None), Phase::Held, Change::Nothing),
+            (
+                Phase::Held,
+                granted(Some(9)),
+                live(Some(9)),
+                Change::Resumed,
+            ),
+            (Phase::Held, Access::Denied, Phase::Unpaid, Change::Ended),
+            (live(None), Access::Denied, Phase::Unpaid, Change::Ended),
+        ] {
+            assert_eq!(step(phase, access), (next, change), "{phase:?} {access:?}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `GET /v1/feeds/{id}/events`: a feed as Server-Sent Events, for whoever has no websocket.
+//!
+//! The same [`Viewer`] as behind the websocket decides what comes out. Each event's `data` is a `JsonEvent`; `watching`,
+//! `gap`, `notice` and `ended` have the websocket's JSON and its name as their event type.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use ashya_protocol::rest::Problem;
+use ashya_protocol::ws::{ErrorCode, ServerMessage};
+use ashya_protocol::{FeedId, Offer};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use futures_util::stream::{self, Stream};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::chain_clock::wall_instant_of;
+use crate::metrics::Metrics;
+use crate::socket::{Outgoing, SocketParts, Step, Viewer, WatchRefusal};
+
+/// Time between comments on a silent stream; middle boxes drop idle connections after a minute.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+pub(crate) async fn events(
+    State(parts): State<SocketParts>,
+    Path(feed): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(feed) = feed.parse::<FeedId>() else {
+        return refused(WatchRefusal::UnknownFeed);
+    };
+    let bearer = headers.get(header::AUTHORIZATION).and_then(bearer_token);
+    let claims = match bearer.map(|token| parts.sessions.wallet_of(token)) {
+        Some(Ok(claims)) => claims,
+        Some(Err(error)) => {
+            return problem(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                &error.to_string(),
+                None,
+            );
+        }
+        None => {
+            let detail = "Send the token of POST /v1/auth/session as a bearer header.";
+            return problem(StatusCode::UNAUTHORIZED, "unauthorized", detail, None);
+        }
+    };
+    let mut viewer = Viewer::new(parts.clone(), claims.wallet);
+    if let Err(refusal) = viewer.watch(feed, None, &Default::default()) {
+        return refused(refusal);
+    }
+    let first = match viewer.next() {
+        Step::Write(Outgoing::Control(ServerMessage::PaymentRequired(offer)), _) => {
+            let detail = "This feed is paid for on the ledger; the offer says how.";
+            return problem(
+                StatusCode::PAYMENT_REQUIRED,
+                "payment-required",
+                detail,
+                Some(offer),
+            );
+        }
+        Step::Write(first, _) => first,
+        // A watch that has begun always says so first.
+        Step::Idle | Step::TooSlow => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    };
+    let metrics = parts.metrics.clone();
+    metrics.sockets.inc();
+    let reader = Reader {
+        first: Some(first),
+        viewer,
+        session_ends: wall_instant_of(claims.expires_at),
+        shutdown: parts.shutdown.clone(),
+        _open: Open(metrics.sockets.clone()),
+        _task: parts.tasks.token(),
+        metrics,
+    };
+    Sse::new(reader.into_stream())
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        .into_response()
+}
+
+/// One open event stream.
+struct Reader {
+    first: Option<Outgoing>,
+    viewer: Viewer,
+    session_ends: Instant,
+    shutdown: CancellationToken,
+    metrics: Metrics,
+    _open: Open,
+    _task: TaskTrackerToken,
+}
+
+/// Counts an open stream until it is dropped.
+struct Open(Gauge);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Reader {
+    fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
+        stream::unfold(self, async |mut reader| {
+            let event = reader.next().await?;
+            Some((Ok(event), reader))
+        })
+    }
+
+    /// The next event; `None` when the stream is over.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(first) = self.first.take() {
+                return Some(encode(&first));
+            }
+            // Also while events wait: a busy stream must not keep the viewer from noticing a cancel.
+            let _ = self.viewer.turn().now_or_never();
+            match self.viewer.next() {
+                Step::Write(outgoing, _) => {
+                    if matches!(outgoing, Outgoing::Event(_)) {
+                        self.metrics.events_delivered.inc();
+                    }
+                    return Some(encode(&outgoing));
+                }
+                Step::TooSlow => return None,
+                Step::Idle if !self.viewer.is_watching() => return None,
+                Step::Idle => {}
+            }
+            tokio::select! {
+                () = self.shutdown.cancelled() => return None,
+                () = sleep_until(self.session_ends) => return None,
+                () = self.viewer.turn() => {}
+            }
+        }
+    }
+}
+
+fn encode(outgoing: &Outgoing) -> Event {
+    match outgoing {
+        Outgoing::Event(message) => Event::default()
+            .event("event")
+            .data(message.json().as_str()),
+        Outgoing::Control(message) => {
+            // Control messages hold only texts and numbers, which always have a JSON form.
+            let json = serde_json::to_string(message).unwrap_or_default();
+            Event::default().event(name(message)).data(json)
+        }
+    }
+}
+
+const fn name(message: &ServerMessage) -> &'static str {
+    match message {
+        ServerMessage::Welcome { .. } => "welcome",
+        ServerMessage::Watching { .. } => "watching",
+        ServerMessage::Event(_) => "event",
+        ServerMessage::Gap { .. } => "gap",
+        ServerMessage::Notice { .. } => "notice",
+        ServerMessage::Ended { .. } => "ended",
+        ServerMessage::PaymentRequired(_) => "payment-required",
+        ServerMessage::Error { .. } => "error",
+        ServerMessage::Pong {} => "pong",
+    }
+}
+
+fn bearer_token(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn refused(refusal: WatchRefusal) -> Response {
+    let (status, code) = match refusal.code() {
+        ErrorCode::UnknownFeed => (StatusCode::NOT_FOUND, "unknown-feed"),
+        ErrorCode::ListingMissing => (StatusCode::CONFLICT, "listing-missing"),
+        ErrorCode::ChainUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "chain-unavailable"),
+        _ => (StatusCode::BAD_REQUEST, "bad-request"),
+    };
+    problem(status, code, &refusal.to_string(), None)
+}
+
+/// An RFC 9457 problem document.
+pub(crate) fn problem(
+    status: StatusCode,
+    code: &str,
+    detail: &str,
+    offer: Option<Offer>,
+) -> Response {
+    let problem = Problem {
+        kind: "about:blank".into(),
+        title: status.canonical_reason().unwrap_or("Error").into(),
+        status: status.as_u16(),
+        code: code.into(),
+        detail: detail.into(),
+        offer,
+    };
+    let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
+    (status, content_type, Json(problem)).into_response()
+}
