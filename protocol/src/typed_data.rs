@@ -40,7 +40,7 @@ impl Domain {
     /// Digest of an event, to be signed by the device's key.
     pub fn event(&self, event: &Event) -> Hash {
         self.digest(
-            Struct::new(EVENT)
+            &Struct::new(EVENT)
                 .address(&event.device.address())
                 .text(event.stream.as_str())
                 .uint(event.position.boot.get())
@@ -60,7 +60,7 @@ impl Domain {
         deadline: u64,
     ) -> Hash {
         self.digest(
-            Struct::new(FEED_AUTHORIZATION)
+            &Struct::new(FEED_AUTHORIZATION)
                 .address(&device.address())
                 .word(&name.to_bytes32())
                 .address(&owner)
@@ -71,7 +71,7 @@ impl Domain {
     /// Digest of a device's registration document.
     pub fn device_registration(&self, registration: &crate::rest::Registration) -> Hash {
         self.digest(
-            Struct::new(DEVICE_REGISTRATION)
+            &Struct::new(DEVICE_REGISTRATION)
                 .address(&registration.device.address())
                 .address(&registration.owner)
                 .uint(registration.revision)
@@ -84,7 +84,7 @@ impl Domain {
     /// Digest by which a device asks a gateway for MQTT credentials, with that gateway's fresh nonce.
     pub fn credential_request(&self, device: DeviceId, nonce: &str) -> Hash {
         self.digest(
-            Struct::new(CREDENTIAL_REQUEST)
+            &Struct::new(CREDENTIAL_REQUEST)
                 .address(&device.address())
                 .text(nonce),
         )
@@ -93,13 +93,13 @@ impl Domain {
     /// Digest by which a feed's owner vouches for a listing document, named by its hash.
     pub fn feed_listing(&self, feed: FeedId, listing: Hash) -> Hash {
         self.digest(
-            Struct::new(FEED_LISTING)
+            &Struct::new(FEED_LISTING)
                 .word(feed.as_bytes())
                 .word(listing.as_bytes()),
         )
     }
 
-    fn digest(&self, message: Struct) -> Hash {
+    fn digest(&self, message: &Struct) -> Hash {
         let mut bytes = [0; 66];
         bytes[..2].copy_from_slice(&[0x19, 0x01]);
         bytes[2..34].copy_from_slice(self.separator().as_bytes());
