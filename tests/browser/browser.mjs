@@ -66,6 +66,24 @@ export async function installWallet(context, options) {
   await context.addInitScript({ content: await bundledWallet() });
 }
 
+/** Keeps the boxes of the last drawing of the canvas in `window.drawnBoxes`, in CSS pixels. */
+export async function recordBoxes(context) {
+  await context.addInitScript(() => {
+    window.drawnBoxes = [];
+    const { clearRect, strokeRect } = CanvasRenderingContext2D.prototype;
+    let drawing = [];
+    CanvasRenderingContext2D.prototype.clearRect = function (...place) {
+      drawing = [];
+      clearRect.apply(this, place);
+    };
+    CanvasRenderingContext2D.prototype.strokeRect = function (...place) {
+      drawing.push(place);
+      window.drawnBoxes = drawing;
+      strokeRect.apply(this, place);
+    };
+  });
+}
+
 /** Waits until the wallet asks for `kind`, then decides. */
 export async function decide(page, kind, decision) {
   await page
