@@ -112,7 +112,7 @@ export class FeedPage {
         const { refund } = await ledger.cancel(payer, this.id, payer.address, tell);
         this.refund = refund;
         this.agreement = null;
-        return { tone: 'good', text: `Cancelled. ${formatEth(refund, 'exact')} is back in your wallet.` };
+        return { tone: 'good', text: 'Cancelled. What you did not use is back in your wallet.' };
       } finally {
         await this.readAgreement();
       }

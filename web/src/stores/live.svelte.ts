@@ -8,7 +8,7 @@ import { FrameMatcher, type Scene } from '../lib/frameMatcher';
 import { countSeen, describeSeen, type Seen } from '../lib/seen';
 import { endedWords, gapWords, type Words } from '../lib/words';
 
-const HISTORY_LENGTH = 12;
+const HISTORY_LENGTH = 7;
 const NOTES_LENGTH = 4;
 /** A screen reader is told at most this often what is seen, in milliseconds. */
 const ANNOUNCE_MS = 6_000;
