@@ -1,0 +1,35 @@
+//! The command line: arguments, the configuration that they make, and a command each.
+
+mod amounts;
+mod args;
+mod config;
+mod deploy;
+mod feeds;
+mod listing;
+mod outcome;
+mod subscriptions;
+
+use anyhow::Result;
+
+pub(crate) use self::args::Args;
+use self::args::Command;
+pub(crate) use self::config::Config;
+use self::outcome::Outcome;
+
+/// Does what the command says.
+///
+/// # Errors
+/// When the chain, the ledger or the gateway refuses.
+pub(crate) async fn run(config: &Config, command: Command) -> Result<Outcome> {
+    match command {
+        Command::Deploy(args) => deploy::deploy(config, &args).await,
+        Command::OpenFeed(args) => feeds::open(config, *args).await,
+        Command::Pause { feed } => feeds::pause(config, feed).await,
+        Command::Resume { feed } => feeds::resume(config, feed).await,
+        Command::Retire { feed } => feeds::retire(config, feed).await,
+        Command::Withdraw { feed, max_buckets } => feeds::withdraw(config, feed, max_buckets).await,
+        Command::Show { feed } => feeds::show(config, feed).await,
+        Command::Subscribe(args) => subscriptions::subscribe(config, &args).await,
+        Command::Cancel(args) => subscriptions::cancel(config, &args).await,
+    }
+}

@@ -1,0 +1,151 @@
+use std::path::PathBuf;
+
+use ashya_protocol::{Address, FeedId, ListingStream, Wei};
+use clap::{Parser, Subcommand};
+use url::Url;
+
+use super::amounts::{parse_duration, parse_eth};
+use super::listing::parse_stream;
+
+/// Sells and buys feeds on the ledger.
+#[derive(Debug, Parser)]
+#[command(name = "ashya-ledger", version)]
+pub(crate) struct Args {
+    /// JSON-RPC endpoint of a node
+    #[arg(
+        long,
+        global = true,
+        env = "ASHYA_RPC",
+        default_value = "http://127.0.0.1:8545"
+    )]
+    pub(crate) rpc: Url,
+    /// Address of the ledger
+    #[arg(long, global = true)]
+    pub(crate) ledger: Option<Address>,
+    /// Deployment file, which names the ledger
+    #[arg(long, global = true, env = "ASHYA_DEPLOYMENT")]
+    pub(crate) deployment: Option<PathBuf>,
+    /// File with the wallet's secret key in hexadecimal; the environment may hold the key itself in ASHYA_KEY
+    #[arg(long, global = true, env = "ASHYA_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Puts a new ledger on the chain
+    Deploy(DeployArgs),
+    /// Opens a feed that a device has authorized, and hands its listing to the gateway
+    OpenFeed(Box<OpenFeedArgs>),
+    /// Buys a subscription
+    Subscribe(SubscribeArgs),
+    /// Ends a subscription and returns what was not used
+    Cancel(CancelArgs),
+    /// Pays out what a feed has earned
+    Withdraw {
+        /// The feed
+        feed: FeedId,
+        /// Most hours with ending subscriptions to settle at once
+        #[arg(long, default_value_t = 1000)]
+        max_buckets: u64,
+    },
+    /// Stops a feed's clock: nobody pays and nobody's time runs
+    Pause {
+        /// The feed
+        feed: FeedId,
+    },
+    /// Lets a feed's clock run again
+    Resume {
+        /// The feed
+        feed: FeedId,
+    },
+    /// Ends a feed for good at its next full hour
+    Retire {
+        /// The feed
+        feed: FeedId,
+    },
+    /// Shows a feed, its clock, and the wallet's subscription to it
+    Show {
+        /// The feed
+        feed: FeedId,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeployArgs {
+    /// Deployment file to write
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Keep the ledger of the deployment file while it stands on this chain
+    #[arg(long, requires = "out")]
+    pub(crate) if_missing: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct OpenFeedArgs {
+    /// The device's consent, as `ashya-agent authorize` writes it
+    #[arg(long)]
+    pub(crate) authorization: PathBuf,
+    /// Price in wei per second
+    #[arg(
+        long,
+        required_unless_present = "price_per_hour",
+        conflicts_with = "price_per_hour"
+    )]
+    pub(crate) price: Option<Wei>,
+    /// Price in ETH per hour, rounded down to whole wei per second
+    #[arg(long, value_parser = parse_eth)]
+    pub(crate) price_per_hour: Option<Wei>,
+    /// Title of the listing; the feed's name when left out
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// What is sold, in your words
+    #[arg(long, default_value = "")]
+    pub(crate) description: String,
+    /// What happens to people and places in the picture
+    #[arg(long, default_value = "")]
+    pub(crate) privacy: String,
+    /// A stream that is sold and the most events a minute; may be repeated
+    #[arg(long = "stream", value_name = "NAME[:PER_MINUTE]", value_parser = parse_stream, default_values = ["detections", "frames"])]
+    pub(crate) streams: Vec<ListingStream>,
+    /// Where withdrawals go; the wallet when left out
+    #[arg(long)]
+    pub(crate) payout: Option<Address>,
+    /// Who may pause beside the owner, usually the gateway
+    #[arg(long)]
+    pub(crate) pauser: Option<Address>,
+    /// Gateway that serves the listing
+    #[arg(long)]
+    pub(crate) gateway: Option<Url>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SubscribeArgs {
+    /// The feed
+    pub(crate) feed: FeedId,
+    /// How long, such as 90s, 30m, 1h or 7d
+    #[arg(long = "for", value_parser = parse_duration)]
+    pub(crate) duration: u64,
+    /// Who may watch; the wallet when left out
+    #[arg(long)]
+    pub(crate) beneficiary: Option<Address>,
+    /// Highest price in wei per second to accept; the present one when left out
+    #[arg(long)]
+    pub(crate) max_price: Option<Wei>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CancelArgs {
+    /// The feed
+    pub(crate) feed: FeedId,
+    /// Who may watch; the wallet when left out
+    #[arg(long)]
+    pub(crate) beneficiary: Option<Address>,
+    /// Who receives the refund; the wallet when left out
+    #[arg(long)]
+    pub(crate) to: Option<Address>,
+}

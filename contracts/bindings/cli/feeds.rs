@@ -1,0 +1,238 @@
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail, ensure};
+use ashya_contracts::{
+    FeedAuthorization, FeedClock, FeedRecord, FeedTerms, Ledger, Receipt, SubscriptionRecord,
+};
+use ashya_protocol::rest::SignedListing;
+use ashya_protocol::{Address, FeedId, Hash, Listing, Wei};
+use serde::{Deserialize, Serialize};
+
+use super::amounts::show_eth;
+use super::args::OpenFeedArgs;
+use super::config::Config;
+use super::listing::publish;
+use super::outcome::Outcome;
+
+const HOUR: u64 = 3600;
+
+/// What `ashya-agent authorize` writes.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AuthorizationFile {
+    #[serde(flatten)]
+    authorization: FeedAuthorization,
+    chain_id: u64,
+    ledger: Address,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Opened {
+    feed: FeedId,
+    listing: Hash,
+    price: Wei,
+    /// Absent when the feed was open already.
+    receipt: Option<Receipt>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    feed: FeedId,
+    #[serde(flatten)]
+    terms: FeedRecord,
+    clock: FeedClock,
+    feed_time: u64,
+    withdrawable: Wei,
+    subscription: Option<SubscriptionRecord>,
+}
+
+pub(super) async fn open(config: &Config, args: OpenFeedArgs) -> Result<Outcome> {
+    let ledger = config.ledger().await?;
+    let wallet = config.wallet()?;
+    let authorization = read_authorization(&args, &ledger)?;
+    let feed = FeedId::derive(authorization.device, &authorization.name);
+    let price = price_of(&args)?;
+    let document = Listing {
+        description: args.description,
+        device: authorization.device,
+        name: authorization.name.clone(),
+        privacy: args.privacy,
+        streams: args.streams,
+        title: args.title.unwrap_or_else(|| authorization.name.to_string()),
+    }
+    .to_canonical_json()?;
+    let listing = Listing::hash_of(&document);
+
+    let receipt = match ledger.feed(feed).await? {
+        Some(record) if record.listing == listing && record.owner == wallet.address() => None,
+        Some(record) => bail!(
+            "the feed {feed} is open already, owned by {} with the listing {}",
+            record.owner,
+            record.listing
+        ),
+        None => {
+            let terms = FeedTerms {
+                authorization,
+                price,
+                payout: args.payout.unwrap_or_else(|| wallet.address()),
+                pauser: args.pauser.unwrap_or(Address::ZERO),
+                listing,
+            };
+            Some(ledger.open_feed(&wallet, terms).await?.1)
+        }
+    };
+    if let Some(gateway) = &args.gateway {
+        let digest = ledger.domain().feed_listing(feed, listing);
+        let signature = config.key()?.sign(&digest);
+        publish(
+            gateway,
+            feed,
+            &SignedListing {
+                document,
+                signature,
+            },
+        )
+        .await?;
+    }
+    let opened = Opened {
+        feed,
+        listing,
+        price,
+        receipt,
+    };
+    Ok(Outcome::new(&opened)?
+        .line("feed", feed)
+        .line("listing", listing)
+        .line("price", per_hour(price)))
+}
+
+pub(super) async fn pause(config: &Config, feed: FeedId) -> Result<Outcome> {
+    let ledger = config.ledger().await?;
+    tell("paused", feed, ledger.pause(&config.wallet()?, feed).await?)
+}
+
+pub(super) async fn resume(config: &Config, feed: FeedId) -> Result<Outcome> {
+    let ledger = config.ledger().await?;
+    tell(
+        "resumed",
+        feed,
+        ledger.resume(&config.wallet()?, feed).await?,
+    )
+}
+
+pub(super) async fn retire(config: &Config, feed: FeedId) -> Result<Outcome> {
+    let ledger = config.ledger().await?;
+    tell(
+        "retired",
+        feed,
+        ledger.retire(&config.wallet()?, feed).await?,
+    )
+}
+
+pub(super) async fn withdraw(config: &Config, feed: FeedId, max_buckets: u64) -> Result<Outcome> {
+    let ledger = config.ledger().await?;
+    let withdrawn = ledger
+        .withdraw(&config.wallet()?, feed, max_buckets)
+        .await?;
+    Ok(Outcome::new(&withdrawn)?
+        .line("paid", show_eth(withdrawn.paid))
+        .line("transaction", withdrawn.receipt.transaction)
+        .line("fee", show_eth(withdrawn.receipt.fee)))
+}
+
+pub(super) async fn show(config: &Config, feed: FeedId) -> Result<Outcome> {
+    let ledger = config.ledger().await?;
+    let Some(terms) = ledger.feed(feed).await? else {
+        bail!("there is no feed {feed} on the ledger {}", ledger.address());
+    };
+    let clock = ledger.clock(feed).await?;
+    // A local chain may be ahead of the wall clock.
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let now = config.rpc.latest().await?.timestamp.max(wall);
+    let subscription = match config.address() {
+        Some(wallet) => ledger.subscription(feed, wallet, wallet).await?,
+        None => None,
+    };
+    let shown = Shown {
+        feed,
+        feed_time: clock.feed_time(now),
+        withdrawable: ledger.withdrawable(feed).await?,
+        terms,
+        clock,
+        subscription,
+    };
+    let outcome = Outcome::new(&shown)?
+        .line("feed", feed)
+        .line("name", &shown.terms.name)
+        .line("device", shown.terms.device)
+        .line("owner", shown.terms.owner)
+        .line("price", per_hour(shown.terms.price))
+        .line("listing", shown.terms.listing)
+        .line("state", state(&clock, shown.feed_time))
+        .line("withdrawable", show_eth(shown.withdrawable));
+    Ok(match subscription {
+        Some(held) if held.expiry > shown.feed_time => outcome.line(
+            "subscription",
+            format!("{} s left", held.expiry - shown.feed_time),
+        ),
+        Some(_) => outcome.line("subscription", "ended"),
+        None => outcome,
+    })
+}
+
+fn tell(what: &str, feed: FeedId, receipt: Receipt) -> Result<Outcome> {
+    Ok(Outcome::new(&receipt)?
+        .line(what, feed)
+        .line("transaction", receipt.transaction)
+        .line("fee", show_eth(receipt.fee)))
+}
+
+fn read_authorization(args: &OpenFeedArgs, ledger: &Ledger) -> Result<FeedAuthorization> {
+    let path = args.authorization.display();
+    let text = fs::read_to_string(&args.authorization)
+        .with_context(|| format!("the authorization {path}"))?;
+    let file: AuthorizationFile =
+        serde_json::from_str(&text).with_context(|| format!("the authorization {path}"))?;
+    let domain = ledger.domain();
+    ensure!(
+        (file.chain_id, file.ledger) == (domain.chain_id, domain.ledger),
+        "the authorization {path} is for the ledger {} on chain {}, not for {} on chain {}",
+        file.ledger,
+        file.chain_id,
+        domain.ledger,
+        domain.chain_id
+    );
+    Ok(file.authorization)
+}
+
+fn price_of(args: &OpenFeedArgs) -> Result<Wei> {
+    let price = match (args.price, args.price_per_hour) {
+        (Some(price), _) => price,
+        (None, Some(hour)) => Wei::new(hour.get() / u128::from(HOUR)),
+        (None, None) => bail!("name the price by --price or --price-per-hour"),
+    };
+    ensure!(
+        price > Wei::default(),
+        "the price is below one wei per second"
+    );
+    Ok(price)
+}
+
+fn per_hour(price: Wei) -> String {
+    match price.checked_mul(HOUR) {
+        Some(hour) => format!("{price} wei per second, {} per hour", show_eth(hour)),
+        None => format!("{price} wei per second"),
+    }
+}
+
+fn state(clock: &FeedClock, feed_time: u64) -> String {
+    match (clock.retires_at, clock.paused_at) {
+        (Some(end), _) if end <= feed_time => format!("retired at {end} s"),
+        (Some(end), None) => format!("retires at {end} s, now at {feed_time} s"),
+        (_, Some(since)) => format!("paused since {since}, at {feed_time} s"),
+        (None, None) => format!("open, at {feed_time} s"),
+    }
+}

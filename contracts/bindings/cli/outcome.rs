@@ -1,0 +1,35 @@
+use serde::Serialize;
+use serde_json::Value;
+
+use anyhow::Result;
+
+/// What a command tells: lines for people, JSON for machines.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    lines: Vec<String>,
+    json: Value,
+}
+
+impl Outcome {
+    pub(super) fn new(value: &impl Serialize) -> Result<Self> {
+        Ok(Self {
+            lines: Vec::new(),
+            json: serde_json::to_value(value)?,
+        })
+    }
+
+    /// Adds a line for people.
+    pub(super) fn line(mut self, label: &str, value: impl ToString) -> Self {
+        self.lines
+            .push(format!("{label:<14} {}", value.to_string()));
+        self
+    }
+
+    pub(crate) fn show(&self, json: bool) -> String {
+        if json {
+            self.json.to_string()
+        } else {
+            self.lines.join("\n")
+        }
+    }
+}

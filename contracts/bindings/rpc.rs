@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use ashya_protocol::{Address, Hash, Wei};
+use ethers::abi::{self, Token};
+use ethers::contract::EthError;
+use ethers::providers::{JsonRpcError, Middleware, Provider, ProviderError, RpcError};
+use ethers::types::transaction::eip2718::TypedTransaction;
+use ethers::types::{BlockId, BlockNumber, Eip1559TransactionRequest, H256};
+use url::Url;
+
+use crate::abi::{VERIFYSIGNATURE_BYTECODE, Verdict};
+use crate::convert::{hash, to_h160, uint64, wei};
+use crate::error::ChainError;
+use crate::transport::HttpTransport;
+
+/// One JSON-RPC endpoint of a node. A clone shares its connections. A request may take 10 seconds.
+#[derive(Debug, Clone)]
+pub struct Rpc {
+    provider: Arc<Provider<HttpTransport>>,
+}
+
+/// The head of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Its height.
+    pub number: u64,
+    /// Its hash.
+    pub hash: Hash,
+    /// Hash of the block before it.
+    pub parent: Hash,
+    /// Its time in Unix seconds.
+    pub timestamp: u64,
+}
+
+impl Rpc {
+    /// Names an endpoint. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the scheme is neither `http` nor `https`, or TLS cannot be set up.
+    pub fn new(url: &Url) -> Result<Self, ChainError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(ChainError::Scheme(url.scheme().to_owned()));
+        }
+        let transport = HttpTransport::new(url.clone())
+            .map_err(|error| ChainError::Transport(Box::new(error)))?;
+        Ok(Self {
+            provider: Arc::new(Provider::new(transport)),
+        })
+    }
+
+    /// The EIP-155 id of the chain.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn chain_id(&self) -> Result<u64, ChainError> {
+        uint64(
+            self.provider
+                .get_chainid()
+                .await
+                .map_err(ChainError::from_provider)?,
+        )
+    }
+
+    /// The newest block.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn latest(&self) -> Result<Block, ChainError> {
+        self.tagged(BlockNumber::Latest).await
+    }
+
+    /// The newest block that the chain has finalized.
+    ///
+    /// # Errors
+    /// When the node does not answer, or its chain finalizes nothing.
+    pub async fn finalized(&self) -> Result<Block, ChainError> {
+        self.tagged(BlockNumber::Finalized).await
+    }
+
+    /// The block of a height, or `None` while there is none.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn block(&self, number: u64) -> Result<Option<Block>, ChainError> {
+        self.get_block(number.into()).await
+    }
+
+    /// The money of an account at the newest block.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn balance(&self, who: Address) -> Result<Wei, ChainError> {
+        let balance = self.provider.get_balance(to_h160(who), None).await;
+        wei(balance.map_err(ChainError::from_provider)?)
+    }
+
+    /// Whether `signer` signed `digest`: ERC-6492, then ERC-1271, then ecrecover, all in one `eth_call` of a contract
+    /// that is never deployed.
+    ///
+    /// # Errors
+    /// When the node does not answer. A malformed signature is no error but `false`.
+    pub async fn verify_signature(
+        &self,
+        signer: Address,
+        digest: &Hash,
+        signature: &[u8],
+    ) -> Result<bool, ChainError> {
+        let arguments = abi::encode(&[
+            Token::Address(to_h160(signer)),
+            Token::FixedBytes(digest.as_bytes().to_vec()),
+            Token::Bytes(signature.to_vec()),
+        ]);
+        let code = [VERIFYSIGNATURE_BYTECODE.as_ref(), &arguments].concat();
+        let call = TypedTransaction::Eip1559(Eip1559TransactionRequest::new().data(code));
+        match self.provider.call(&call, None).await {
+            Ok(_) => Err(ChainError::unexpected(
+                "a signature check without a verdict",
+            )),
+            Err(error) => verdict(error),
+        }
+    }
+
+    pub(crate) fn provider(&self) -> Arc<Provider<HttpTransport>> {
+        Arc::clone(&self.provider)
+    }
+
+    async fn tagged(&self, tag: BlockNumber) -> Result<Block, ChainError> {
+        self.get_block(tag.into())
+            .await?
+            .ok_or_else(|| ChainError::unexpected(format!("there is no {tag} block")))
+    }
+
+    async fn get_block(&self, id: BlockId) -> Result<Option<Block>, ChainError> {
+        let block = self.provider.get_block(id).await;
+        block
+            .map_err(ChainError::from_provider)?
+            .map(head)
+            .transpose()
+    }
+}
+
+fn head(block: ethers::types::Block<H256>) -> Result<Block, ChainError> {
+    let (Some(number), Some(own_hash)) = (block.number, block.hash) else {
+        return Err(ChainError::unexpected("a block without number or hash"));
+    };
+    Ok(Block {
+        number: number.as_u64(),
+        hash: hash(own_hash),
+        parent: hash(block.parent_hash),
+        timestamp: uint64(block.timestamp)?,
+    })
+}
+
+/// A revert without data comes from a wrapper that does not decode, so from no valid signature.
+fn verdict(error: ProviderError) -> Result<bool, ChainError> {
+    let data = error
+        .as_error_response()
+        .and_then(JsonRpcError::as_revert_data);
+    match data {
+        Some(data) if data.is_empty() => Ok(false),
+        Some(data) => Verdict::decode_with_selector(&data)
+            .map(|verdict| verdict.valid)
+            .ok_or_else(|| ChainError::from_provider(error)),
+        None => Err(ChainError::from_provider(error)),
+    }
+}

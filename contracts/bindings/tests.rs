@@ -1,0 +1,6 @@
+//! Against a real chain, one for each test.
+
+mod anvil;
+mod artifacts;
+mod ledger;
+mod signatures;
