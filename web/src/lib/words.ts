@@ -12,7 +12,7 @@ export interface Words {
 }
 
 const wallet: Readonly<Record<WalletRefusal, Words>> = {
-  rejected: { tone: 'calm', text: 'You declined in your wallet. Nothing was paid.' },
+  rejected: { tone: 'calm', text: 'You declined in your wallet. Nothing has changed.' },
   busy: { tone: 'calm', text: 'Your wallet is still waiting for an answer. Open it and decide there.' },
   'unknown-chain': { tone: 'bad', text: 'Your wallet is not on the chain of this ledger. Switch there and try again.' },
   disconnected: { tone: 'bad', text: 'Your wallet has no connection to its chain. Check it and try again.' },

@@ -1,7 +1,7 @@
 import { feedTime, secondsLeft, standsStill, type FeedClock } from '../client/feedClock';
 import { listingHash } from '../client/listing';
 import type { Agreement, Ledger, Payer } from '../client/ledger';
-import type { Chain, Feed, FeedId, Listing, Session } from '../client/types';
+import type { Address, Chain, Feed, FeedId, Listing, Session } from '../client/types';
 import { formatEth, totalOf } from '../lib/money';
 import { formatDuration } from '../lib/time';
 import { explain, type Words } from '../lib/words';
@@ -22,6 +22,8 @@ export class FeedPage {
   listing = $state.raw<Listing | null>(null);
   check = $state<Check>('checking');
   agreement = $state.raw<Agreement | null>(null);
+  /** The wallet whose agreement was read last; until then nobody can tell whether it has paid already. */
+  private readFor = $state<Address | null>(null);
   clock = $state.raw<FeedClock | null>(null);
   live = $state.raw<LiveFeed | null>(null);
   /** What the last cancellation gave back, in wei. */
@@ -49,6 +51,12 @@ export class FeedPage {
   /** Whether the clock stands still, so that no paid time passes. */
   still = $derived.by((): boolean => this.clock !== null && standsStill(this.clock, this.app.ticker.now));
 
+  /** Whether it is known what the connected wallet has paid; where none is connected there is nothing to know. */
+  settled = $derived.by((): boolean => {
+    const address = this.app.wallet.connected?.address;
+    return address === undefined || address === this.readFor;
+  });
+
   owns = $derived.by((): boolean => this.feed !== null && this.app.wallet.connected?.address === this.feed.owner);
 
   /** Reads the feed anew and checks its listing. */
@@ -75,6 +83,7 @@ export class FeedPage {
       if (this.app.wallet.connected?.address !== address) return;
       this.clock = clock;
       this.agreement = agreement && agreement.expiry > feedTime(clock, this.app.ticker.now) ? agreement : null;
+      this.readFor = address;
     } catch (error) {
       this.trouble = explain(error);
     }

@@ -61,6 +61,8 @@ export class LiveFeed {
   notes = $state.raw<readonly string[]>([]);
   announcement = $state('');
 
+  /** The wallet that watches. */
+  readonly wallet: Address;
   private readonly matcher = new FrameMatcher();
   private readonly socket: Connection;
   private readonly timer: ReturnType<typeof setInterval>;
@@ -76,6 +78,7 @@ export class LiveFeed {
     patienceMs: number,
     private readonly onChange: () => void,
   ) {
+    this.wallet = session.wallet;
     this.socket = new Connection({ url, token: session.token, domain, tell: (update) => this.hear(update) });
     this.socket.watch(feed, null, patienceMs);
     this.timer = setInterval(() => this.show(this.matcher.take(performance.now())), MATCH_MS);
