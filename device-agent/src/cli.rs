@@ -5,9 +5,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::{default_data, defaults_as_toml};
+use crate::data::DataDir;
 use crate::runtime::{LibrarySum, RuntimeOptions};
 
+mod authorize;
 mod detect;
+mod run;
 
 /// Exit code of a command line or configuration that makes no sense (`EX_USAGE` of sysexits.h).
 const EXIT_USAGE: u8 = 64;
@@ -24,6 +28,22 @@ pub struct Cli {
 enum Command {
     /// Run a model on pictures and show what it finds.
     Detect(detect::DetectArgs),
+    /// Run as a device: look, sign and publish until stopped.
+    Run(Box<run::RunArgs>),
+    /// Let a wallet open a feed of this device on the ledger.
+    Authorize(authorize::AuthorizeArgs),
+    /// Print the device's id; makes its key where there is none.
+    Id(DataArgs),
+    /// Print every setting of `run` with its default, as a file for it.
+    Config,
+}
+
+/// Where the device keeps its key.
+#[derive(Debug, Clone, Args)]
+struct DataArgs {
+    /// Folder of the device's key and counters
+    #[arg(long, value_name = "DIR", env = "ASHYA_AGENT_DATA", default_value_os_t = default_data())]
+    data: PathBuf,
 }
 
 /// Where ONNX Runtime is.
@@ -59,6 +79,16 @@ impl Cli {
         match self.command {
             Command::Detect(args) => {
                 tokio::task::spawn_blocking(move || detect::run(&args)).await?
+            }
+            Command::Run(args) => run::run(*args).await,
+            Command::Authorize(args) => authorize::run(args).await,
+            Command::Id(DataArgs { data }) => {
+                println!("{}", DataDir::open(&data)?.device_key()?.device_id());
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Config => {
+                print!("{}", defaults_as_toml());
+                Ok(ExitCode::SUCCESS)
             }
         }
     }

@@ -1,22 +1,49 @@
 //! The eye of Ashya: frames in, signed events out.
+//!
+//! ```text
+//!  source ─► detect ─► voice ─────────► link ──MQTT──► gateway
+//!  frames    objects   signed events    outbox, demand    ▲
+//!                                       gateway ──REST────┘ register, credentials
+//! ```
+//!
+//! Capture and inference have a thread each and share only the latest frame; the link lives on the async runtime
+//! and keeps what was not acknowledged across connections.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
+mod agent;
 mod annotate;
+mod backoff;
+mod causes;
 pub mod cli;
+mod config;
+mod data;
+mod demand;
 mod detect;
+mod eye;
+mod gateway;
+mod latest;
+mod link;
+mod outbox;
 mod picture;
 mod runtime;
 mod source;
+mod voice;
 
+pub use agent::{AgentError, run};
 pub use annotate::annotate;
+pub use config::{Config, ConfigError, Settings, defaults_as_toml};
+pub use data::{DataDir, DataError, DataLock};
 pub use detect::{
     Candidate, Confidence, ConfidenceError, DetectError, Detector, Expected, Family, LabelsError,
     Layout, LayoutError, ModelError, PixelBox, Shape, Size,
 };
+pub use eye::EyeError;
+pub use gateway::{Gateway, GatewayError};
 pub use picture::{Picture, PictureError};
 pub use runtime::{LibrarySum, LibrarySumError, Runtime, RuntimeError, RuntimeOptions};
 pub use source::{
     FolderSource, Frame, FrameSource, Playback, Scene, SceneSource, SourceError, SourceSpec,
     SourceSpecError, Truth, VideoError, VideoSource,
 };
+pub use voice::{Signed, Voice, VoiceError, detected, now_us};

@@ -2,7 +2,7 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use ashya_agent::cli::Cli;
@@ -13,7 +13,8 @@ async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("ASHYA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
         .init();
     match Cli::from_command_line().run().await {
         Ok(code) => code,

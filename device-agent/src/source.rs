@@ -8,6 +8,8 @@ use thiserror::Error;
 
 use crate::picture::{Picture, PictureError};
 
+mod backdrop;
+mod dice;
 mod folder;
 mod paint;
 mod scene;

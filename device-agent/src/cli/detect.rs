@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::annotate::annotate;
 use crate::cli::RuntimeArgs;
+use crate::config::available_threads;
 use crate::detect::{Candidate, Confidence, Detector};
 use crate::runtime::Runtime;
 use crate::source::{Frame, Playback, SourceSpec};
@@ -104,10 +105,6 @@ pub(super) fn run(args: &DetectArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-fn available_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Everything that a run writes.

@@ -33,9 +33,9 @@ impl Sheet {
         let mut builder = PathBuilder::new();
         for (index, &(x, y)) in points.iter().enumerate() {
             if index == 0 {
-                builder.move_to(x, y)
+                builder.move_to(x, y);
             } else {
-                builder.line_to(x, y)
+                builder.line_to(x, y);
             }
         }
         builder.close();

@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use crate::detect::PixelBox;
 use crate::picture::Picture;
+use crate::source::backdrop::backdrop;
+use crate::source::dice::Dice;
 use crate::source::paint::{Sheet, bounds_of};
-use crate::source::street::{Dice, Kind, Pose, backdrop};
+use crate::source::street::{Kind, Pose};
 use crate::source::{Frame, FrameSource, Playback, SourceError};
 
 /// Width and height of a scene in pixels: the input size of the default model.

@@ -1,15 +1,12 @@
-//! What stands and moves in a street: buildings, people, bicycles, cars, dogs, buses and trucks.
+//! Who moves in a street: people, bicycles, cars, dogs, buses and trucks.
 //!
 //! The shapes are those that the default model was trained on (`models/training`); what it has never seen it does
 //! not find.
 
 use std::f32::consts::TAU;
 
-use crate::source::paint::{Point, Rgb, Sheet};
-
-/// A stream of numbers that is the same for a seed in every version and on every machine (SplitMix64).
-#[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+use crate::source::dice::Dice;
+use crate::source::paint::{Point, Sheet};
 
 /// What an actor is; the order is that of the default model's classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,48 +30,6 @@ pub(super) struct Pose {
     pub(super) facing: f32,
     /// How far through its step it is, in steps.
     pub(super) step: f32,
-}
-
-impl Dice {
-    /// Dice for a thing that is known by some numbers.
-    pub(super) fn of(numbers: &[u64]) -> Self {
-        let mut dice = Self(0x5eed);
-        for &number in numbers {
-            dice.0 ^= number;
-            dice.0 = dice.roll();
-        }
-        dice
-    }
-
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number in `low..high`.
-    pub(super) fn between(&mut self, low: f32, high: f32) -> f32 {
-        low + (high - low) * (self.roll() >> 40) as f32 / (1 << 24) as f32
-    }
-
-    pub(super) fn chance(&mut self, share: f32) -> bool {
-        self.between(0.0, 1.0) < share
-    }
-
-    /// One of several; the slice must not be empty.
-    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[(self.roll() % choices.len() as u64) as usize]
-    }
-
-    fn colour(&mut self, low: f32, high: f32) -> Rgb {
-        std::array::from_fn(|_| self.between(low, high) as u8)
-    }
-
-    fn near(&mut self, colour: Rgb, spread: f32) -> Rgb {
-        colour.map(|value| (f32::from(value) + self.between(-spread, spread)) as u8)
-    }
 }
 
 impl Kind {
@@ -456,91 +411,5 @@ fn wheels(s: &mut Sheet, at: &[f32], y: f32, radius: f32) {
             (radius * 0.5, radius * 0.5),
             [150, 150, 150],
         );
-    }
-}
-
-/// Draws sky, buildings, pavement, road and trees; `horizon` is where the buildings stand.
-pub(super) fn backdrop(s: &mut Sheet, dice: &mut Dice, side: f32, horizon: f32) {
-    sky(s, dice, side, horizon);
-    let mut left = -dice.between(0.0, 20.0);
-    while left < side {
-        let width = side * dice.between(0.10, 0.25);
-        let height = horizon * dice.between(0.35, 1.0);
-        building(s, dice, (left, horizon), width, height);
-        left += width + side * dice.between(0.0, 0.03);
-    }
-    let grey = dice.between(80.0, 130.0);
-    s.rectangle(0.0, horizon, side, side, [grey as u8; 3]);
-    let kerb = horizon + (side - horizon) * 0.12;
-    let pavement = dice.near([165, 160, 155], 20.0);
-    s.rectangle(0.0, horizon, side, kerb, pavement);
-    s.rectangle(0.0, side * 0.80, side, side, pavement);
-    let marks = horizon + (side - horizon) * 0.36;
-    let count = 6;
-    for index in 0..count {
-        let x = index as f32 * side / count as f32;
-        s.rectangle(
-            x,
-            marks,
-            x + side * 0.08,
-            marks + side * 0.009,
-            [220, 220, 220],
-        );
-    }
-    for _ in 0..3 {
-        let x = dice.between(0.0, side);
-        tree(s, dice, (x, horizon + (side - horizon) * 0.05), side);
-    }
-}
-
-fn sky(s: &mut Sheet, dice: &mut Dice, side: f32, horizon: f32) {
-    let top = [
-        dice.between(90.0, 170.0),
-        dice.between(140.0, 200.0),
-        dice.between(190.0, 245.0),
-    ];
-    let fade = dice.between(10.0, 50.0);
-    let mut y = 0.0;
-    while y < horizon {
-        let shade = top.map(|value| (value + fade * y / horizon) as u8);
-        s.rectangle(0.0, y, side, (y + 1.0).min(horizon), shade);
-        y += 1.0;
-    }
-}
-
-fn building(s: &mut Sheet, dice: &mut Dice, (left, ground): Point, width: f32, height: f32) {
-    let wall = dice.colour(60.0, 190.0);
-    let pane = dice.near([90, 90, 90], 40.0);
-    s.rectangle(left, ground - height, left + width, ground, wall);
-    let step = dice.between(7.0, 13.0);
-    let mut y = ground - height + 4.0;
-    while y < ground - 6.0 {
-        let mut x = left + 3.0;
-        while x < left + width - step * 0.6 {
-            if dice.chance(0.8) {
-                s.rectangle(x, y, x + step * 0.5, y + step * 0.5, pane);
-            }
-            x += step;
-        }
-        y += step;
-    }
-}
-
-fn tree(s: &mut Sheet, dice: &mut Dice, (x, ground): Point, side: f32) {
-    let height = side * dice.between(0.12, 0.28);
-    s.line(
-        (x, ground),
-        (x, ground - height),
-        [90, 60, 30],
-        side * 0.014,
-    );
-    for _ in 0..6 {
-        let leaf = (
-            x + side * dice.between(-0.05, 0.05),
-            ground - height - side * dice.between(-0.03, 0.06),
-        );
-        let radius = side * dice.between(0.025, 0.06);
-        let green = dice.near([60, 120, 50], 25.0);
-        s.ellipse(leaf, (radius, radius), green);
     }
 }

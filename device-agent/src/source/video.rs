@@ -169,7 +169,7 @@ fn last_line(errors: Option<ChildStderr>) -> Option<String> {
 }
 
 /// Reads one binary PPM: `P6`, width, height, 255, then the pixels. `None` at the end.
-fn read_ppm(input: &mut impl Read) -> Result<Option<Picture>, VideoError> {
+fn read_ppm(input: &mut impl BufRead) -> Result<Option<Picture>, VideoError> {
     let Some(magic) = read_word(input)? else {
         return Ok(None);
     };
@@ -193,7 +193,7 @@ fn read_ppm(input: &mut impl Read) -> Result<Option<Picture>, VideoError> {
 }
 
 /// Reads up to the next white space, which it swallows.
-fn read_word(input: &mut impl Read) -> Result<Option<String>, VideoError> {
+fn read_word(input: &mut impl BufRead) -> Result<Option<String>, VideoError> {
     let mut word = String::new();
     for byte in input.bytes() {
         match byte {

@@ -1,0 +1,142 @@
+//! A device at work: everything that `run` starts, and how it stops.
+
+use ashya_protocol::rest::{Registration, SignedRegistration};
+use ashya_protocol::{Domain, NameError, StreamName};
+use thiserror::Error;
+use tokio::sync::mpsc::channel;
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::backoff::Backoff;
+use crate::causes::causes;
+use crate::config::Config;
+use crate::data::{DataDir, DataError};
+use crate::demand::Demand;
+use crate::detect::{Detector, ModelError};
+use crate::eye::{Eye, EyeError, Gaze};
+use crate::gateway::{Gateway, GatewayError};
+use crate::link::Link;
+use crate::runtime::{Runtime, RuntimeError};
+use crate::voice::Voice;
+
+/// Sights between the eye and the link; the link takes them at once unless it is stuck.
+const SIGHTS: usize = 4;
+
+/// Why a device cannot start.
+#[derive(Debug, Error)]
+pub enum AgentError {
+    /// ONNX Runtime is not there.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The model cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The source yields nothing.
+    #[error(transparent)]
+    Eye(#[from] EyeError),
+    /// The gateway's address is none.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// The title or description breaks a limit.
+    #[error("{0}")]
+    Registration(&'static str),
+    /// The name of a stream is not valid.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A blocking task panicked.
+    #[error("a task failed")]
+    Task(#[from] JoinError),
+}
+
+/// Runs a device until `stop`.
+///
+/// # Errors
+/// When it cannot start. Once it runs, failures are logged and tried again.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
+    let data = DataDir::open(&config.data)?;
+    let _lock = data.lock()?;
+    let key = data.device_key()?;
+    let document = Registration {
+        device: key.device_id(),
+        owner: config.owner,
+        revision: 0,
+        title: config.title.clone(),
+        description: config.description.clone(),
+        streams: vec![StreamName::DETECTIONS.parse()?, StreamName::FRAMES.parse()?],
+    };
+    document.check().map_err(AgentError::Registration)?;
+    let detector = load(&config).await?;
+    info!(
+        device.id = %key.device_id(),
+        model = detector.info().name,
+        source = %config.source,
+        "looking with {} at {}",
+        detector.layout().family,
+        detector.input(),
+    );
+    let gateway = Gateway::new(&config.gateway)?;
+    let Some(domain) = domain_of(&gateway, &stop).await else {
+        return Ok(());
+    };
+    data.pin_ledger(domain)?;
+    let registration = data.revise(document)?;
+    let signature = key.sign(&domain.device_registration(&registration));
+    let registration = SignedRegistration {
+        registration,
+        signature,
+    };
+    let voice = Voice::new(key.clone(), domain, data.next_boot()?);
+    let demand = Demand::default();
+    let (sender, sights) = channel(SIGHTS);
+    let gaze = Gaze {
+        source: config.source,
+        interval: config.interval,
+        frames_interval: config.frames_interval,
+        frames_quality: config.frames_quality,
+        confidence: config.confidence,
+    };
+    let eye = Eye::open(gaze, detector, voice, demand.clone(), sender, stop.clone())?;
+    // The link owns the receiving end: when it is gone, the eye closes.
+    Link::new(gateway, key, domain, registration, demand, sights)
+        .run(stop.clone())
+        .await;
+    stop.cancel();
+    tokio::task::spawn_blocking(move || eye.join()).await?;
+    Ok(())
+}
+
+/// Loads library and model, which takes a moment, off the async threads.
+async fn load(config: &Config) -> Result<Detector, AgentError> {
+    let (options, model, threads) = (config.runtime.clone(), config.model.clone(), config.threads);
+    tokio::task::spawn_blocking(move || {
+        let runtime = Runtime::load(&options)?;
+        Ok(Detector::load(&runtime, &model, threads)?)
+    })
+    .await?
+}
+
+/// Asks the gateway for chain and ledger until it answers; `None` when told to stop before that.
+async fn domain_of(gateway: &Gateway, stop: &CancellationToken) -> Option<Domain> {
+    let mut backoff = Backoff::default();
+    loop {
+        let wait = tokio::select! {
+            () = stop.cancelled() => return None,
+            answer = gateway.domain() => match answer {
+                Ok(domain) => return Some(domain),
+                Err(error) => {
+                    let wait = backoff.next_wait();
+                    warn!(error = %causes(&error), "next attempt in {} ms", wait.as_millis());
+                    wait
+                }
+            },
+        };
+        tokio::select! {
+            () = stop.cancelled() => return None,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}

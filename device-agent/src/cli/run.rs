@@ -1,0 +1,66 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::signal;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::agent;
+use crate::cli::EXIT_USAGE;
+use crate::config::{Config, ConfigError, Settings};
+
+/// `ashya-agent run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// A TOML file with the same settings; `ashya-agent config` prints one
+    #[arg(long, value_name = "FILE", env = "ASHYA_AGENT_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let config = match configure(args) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    };
+    let stop = CancellationToken::new();
+    let working = agent::run(config, stop.clone());
+    tokio::pin!(working);
+    tokio::select! {
+        done = &mut working => done?,
+        signal = stop_signal() => {
+            info!("{}: stopping", signal?);
+            stop.cancel();
+            working.await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn configure(args: RunArgs) -> Result<Config, ConfigError> {
+    let file = args
+        .config
+        .as_deref()
+        .map(Settings::from_file)
+        .transpose()?;
+    args.settings.or(file.unwrap_or_default()).try_into()
+}
+
+#[cfg(unix)]
+async fn stop_signal() -> std::io::Result<&'static str> {
+    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        pressed = signal::ctrl_c() => pressed.map(|()| "SIGINT"),
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() -> std::io::Result<&'static str> {
+    signal::ctrl_c().await.map(|()| "Ctrl-C")
+}
