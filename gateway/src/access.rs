@@ -1,6 +1,6 @@
 //! Who may see a feed, and until when: a pure decision over the ledger's words and the time.
 
-use crate::ledger_types::FeedClock;
+use ashya_contracts::FeedClock;
 
 /// A wallet's right to a feed at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Access {
 /// `subscriptions` are the wallet's `(start, expiry)` pairs in feed time, one for each payer; each holds in the
 /// half-open `[start, expiry)` and the one that ends last counts. `now` is chain time in Unix seconds. Once a
 /// retired feed's clock has reached its end nobody but the owner has access.
-pub fn decide(
+pub(crate) fn decide(
     feed: &FeedClock,
     owner: bool,
     subscriptions: impl IntoIterator<Item = (u64, u64)>,
@@ -62,21 +62,16 @@ pub fn decide(
 }
 
 /// Whether a retired feed's clock has reached the feed time at which it stops for good.
-pub fn has_ended(feed: &FeedClock, now: u64) -> bool {
+pub(crate) fn has_ended(feed: &FeedClock, now: u64) -> bool {
     feed.retires_at
         .is_some_and(|end| feed.feed_time(now) >= end)
 }
 
 /// The Unix second at which the feed's clock shows `feed_time` or stops for good before it; `None` while it stands
 /// still.
-pub fn wall_time(feed: &FeedClock, feed_time: u64) -> Option<u64> {
-    if feed.paused_at.is_some() {
-        return None;
-    }
-    let reached = feed.retires_at.map_or(feed_time, |end| feed_time.min(end));
-    Some(
-        feed.base
-            .saturating_add(feed.paused_total)
-            .saturating_add(reached),
-    )
+fn wall_time(feed: &FeedClock, feed_time: u64) -> Option<u64> {
+    feed.wall_time(feed.retires_at.map_or(feed_time, |end| feed_time.min(end)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,6 +112,14 @@ impl ChainClock {
         self.state.read().head
     }
 
+    /// Whether `head` may be believed.
+    ///
+    /// # Errors
+    /// When it is too far ahead of the wall clock.
+    pub fn check(&self, head: Head) -> Result<(), HeadFromTheFuture> {
+        check_head(self.source, head, wall_clock())
+    }
+
     /// Tells the clock that `head` is the newest block, that it was seen at `seen`, and that all events up to it
     /// have been applied.
     ///
@@ -145,7 +153,7 @@ pub fn wall_instant_of(unix: u64) -> Instant {
 }
 
 /// Time since the Unix epoch on the wall clock.
-pub fn wall_clock() -> Duration {
+pub(crate) fn wall_clock() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or(Duration::ZERO)
@@ -196,3 +204,6 @@ fn better_anchor(
         _ => new,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,3 +43,33 @@ pub(crate) const SIWE_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Time between writes of the last accepted positions: what a kill can make the gateway accept again.
 pub(crate) const POSITIONS_WRITE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Port for REST, websocket and page.
+pub(crate) const HTTP_PORT: u16 = 8080;
+
+/// Port of the MQTT broker, as IANA assigns it.
+pub(crate) const MQTT_PORT: u16 = 1883;
+
+/// Port for metrics.
+pub(crate) const METRICS_PORT: u16 = 9090;
+
+/// Longest time to the head of an answer: a little more than a node may take to check a signature.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Most blocks in one request for logs; public nodes refuse more than a few thousand.
+pub(crate) const BLOCKS_PER_REQUEST: u64 = 1_000;
+
+/// Shortest wait after a failed round of the chain follower.
+pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(250);
+
+/// Longest wait after a failed round: a node that is back is noticed within it.
+pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(8);
+
+/// How long a listing waits for the chain follower to see the transaction that names it.
+pub(crate) const LISTING_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a device's connections may wait in the kernel before they are accepted, in connections.
+pub(crate) const LISTEN_BACKLOG: u32 = 4_096;
+
+/// How long open requests and sockets get to end when the gateway stops.
+pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(8);

@@ -5,6 +5,7 @@ mod state;
 
 use std::sync::Arc;
 
+use ashya_contracts::{FeedClock, LedgerEvent};
 use ashya_protocol::ws::EndReason;
 use ashya_protocol::{
     Address, DeviceId, Domain, FeedId, FeedName, Hash, Listing, ListingStream, Offer, Wei, limits,
@@ -13,7 +14,6 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::access::{self, Access};
-use crate::ledger_types::{FeedClock, LedgerEvent};
 
 pub(crate) use records::{FeedRecord, SubscriptionKey, SubscriptionRecord};
 use state::State;
@@ -123,7 +123,7 @@ impl LedgerIndex {
         let paid = state
             .subscriptions_for(feed, wallet)
             .map(|(_, subscription)| (subscription.start, subscription.expiry));
-        access::decide(&record.clock(), record.owner == wallet, paid, now)
+        access::decide(&record.clock, record.owner == wallet, paid, now)
     }
 
     /// Why a watch of `wallet` that was allowed before is not allowed at `now`.
@@ -136,7 +136,7 @@ impl LedgerIndex {
             .subscriptions_for(feed, wallet)
             .map(|(_, subscription)| subscription)
             .max_by_key(|subscription| (subscription.expiry, subscription.cancelled));
-        let clock = record.clock();
+        let clock = record.clock;
         match last {
             // Only an owner watches without a subscription, and only a transfer takes that away.
             None => EndReason::Cancelled,

@@ -3,28 +3,41 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 mod access;
+mod api;
 mod auth;
+mod chain;
 mod chain_clock;
+mod check;
+mod config;
 mod defaults;
 mod demand;
+pub mod exit;
 mod hub;
 mod ingest;
 mod ledger_index;
-mod ledger_types;
+pub mod logging;
 mod metrics;
 mod mqtt;
 mod positions;
 mod presence;
 mod registry;
+mod server;
 mod socket;
 mod sse;
 mod store;
 
 pub use access::Access;
+pub use api::{Bearer, HttpError};
 pub use auth::AuthError;
 pub use auth::device_passwords::{DeviceClaims, DevicePasswords};
 pub use auth::sessions::{SessionClaims, Sessions};
 pub use chain_clock::{ChainClock, ClockSource, Freshness, HeadFromTheFuture, wall_instant_of};
+pub use chain::FollowerError;
+pub use check::check;
+pub use config::{
+    Args, ChainConfig, Command, Config, ConfigError, HttpConfig, LedgerSource, LogFormat, MqttConfig,
+    RunArgs, Settings,
+};
 pub use demand::Demand;
 pub use hub::Hub;
 pub use ingest::{Ingest, IngestClosed, IngestParts, Verdict};
@@ -34,5 +47,6 @@ pub use mqtt::{MqttParts, serve as serve_mqtt};
 pub use positions::{Gap, Positions, Replayed};
 pub use presence::Presence;
 pub use registry::{Registered, Registry, RegistryError};
+pub use server::{Listeners, ServerError, run};
 pub use socket::{SocketParts, routes as socket_routes};
 pub use store::{Store, StoreError};

@@ -1,7 +1,6 @@
+use ashya_contracts::FeedClock;
 use ashya_protocol::{Address, DeviceId, FeedId, FeedName, Hash, Wei};
 use serde::{Deserialize, Serialize};
-
-use crate::ledger_types::FeedClock;
 
 /// A feed as its events have it, and as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,11 +13,7 @@ pub(crate) struct FeedRecord {
     pub(crate) payout: Address,
     pub(crate) pauser: Address,
     pub(crate) listing: Hash,
-    pub(crate) base: u64,
-    pub(crate) paused_at: Option<u64>,
-    pub(crate) paused_total: u64,
-    pub(crate) paused_by: Option<Address>,
-    pub(crate) retires_at: Option<u64>,
+    pub(crate) clock: FeedClock,
 }
 
 impl FeedRecord {
@@ -32,21 +27,13 @@ impl FeedRecord {
             payout: owner,
             pauser: Address::ZERO,
             listing: Hash::ZERO,
-            base,
-            paused_at: None,
-            paused_total: 0,
-            paused_by: None,
-            retires_at: None,
-        }
-    }
-
-    pub(crate) fn clock(&self) -> FeedClock {
-        FeedClock {
-            base: self.base,
-            paused_at: self.paused_at,
-            paused_total: self.paused_total,
-            paused_by: self.paused_by,
-            retires_at: self.retires_at,
+            clock: FeedClock {
+                base,
+                paused_at: None,
+                paused_total: 0,
+                paused_by: None,
+                retires_at: None,
+            },
         }
     }
 }

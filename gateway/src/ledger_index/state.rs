@@ -16,6 +16,12 @@ pub(crate) struct Changed {
     pub(crate) subscriptions: BTreeMap<SubscriptionKey, SubscriptionRecord>,
 }
 
+impl Changed {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.feeds.is_empty() && self.subscriptions.is_empty()
+    }
+}
+
 /// All feeds and subscriptions.
 pub(crate) type Snapshot = Changed;
 
@@ -71,7 +77,7 @@ impl State {
             owner: record.owner,
             price: record.price,
             listing: record.listing,
-            clock: record.clock(),
+            clock: record.clock,
             document: document
                 .filter(|document| document.hash == record.listing)
                 .cloned(),
@@ -204,10 +210,10 @@ impl State {
             LedgerEvent::FeedClock { feed, clock } => {
                 // The event does not carry `base`, which never changes.
                 self.change(*feed, |record| {
-                    record.paused_at = clock.paused_at;
-                    record.paused_total = clock.paused_total;
-                    record.paused_by = clock.paused_by;
-                    record.retires_at = clock.retires_at;
+                    record.clock.paused_at = clock.paused_at;
+                    record.clock.paused_total = clock.paused_total;
+                    record.clock.paused_by = clock.paused_by;
+                    record.clock.retires_at = clock.retires_at;
                 });
                 *feed
             }

@@ -1,1 +1,306 @@
+use ashya_contracts::ClockChange;
+
 use super::*;
+
+const OWNER: Address = Address::new([1; 20]);
+const ALICE: Address = Address::new([2; 20]);
+const BOB: Address = Address::new([3; 20]);
+const CAMERA: DeviceId = DeviceId::new([4; 20]);
+const FEED: FeedId = FeedId::new([5; 32]);
+const BASE: u64 = 1_000;
+
+fn index() -> LedgerIndex {
+    LedgerIndex::new(Domain {
+        chain_id: 31_337,
+        ledger: Address::new([9; 20]),
+    })
+}
+
+fn opened(feed: FeedId) -> LedgerEvent {
+    LedgerEvent::FeedOpened {
+        feed,
+        device: CAMERA,
+        name: "gate".parse().unwrap(),
+        owner: OWNER,
+        base: BASE,
+    }
+}
+
+fn set(device: DeviceId, price: u128, listing: u8) -> LedgerEvent {
+    LedgerEvent::FeedSet {
+        feed: FEED,
+        device,
+        price: Wei::new(price),
+        payout: OWNER,
+        pauser: Address::ZERO,
+        listing: Hash::new([listing; 32]),
+    }
+}
+
+fn subscribed(payer: Address, start: u64, expiry: u64) -> LedgerEvent {
+    LedgerEvent::SubscriptionSet {
+        feed: FEED,
+        beneficiary: ALICE,
+        payer,
+        price: Wei::new(5),
+        start,
+        expiry,
+    }
+}
+
+fn clock(paused_at: Option<u64>, paused_total: u64, retires_at: Option<u64>) -> LedgerEvent {
+    LedgerEvent::FeedClock {
+        feed: FEED,
+        clock: ClockChange {
+            paused_at,
+            paused_total,
+            paused_by: paused_at.map(|_| OWNER),
+            retires_at,
+        },
+    }
+}
+
+/// A history in which everything happens.
+fn history() -> Vec<LedgerEvent> {
+    vec![
+        opened(FEED),
+        set(CAMERA, 5, 1),
+        subscribed(ALICE, 10, 100),
+        subscribed(BOB, 20, 500),
+        clock(Some(BASE + 50), 0, None),
+        clock(None, 25, None),
+        subscribed(ALICE, 10, 60),
+        set(DeviceId::new([6; 20]), 7, 2),
+        LedgerEvent::FeedTransferred {
+            feed: FEED,
+            from: OWNER,
+            to: BOB,
+        },
+        LedgerEvent::Withdrawn {
+            feed: FEED,
+            payout: OWNER,
+            amount: Wei::new(1),
+        },
+        clock(None, 25, Some(3_600)),
+    ]
+}
+
+#[test]
+fn events_build_the_feed() {
+    let index = index();
+    index.apply(&history());
+    let feed = index.feed(FEED).unwrap();
+    assert_eq!(feed.name.as_str(), "gate");
+    assert_eq!((feed.owner, feed.price), (BOB, Wei::new(7)));
+    assert_eq!(feed.clock.base, BASE);
+    assert_eq!(feed.clock.retires_at, Some(3_600));
+    assert_eq!(index.feeds_of_device(DeviceId::new([6; 20])), [FEED]);
+    assert_eq!(index.feeds_of_device(CAMERA), []);
+    assert_eq!(index.subscriptions_of(ALICE).len(), 2);
+    assert_eq!(index.subscriptions_of(BOB).len(), 1);
+    assert!(index.streams_are_hidden());
+    let offer = index.offer(FEED).unwrap();
+    assert_eq!((offer.price, offer.minimum), (Wei::new(7), 60));
+    assert_eq!(offer.chain_id, 31_337);
+}
+
+impl LedgerIndex {
+    /// Without the listing document nothing is known of the streams.
+    fn streams_are_hidden(&self) -> bool {
+        self.feed(FEED).unwrap().streams().is_empty()
+    }
+}
+
+#[test]
+fn applying_events_again_changes_nothing() {
+    let once = index();
+    once.apply(&history());
+    let expected = once.snapshot();
+    let twice = index();
+    twice.apply(&history());
+    twice.apply(&history());
+    assert_eq!(twice.snapshot(), expected);
+    // A batch that was applied but not noted is read again from its beginning.
+    for cut in 0..history().len() {
+        let again = index();
+        again.apply(&history()[..cut]);
+        for event in &history()[cut / 2..] {
+            again.apply([event]);
+            again.apply([event]);
+        }
+        assert_eq!(again.snapshot(), expected, "cut at {cut}");
+    }
+    let restored = index();
+    restored.replace(expected.clone());
+    assert_eq!(restored.snapshot(), expected);
+    assert_eq!(
+        restored.subscriptions_of(ALICE),
+        once.subscriptions_of(ALICE)
+    );
+}
+
+#[test]
+fn the_latest_end_of_several_payers_counts() {
+    let index = index();
+    index.apply(&[opened(FEED), set(CAMERA, 5, 1)]);
+    let access = |wallet, feed_time| index.access(FEED, wallet, BASE + feed_time);
+    let until = |feed_time| Access::Granted {
+        until: Some(BASE + feed_time),
+    };
+    assert_eq!(access(ALICE, 10), Access::Denied);
+    assert_eq!(access(OWNER, 10), Access::Owner);
+    index.apply(&[subscribed(ALICE, 10, 100), subscribed(BOB, 20, 50)]);
+    assert_eq!(access(ALICE, 30), until(100));
+    assert_eq!(
+        access(BOB, 30),
+        Access::Denied,
+        "a payer does not watch a gift"
+    );
+    index.apply(&[subscribed(BOB, 20, 200)]);
+    assert_eq!(access(ALICE, 30), until(200));
+    assert_eq!(access(ALICE, 199), until(200));
+    assert_eq!(access(ALICE, 200), Access::Denied);
+    assert_eq!(
+        index.access(FeedId::new([0; 32]), OWNER, BASE),
+        Access::Denied
+    );
+}
+
+#[test]
+fn a_watch_ends_for_its_reason() {
+    for (name, events, feed_time, reason) in [
+        (
+            "used up",
+            vec![subscribed(ALICE, 10, 100)],
+            100,
+            EndReason::Expired,
+        ),
+        (
+            "cancelled",
+            vec![subscribed(ALICE, 10, 100), subscribed(ALICE, 10, 40)],
+            40,
+            EndReason::Cancelled,
+        ),
+        (
+            "extended, then used up",
+            vec![subscribed(ALICE, 10, 100), subscribed(ALICE, 10, 200)],
+            200,
+            EndReason::Expired,
+        ),
+        (
+            "cancelled, bought anew, used up",
+            vec![
+                subscribed(ALICE, 10, 100),
+                subscribed(ALICE, 10, 40),
+                subscribed(ALICE, 50, 80),
+            ],
+            80,
+            EndReason::Expired,
+        ),
+        (
+            "one of two cancelled, the other used up later",
+            vec![
+                subscribed(ALICE, 10, 100),
+                subscribed(BOB, 10, 90),
+                subscribed(ALICE, 10, 40),
+            ],
+            90,
+            EndReason::Expired,
+        ),
+        (
+            "retired",
+            vec![subscribed(ALICE, 10, 9_000), clock(None, 0, Some(3_600))],
+            3_600,
+            EndReason::Retired,
+        ),
+        (
+            "used up before the retirement",
+            vec![subscribed(ALICE, 10, 90), clock(None, 0, Some(3_600))],
+            90,
+            EndReason::Expired,
+        ),
+        (
+            "cancelled after the retirement",
+            vec![
+                subscribed(ALICE, 10, 9_000),
+                clock(None, 0, Some(3_600)),
+                subscribed(ALICE, 10, 3_600),
+            ],
+            3_600,
+            EndReason::Cancelled,
+        ),
+        ("never paid", vec![], 100, EndReason::Cancelled),
+    ] {
+        let index = index();
+        index.apply(&[opened(FEED), set(CAMERA, 5, 1)]);
+        index.apply(&events);
+        let now = BASE + feed_time;
+        assert_eq!(index.access(FEED, ALICE, now), Access::Denied, "{name}");
+        assert_eq!(index.end_reason(FEED, ALICE, now), reason, "{name}");
+    }
+    assert_eq!(index().end_reason(FEED, ALICE, BASE), EndReason::Reorg);
+}
+
+#[test]
+fn changes_are_told_to_whom_they_concern() {
+    let index = index();
+    let other = FeedId::new([7; 32]);
+    let mut unknown = index.changes(FEED);
+    index.apply(&[opened(FEED), opened(other)]);
+    assert!(unknown.has_changed().unwrap(), "a feed was opened");
+    let mut here = index.changes(FEED);
+    let there = index.changes(other);
+    unknown.mark_unchanged();
+    for (name, event) in [
+        ("terms", set(CAMERA, 5, 1)),
+        ("subscription", subscribed(ALICE, 10, 100)),
+        ("clock", clock(Some(BASE + 50), 0, None)),
+    ] {
+        here.mark_unchanged();
+        index.apply([&event]);
+        assert!(here.has_changed().unwrap(), "{name}");
+        assert!(!there.has_changed().unwrap(), "{name}");
+    }
+    assert!(!unknown.has_changed().unwrap());
+}
+
+#[test]
+fn a_document_is_shown_while_its_hash_is_the_ledgers() {
+    let index = index();
+    let text = format!(
+        r#"{{"description":"","device":"{CAMERA}","name":"gate","privacy":"","streams":[{{"eventsPerMinute":60,"name":"detections"}}],"title":"Gate"}}"#
+    );
+    let listing = Listing::from_canonical_json(&text).unwrap();
+    let hash = Hash::new([2; 32]);
+    let document = Arc::new(ListingDocument {
+        hash,
+        text,
+        listing,
+    });
+    index.apply(&[opened(FEED), set(CAMERA, 5, 1)]);
+    let mut changes = index.changes(FEED);
+    index.set_document(FEED, document);
+    assert!(changes.has_changed().unwrap());
+    assert!(index.streams_are_hidden());
+    index.apply(&[set(CAMERA, 5, 2)]);
+    assert!(!index.streams_are_hidden());
+    changes.mark_unchanged();
+    index.replace(index.snapshot());
+    assert!(changes.has_changed().unwrap(), "a rebuild is a change");
+    assert!(!index.streams_are_hidden(), "documents outlive a rebuild");
+}
+
+#[test]
+fn a_rebuild_forgets_what_is_no_longer_there() {
+    let index = index();
+    index.apply(&history());
+    let changes = index.changes(FEED);
+    index.replace(Snapshot::default());
+    assert!(index.feed(FEED).is_none());
+    assert!(index.subscriptions_of(ALICE).is_empty());
+    assert!(index.feeds_of_device(CAMERA).is_empty());
+    assert!(
+        changes.has_changed().is_err(),
+        "its watchers are told by the end of the channel"
+    );
+}

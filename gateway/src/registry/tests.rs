@@ -1,1 +1,108 @@
+use ashya_protocol::{Address, DeviceKey};
+
 use super::*;
+
+const DOMAIN: Domain = Domain {
+    chain_id: 31_337,
+    ledger: Address::new([9; 20]),
+};
+
+fn key() -> DeviceKey {
+    DeviceKey::from_bytes([7; 32]).unwrap()
+}
+
+fn signed(revision: u64, title: &str) -> SignedRegistration {
+    let registration = Registration {
+        device: key().device_id(),
+        owner: Address::new([1; 20]),
+        revision,
+        title: title.into(),
+        description: String::new(),
+        streams: vec!["detections".parse().unwrap()],
+    };
+    let signature = key().sign(&DOMAIN.device_registration(&registration));
+    SignedRegistration {
+        registration,
+        signature,
+    }
+}
+
+fn open(folder: &tempfile::TempDir) -> Registry {
+    let store = Store::open(&folder.path().join("store")).unwrap();
+    Registry::load(store, DOMAIN).unwrap()
+}
+
+#[tokio::test]
+async fn the_highest_revision_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = open(&folder);
+    for (revision, title, outcome) in [
+        (3, "Gate", Ok(Registered::New)),
+        (3, "Gate", Ok(Registered::Unchanged)),
+        (3, "Other", Err((3, 3))),
+        (2, "Gate", Err((3, 2))),
+        (4, "Door", Ok(Registered::Updated)),
+        (3, "Gate", Err((4, 3))),
+    ] {
+        let found = registry.register(signed(revision, title)).await;
+        let found = found.map_err(|error| match error {
+            RegistryError::Revision { current, found } => (current, found),
+            other => panic!("{other}"),
+        });
+        assert_eq!(found, outcome, "{revision} {title}");
+    }
+    assert_eq!(registry.device(key().device_id()).unwrap().title, "Door");
+    assert_eq!(registry.devices().len(), 1);
+}
+
+#[tokio::test]
+async fn a_removed_device_comes_back_only_with_a_later_revision() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = key().device_id();
+    {
+        let registry = open(&folder);
+        assert!(matches!(
+            registry.remove(device).await,
+            Err(RegistryError::Unknown(_))
+        ));
+        registry.register(signed(5, "Gate")).await.unwrap();
+        registry.remove(device).await.unwrap();
+        assert_eq!(registry.device(device), None);
+        assert!(registry.devices().is_empty());
+    }
+    let registry = open(&folder);
+    let replayed = registry.register(signed(5, "Gate")).await;
+    assert!(matches!(
+        replayed,
+        Err(RegistryError::Revision {
+            current: 5,
+            found: 5
+        })
+    ));
+    assert_eq!(
+        registry.register(signed(6, "Gate")).await.unwrap(),
+        Registered::New
+    );
+    assert!(registry.device(device).is_some());
+}
+
+#[tokio::test]
+async fn only_the_device_speaks_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = open(&folder);
+    let mut tampered = signed(1, "Gate");
+    tampered.registration.owner = Address::new([2; 20]);
+    let mut foreign = signed(1, "Gate");
+    foreign.registration.device = DeviceId::new([3; 20]);
+    let mut empty = signed(1, "");
+    empty.registration.title.clear();
+    for refused in [tampered, foreign] {
+        let outcome = registry.register(refused).await;
+        assert!(matches!(outcome, Err(RegistryError::Signature(_))));
+    }
+    assert!(matches!(
+        registry.register(empty).await,
+        Err(RegistryError::Limit(_))
+    ));
+    assert!(registry.devices().is_empty());
+}

@@ -1,5 +1,6 @@
 //! The chain index on disk: one transaction for each batch of blocks.
 
+use ashya_protocol::rest::SignedListing;
 use ashya_protocol::{Address, FeedId, Hash};
 use serde::{Deserialize, Serialize};
 use sled::Transactional;
@@ -41,6 +42,14 @@ pub(crate) struct ChainCommit<'a> {
 }
 
 impl Store {
+    /// The listing documents, as their owners signed them.
+    pub(crate) fn load_listings(&self) -> Result<Vec<(FeedId, String)>, StoreError> {
+        let records = self.listings.load::<SignedListing>()?.into_iter();
+        let documents =
+            records.map(|(key, signed)| Ok((FeedId::new(array(&key)?), signed.document)));
+        documents.collect()
+    }
+
     /// Which ledger the store belongs to, once it belongs to one.
     pub(crate) fn identity(&self) -> Result<Option<LedgerIdentity>, StoreError> {
         let identity = self.chain.get(IDENTITY_KEY)?;

@@ -1,0 +1,17 @@
+use ashya_protocol::rest::Chain;
+use axum::Json;
+use axum::extract::State;
+
+use super::Site;
+use crate::chain_clock::ChainClock;
+
+/// `GET /v1/chain`
+pub(super) async fn chain(
+    State(site): State<Site>,
+    State(clock): State<ChainClock>,
+) -> Json<Chain> {
+    Json(Chain {
+        head: clock.head(),
+        ..site.0.chain.clone()
+    })
+}

@@ -1,0 +1,131 @@
+use ashya_protocol::DeviceId;
+use ashya_protocol::rest::{
+    CredentialRequest, Credentials, Device, DeviceList, Registration, SignedRegistration,
+};
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+
+use super::extract::{Bearer, Id, JsonBody};
+use super::{HttpError, Site};
+use crate::auth::device_passwords::DevicePasswords;
+use crate::auth::nonces::Nonces;
+use crate::ledger_index::LedgerIndex;
+use crate::presence::Presence;
+use crate::registry::{Registered, Registry, RegistryError};
+
+/// `GET /v1/devices`
+pub(super) async fn list(
+    State(registry): State<Registry>,
+    State(index): State<LedgerIndex>,
+    State(presence): State<Presence>,
+) -> Json<DeviceList> {
+    let registrations = registry.devices().into_iter();
+    let devices = registrations
+        .map(|registration| describe(registration, &index, &presence))
+        .collect();
+    Json(DeviceList { devices })
+}
+
+/// `GET /v1/devices/{id}`
+pub(super) async fn read(
+    State(registry): State<Registry>,
+    State(index): State<LedgerIndex>,
+    State(presence): State<Presence>,
+    Id(device): Id<DeviceId>,
+) -> Result<Json<Device>, HttpError> {
+    let registration = registry
+        .device(device)
+        .ok_or(RegistryError::Unknown(device))?;
+    Ok(Json(describe(registration, &index, &presence)))
+}
+
+/// `POST /v1/devices`: 201 for a new device, 200 for a later revision or the same document again.
+pub(super) async fn register(
+    State(registry): State<Registry>,
+    State(index): State<LedgerIndex>,
+    State(presence): State<Presence>,
+    JsonBody(signed): JsonBody<SignedRegistration>,
+) -> Result<(StatusCode, Json<Device>), HttpError> {
+    let registration = signed.registration.clone();
+    let status = match registry.register(signed).await? {
+        Registered::New => StatusCode::CREATED,
+        Registered::Updated | Registered::Unchanged => StatusCode::OK,
+    };
+    Ok((status, Json(describe(registration, &index, &presence))))
+}
+
+/// `PUT /v1/devices/{id}`: as `POST`, for a device that the path names.
+pub(super) async fn update(
+    registry: State<Registry>,
+    index: State<LedgerIndex>,
+    presence: State<Presence>,
+    Id(device): Id<DeviceId>,
+    JsonBody(signed): JsonBody<SignedRegistration>,
+) -> Result<(StatusCode, Json<Device>), HttpError> {
+    if signed.registration.device != device {
+        let detail = format!("the document is about {}", signed.registration.device);
+        return Err(HttpError::bad_request("device-mismatch", detail));
+    }
+    register(registry, index, presence, JsonBody(signed)).await
+}
+
+/// `DELETE /v1/devices/{id}`, by the wallet that the device names as its owner.
+pub(super) async fn remove(
+    State(registry): State<Registry>,
+    Bearer(session): Bearer,
+    Id(device): Id<DeviceId>,
+) -> Result<StatusCode, HttpError> {
+    let registration = registry
+        .device(device)
+        .ok_or(RegistryError::Unknown(device))?;
+    if registration.owner != session.wallet {
+        let detail = format!("only {} may take this device off", registration.owner);
+        return Err(HttpError::forbidden("owner-required", detail));
+    }
+    registry.remove(device).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /v1/devices/{id}/credentials`
+pub(super) async fn credentials(
+    State(registry): State<Registry>,
+    State(index): State<LedgerIndex>,
+    State(nonces): State<Nonces>,
+    State(passwords): State<DevicePasswords>,
+    State(site): State<Site>,
+    Id(device): Id<DeviceId>,
+    JsonBody(request): JsonBody<CredentialRequest>,
+) -> Result<Json<Credentials>, HttpError> {
+    if registry.device(device).is_none() {
+        return Err(RegistryError::Unknown(device).into());
+    }
+    let nonce = nonces.check(&request.nonce)?;
+    let digest = index.domain().credential_request(device, &request.nonce);
+    if request.signature.recover(&digest) != Ok(device.address()) {
+        let detail = "the request is not signed by the device";
+        return Err(HttpError::forbidden("signature-invalid", detail));
+    }
+    nonces.spend(nonce).await?;
+    let (password, expires_at) = passwords.issue(device);
+    Ok(Json(Credentials {
+        username: device.to_string(),
+        password,
+        expires_at,
+        mqtt_port: site.0.mqtt_port,
+        mqtt_host: site.0.mqtt_host.clone(),
+    }))
+}
+
+fn describe(registration: Registration, index: &LedgerIndex, presence: &Presence) -> Device {
+    let device = registration.device;
+    let feeds = index.feeds_of_device(device).into_iter();
+    Device {
+        // The device consented on the ledger to the owner of each of its feeds.
+        owner_proven: feeds
+            .filter_map(|feed| index.feed(feed))
+            .any(|feed| feed.owner == registration.owner),
+        online: presence.is_online(device),
+        registration,
+    }
+}

@@ -1,0 +1,98 @@
+//! Extractors whose failures are problem documents.
+
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request};
+use http::StatusCode;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::HttpError;
+use crate::auth::sessions::{SessionClaims, Sessions};
+
+/// A JSON body.
+#[derive(Debug)]
+pub(super) struct JsonBody<T>(pub(super) T);
+
+/// The last part of the path.
+#[derive(Debug)]
+pub(crate) struct Id<T>(pub(crate) T);
+
+/// The query string.
+#[derive(Debug)]
+pub(super) struct Search<T>(pub(super) T);
+
+/// A signed-in wallet: the session in `Authorization: Bearer …` (RFC 6750). Tokens in the URL are not read.
+#[derive(Debug, Clone, Copy)]
+pub struct Bearer(pub SessionClaims);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
+        let body = axum::Json::from_request(request, state).await;
+        body.map(|axum::Json(body)| Self(body))
+            .map_err(json_problem)
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(id)| Self(id))
+            .map_err(|rejection: PathRejection| {
+                HttpError::bad_request("id-malformed", rejection.body_text())
+            })
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Search<T> {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        let query = Query::from_request_parts(parts, state).await;
+        query
+            .map(|Query(query)| Self(query))
+            .map_err(|rejection: QueryRejection| {
+                HttpError::bad_request("query-malformed", rejection.body_text())
+            })
+    }
+}
+
+impl<S> FromRequestParts<S> for Bearer
+where
+    S: Send + Sync,
+    Sessions: FromRef<S>,
+{
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        let header = parts.headers.get(AUTHORIZATION);
+        let token = header
+            .and_then(|header| header.to_str().ok())
+            .and_then(|header| header.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .ok_or_else(|| {
+                HttpError::unauthorized("send the session token as Authorization: Bearer …")
+            })?;
+        Ok(Self(Sessions::from_ref(state).wallet_of(token)?))
+    }
+}
+
+fn json_problem(rejection: JsonRejection) -> HttpError {
+    let code = match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => "body-too-large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "content-type",
+        StatusCode::REQUEST_TIMEOUT => "timeout",
+        _ => "body-malformed",
+    };
+    let status = match rejection.status() {
+        // Well-formed JSON of the wrong shape is as malformed to a caller as broken JSON.
+        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+        status => status,
+    };
+    HttpError::new(status, code, rejection.body_text())
+}

@@ -1,0 +1,210 @@
+use std::sync::Arc;
+
+use ashya_contracts::Rpc;
+use ashya_protocol::rest::{Feed, FeedList, FeedState, SignedListing};
+use ashya_protocol::{DeviceId, FeedId, Hash, Listing, Signature};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::HttpError;
+use super::extract::{Id, JsonBody, Search};
+use crate::defaults::LISTING_PATIENCE;
+use crate::ledger_index::{FeedView, LedgerIndex, ListingDocument};
+use crate::presence::Presence;
+use crate::store::Store;
+
+/// What `GET /v1/feeds` may be narrowed to.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct FeedQuery {
+    /// Words that must all occur in title, description, name, or the id of feed, device or owner.
+    q: Option<String>,
+    /// The device whose feeds are wanted.
+    device: Option<DeviceId>,
+}
+
+/// `GET /v1/feeds?q=&device=`, in the order of their titles.
+pub(super) async fn list(
+    State(index): State<LedgerIndex>,
+    State(presence): State<Presence>,
+    Search(query): Search<FeedQuery>,
+) -> Json<FeedList> {
+    let words: Vec<String> = query
+        .q
+        .as_deref()
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_lowercase)
+        .collect();
+    let mut feeds: Vec<Feed> = index
+        .feeds()
+        .into_iter()
+        .filter(|feed| query.device.is_none_or(|device| feed.device == device))
+        .map(|feed| describe(&feed, &presence))
+        .filter(|feed| matches(feed, &words))
+        .collect();
+    feeds.sort_by_cached_key(|feed| (feed.title.to_lowercase(), feed.id));
+    Json(FeedList { feeds })
+}
+
+/// `GET /v1/feeds/{id}`
+pub(super) async fn read(
+    State(index): State<LedgerIndex>,
+    State(presence): State<Presence>,
+    Id(feed): Id<FeedId>,
+) -> Result<Json<Feed>, HttpError> {
+    let view = index.feed(feed).ok_or_else(|| unknown(feed))?;
+    Ok(Json(describe(&view, &presence)))
+}
+
+/// `GET /v1/feeds/{id}/listing`: the exact canonical JSON, so that anybody can hash it.
+pub(super) async fn listing(
+    State(index): State<LedgerIndex>,
+    Id(feed): Id<FeedId>,
+) -> Result<Response, HttpError> {
+    let view = index.feed(feed).ok_or_else(|| unknown(feed))?;
+    let document = view.document.ok_or_else(|| {
+        let detail = format!("the owner has not brought listing {} here", view.listing);
+        HttpError::not_found("listing-missing", detail)
+    })?;
+    let json = [(CONTENT_TYPE, "application/json")];
+    Ok((json, document.text.clone()).into_response())
+}
+
+/// `PUT /v1/feeds/{id}/listing`: the document behind the ledger's hash, vouched for by the feed's owner.
+pub(super) async fn put_listing(
+    State(index): State<LedgerIndex>,
+    State(rpc): State<Rpc>,
+    State(store): State<Store>,
+    Id(feed): Id<FeedId>,
+    JsonBody(signed): JsonBody<SignedListing>,
+) -> Result<StatusCode, HttpError> {
+    let listing = Listing::from_canonical_json(&signed.document)
+        .map_err(|error| HttpError::bad_request("listing-invalid", error.to_string()))?;
+    let hash = Listing::hash_of(&signed.document);
+    let view = feed_with_listing(&index, feed, hash).await?;
+    if listing.name != view.name || listing.device != view.device {
+        return Err(HttpError::bad_request(
+            "listing-mismatch",
+            format!(
+                "the listing is about {:?} of {}",
+                listing.name.as_str(),
+                listing.device
+            ),
+        ));
+    }
+    check_owner(&index, &rpc, &view, hash, &signed.signature).await?;
+    store.listings.put(feed.as_bytes(), &signed)?;
+    store.flush().await?;
+    let document = ListingDocument {
+        hash,
+        text: signed.document,
+        listing,
+    };
+    index.set_document(feed, Arc::new(document));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether every word occurs somewhere in the feed.
+fn matches(feed: &Feed, words: &[String]) -> bool {
+    let text = [
+        feed.title.as_str(),
+        &feed.description,
+        feed.name.as_str(),
+        &feed.id.to_string(),
+        &feed.device.to_string(),
+        &feed.owner.to_string(),
+    ]
+    .join("\n")
+    .to_lowercase();
+    words.iter().all(|word| text.contains(word))
+}
+
+pub(super) fn describe(view: &FeedView, presence: &Presence) -> Feed {
+    let listing = view.document.as_ref().map(|document| &document.listing);
+    Feed {
+        id: view.id,
+        device: view.device,
+        name: view.name.clone(),
+        owner: view.owner,
+        price: view.price,
+        listing: view.listing,
+        title: listing.map_or_else(|| view.name.to_string(), |listing| listing.title.clone()),
+        description: listing.map_or_else(String::new, |listing| listing.description.clone()),
+        streams: view
+            .streams()
+            .iter()
+            .map(|stream| stream.name.clone())
+            .collect(),
+        state: state_of(view),
+        online: presence.is_online(view.device),
+    }
+}
+
+/// A retired feed may still run to its hour's end, but nobody can buy it any more.
+fn state_of(view: &FeedView) -> FeedState {
+    if view.clock.retires_at.is_some() {
+        FeedState::Retired
+    } else if view.clock.paused_at.is_some() {
+        FeedState::Paused
+    } else {
+        FeedState::Open
+    }
+}
+
+fn unknown(feed: FeedId) -> HttpError {
+    HttpError::not_found("feed-unknown", format!("no feed {feed} on the ledger"))
+}
+
+/// The feed, once the ledger names this listing. An owner brings the document right after the transaction, often
+/// before the follower has read its block.
+async fn feed_with_listing(
+    index: &LedgerIndex,
+    feed: FeedId,
+    listing: Hash,
+) -> Result<FeedView, HttpError> {
+    let wait = async {
+        loop {
+            let mut changes = index.changes(feed);
+            if let Some(view) = index.feed(feed).filter(|view| view.listing == listing) {
+                return view;
+            }
+            // A feed that is gone drops its sender; the next turn waits for whichever is opened.
+            let _ = changes.changed().await;
+        }
+    };
+    if let Ok(view) = timeout(LISTING_PATIENCE, wait).await {
+        return Ok(view);
+    }
+    let view = index.feed(feed).ok_or_else(|| unknown(feed))?;
+    let detail = format!(
+        "the ledger names listing {}, this is {listing}",
+        view.listing
+    );
+    Err(HttpError::conflict("listing-hash", detail))
+}
+
+async fn check_owner(
+    index: &LedgerIndex,
+    rpc: &Rpc,
+    view: &FeedView,
+    hash: Hash,
+    signature: &Signature,
+) -> Result<(), HttpError> {
+    let digest = index.domain().feed_listing(view.id, hash);
+    let valid = rpc
+        .verify_signature(view.owner, &digest, signature.as_bytes())
+        .await?;
+    if valid {
+        return Ok(());
+    }
+    let detail = format!(
+        "the listing is not signed by the feed's owner {}",
+        view.owner
+    );
+    Err(HttpError::forbidden("signature-invalid", detail))
+}

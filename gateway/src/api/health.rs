@@ -1,0 +1,54 @@
+use ashya_protocol::rest::Head;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+
+use super::HttpError;
+use crate::chain::ChainStatus;
+use crate::chain_clock::ChainClock;
+use crate::metrics::Metrics;
+
+/// The OpenMetrics text format, version 1.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Answer of the health routes when all is well.
+#[derive(Debug, Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<Head>,
+}
+
+/// `GET /v1/health/live`: the process answers.
+pub(super) async fn live() -> Json<Health> {
+    Json(Health {
+        status: "live",
+        head: None,
+    })
+}
+
+/// `GET /v1/health/ready`: whether the gateway can tell who has paid, and if not, why.
+pub(super) async fn ready(
+    State(clock): State<ChainClock>,
+    State(chain): State<ChainStatus>,
+) -> Result<Json<Health>, HttpError> {
+    if !clock.is_current() {
+        return Err(HttpError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "chain-unavailable",
+            chain.describe(),
+        ));
+    }
+    Ok(Json(Health {
+        status: "ready",
+        head: clock.head(),
+    }))
+}
+
+/// `GET /metrics` on the metrics listener.
+pub(super) async fn metrics(State(metrics): State<Metrics>) -> Response {
+    ([(CONTENT_TYPE, OPEN_METRICS)], metrics.render()).into_response()
+}

@@ -1,0 +1,85 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ashya_protocol::Address;
+use clap::{Parser, Subcommand};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ashya-gateway",
+    version,
+    about = "Forwards device feeds to whoever has paid for them"
+)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway
+    Run(Box<RunArgs>),
+    /// Print the default configuration as TOML
+    Config,
+    /// Check configuration, store and chain, and say what is wrong
+    Check(Box<RunArgs>),
+}
+
+/// Flags and environment; each overrides the configuration file.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct RunArgs {
+    /// Configuration file (TOML; see `ashya-gateway config`)
+    #[arg(long, env = "ASHYA_GATEWAY_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Address for REST, websocket and page; port 0 takes a free one
+    #[arg(long, env = "ASHYA_GATEWAY_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Address of the MQTT broker; port 0 takes a free one
+    #[arg(long, env = "ASHYA_GATEWAY_MQTT_LISTEN")]
+    pub mqtt_listen: Option<SocketAddr>,
+    /// Address for metrics; port 0 takes a free one
+    #[arg(long, env = "ASHYA_GATEWAY_METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Folder for everything that is kept
+    #[arg(long, env = "ASHYA_GATEWAY_DATA")]
+    pub data: Option<PathBuf>,
+    /// JSON-RPC endpoint of a node
+    #[arg(long, env = "ASHYA_GATEWAY_RPC")]
+    pub rpc: Option<String>,
+    /// JSON-RPC endpoint that browsers are told
+    #[arg(long, env = "ASHYA_GATEWAY_PUBLIC_RPC")]
+    pub public_rpc: Option<String>,
+    /// Deployment file of the ledger, as `ashya-ledger deploy` writes it
+    #[arg(long, env = "ASHYA_GATEWAY_DEPLOYMENT", conflicts_with = "ledger")]
+    pub deployment: Option<PathBuf>,
+    /// Address of the ledger
+    #[arg(long, env = "ASHYA_GATEWAY_LEDGER", requires = "deployment_block")]
+    pub ledger: Option<Address>,
+    /// Block in which the ledger was deployed
+    #[arg(long, env = "ASHYA_GATEWAY_DEPLOYMENT_BLOCK")]
+    pub deployment_block: Option<u64>,
+    /// Domain (HOST or HOST:PORT) for which wallets sign in; may be repeated
+    #[arg(long, env = "ASHYA_GATEWAY_DOMAIN", value_delimiter = ',')]
+    pub domain: Vec<String>,
+    /// Origin of another site's page that may use the REST interface; may be repeated
+    #[arg(long, env = "ASHYA_GATEWAY_CORS_ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<String>,
+    /// Host that devices are told for MQTT
+    #[arg(long, env = "ASHYA_GATEWAY_MQTT_PUBLIC_HOST")]
+    pub mqtt_public_host: Option<String>,
+    /// Port that devices are told for MQTT
+    #[arg(long, env = "ASHYA_GATEWAY_MQTT_PUBLIC_PORT")]
+    pub mqtt_public_port: Option<u16>,
+    /// Which clock decides about access: `wall`, or `head` for local chains whose time is moved
+    #[arg(long, env = "ASHYA_GATEWAY_CHAIN_CLOCK")]
+    pub chain_clock: Option<String>,
+    /// Form of the log: `human` or `json`
+    #[arg(long, env = "ASHYA_GATEWAY_LOG_FORMAT")]
+    pub log_format: Option<String>,
+    /// Offer wallets with play money on the page; chain 31337 only
+    #[arg(long, env = "ASHYA_GATEWAY_DEMO", default_value_t = false)]
+    pub demo: bool,
+}

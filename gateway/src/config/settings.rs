@@ -1,0 +1,379 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ashya_contracts::Deployment;
+use ashya_protocol::Address;
+use http::HeaderValue;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{
+    ChainConfig, Config, ConfigError, HttpConfig, LedgerSource, MqttConfig, RunArgs, check_demo,
+};
+use crate::defaults::{
+    BLOCKS_PER_REQUEST, DEVICE_PASSWORD_LIFETIME, HTTP_PORT, METRICS_PORT, MQTT_PORT,
+    REQUEST_TIMEOUT, SESSION_LIFETIME,
+};
+
+/// The configuration file, before it is checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Whether the page offers wallets with play money.
+    pub demo: bool,
+    data: DataSettings,
+    http: HttpSettings,
+    mqtt: MqttSettings,
+    metrics: MetricsSettings,
+    chain: ChainSettings,
+    auth: AuthSettings,
+    log: LogSettings,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Human,
+    /// A JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DataSettings {
+    folder: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HttpSettings {
+    listen: SocketAddr,
+    domains: Vec<String>,
+    cors_origins: Vec<String>,
+    request_timeout_seconds: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct MqttSettings {
+    listen: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_port: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct MetricsSettings {
+    listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ChainSettings {
+    rpc: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_rpc: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger: Option<Address>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment_block: Option<u64>,
+    clock: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poll_milliseconds: Option<u64>,
+    blocks_per_request: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_head_age_seconds: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct AuthSettings {
+    session_seconds: u64,
+    device_password_seconds: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LogSettings {
+    format: String,
+}
+
+impl Settings {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds what no setting is called.
+    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = read_file(path)?;
+        toml::from_str(&text).map_err(|error| ConfigError::Toml {
+            path: path.to_owned(),
+            reason: error.message().replace('\n', " "),
+        })
+    }
+
+    /// The configuration as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("settings are plain tables")
+    }
+
+    pub(super) fn overlay(&mut self, args: RunArgs) {
+        set(&mut self.http.listen, args.listen);
+        set(&mut self.mqtt.listen, args.mqtt_listen);
+        set(&mut self.metrics.listen, args.metrics_listen);
+        set(&mut self.data.folder, args.data);
+        set(&mut self.chain.rpc, args.rpc);
+        set(&mut self.chain.clock, args.chain_clock);
+        set(&mut self.log.format, args.log_format);
+        set_some(&mut self.chain.public_rpc, args.public_rpc);
+        set_some(&mut self.mqtt.public_host, args.mqtt_public_host);
+        set_some(&mut self.mqtt.public_port, args.mqtt_public_port);
+        set_some(&mut self.chain.deployment_block, args.deployment_block);
+        if args.deployment.is_some() || args.ledger.is_some() {
+            self.chain.deployment = args.deployment;
+            self.chain.ledger = args.ledger;
+        }
+        if !args.domain.is_empty() {
+            self.http.domains = args.domain;
+        }
+        if !args.cors_origin.is_empty() {
+            self.http.cors_origins = args.cors_origin;
+        }
+        self.demo |= args.demo;
+    }
+
+    pub(super) fn check(self) -> Result<Config, ConfigError> {
+        let ledger = self.chain.ledger_source()?;
+        if let LedgerSource::Deployment(deployment) = ledger {
+            check_demo(self.demo, deployment.chain_id)?;
+        }
+        let chain = self.chain;
+        Ok(Config {
+            http: HttpConfig {
+                listen: self.http.listen,
+                domains: check_domains(self.http.domains)?,
+                cors_origins: check_origins(&self.http.cors_origins)?,
+                request_timeout: seconds(
+                    "http.request_timeout_seconds",
+                    self.http.request_timeout_seconds,
+                )?,
+            },
+            mqtt: MqttConfig {
+                listen: self.mqtt.listen,
+                public_host: self.mqtt.public_host,
+                public_port: self.mqtt.public_port,
+            },
+            metrics_listen: self.metrics.listen,
+            data: self.data.folder,
+            chain: ChainConfig {
+                rpc: check_http("chain.rpc", &chain.rpc)?,
+                public_rpc: chain
+                    .public_rpc
+                    .map(|url| check_http("chain.public_rpc", &url))
+                    .transpose()?,
+                name: chain.name,
+                ledger,
+                clock: choose("chain.clock", &chain.clock, ["wall", "head"])?,
+                poll: chain
+                    .poll_milliseconds
+                    .map(|poll| milliseconds("chain.poll_milliseconds", poll))
+                    .transpose()?,
+                blocks_per_request: positive("chain.blocks_per_request", chain.blocks_per_request)?,
+                max_head_age: chain.max_head_age_seconds.map(Duration::from_secs),
+            },
+            session_lifetime: seconds("auth.session_seconds", self.auth.session_seconds)?,
+            device_password_lifetime: seconds(
+                "auth.device_password_seconds",
+                self.auth.device_password_seconds,
+            )?,
+            log: choose("log.format", &self.log.format, ["human", "json"])?,
+            demo: self.demo,
+        })
+    }
+}
+
+impl ChainSettings {
+    fn ledger_source(&self) -> Result<LedgerSource, ConfigError> {
+        if let Some(path) = &self.deployment {
+            let deployment: Deployment =
+                serde_json::from_str(&read_file(path)?).map_err(|source| {
+                    ConfigError::Deployment {
+                        path: path.clone(),
+                        source,
+                    }
+                })?;
+            return Ok(LedgerSource::Deployment(deployment));
+        }
+        match (self.ledger, self.deployment_block) {
+            (Some(ledger), Some(block)) => Ok(LedgerSource::Address { ledger, block }),
+            _ => Err(ConfigError::NoLedger),
+        }
+    }
+}
+
+fn set<T>(setting: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *setting = value;
+    }
+}
+
+fn set_some<T>(setting: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *setting = value;
+    }
+}
+
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn refuse(name: &'static str, reason: impl Into<String>) -> ConfigError {
+    ConfigError::Value {
+        name,
+        reason: reason.into(),
+    }
+}
+
+fn positive(name: &'static str, value: u64) -> Result<u64, ConfigError> {
+    if value == 0 {
+        return Err(refuse(name, "must be at least 1"));
+    }
+    Ok(value)
+}
+
+fn seconds(name: &'static str, value: u64) -> Result<Duration, ConfigError> {
+    positive(name, value).map(Duration::from_secs)
+}
+
+fn milliseconds(name: &'static str, value: u64) -> Result<Duration, ConfigError> {
+    positive(name, value).map(Duration::from_millis)
+}
+
+/// Reads one of two words as the enum that serde knows them for.
+fn choose<T: serde::de::DeserializeOwned>(
+    name: &'static str,
+    word: &str,
+    words: [&str; 2],
+) -> Result<T, ConfigError> {
+    let value = serde_json::Value::String(word.to_owned());
+    serde_json::from_value(value)
+        .map_err(|_| refuse(name, format!("must be {} or {}", words[0], words[1])))
+}
+
+fn check_http(name: &'static str, text: &str) -> Result<Url, ConfigError> {
+    let url = Url::parse(text).ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| refuse(name, "must be an http or https address"))
+}
+
+fn check_domains(domains: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    for domain in &domains {
+        let parsed = Url::parse(&format!("http://{domain}"));
+        let plain = parsed.is_ok_and(|url| url.path() == "/" && url.username().is_empty());
+        if !plain || domain.contains('/') {
+            let reason = format!("{domain:?} is not HOST or HOST:PORT");
+            return Err(refuse("http.domains", reason));
+        }
+    }
+    Ok(domains)
+}
+
+fn check_origins(origins: &[String]) -> Result<Vec<HeaderValue>, ConfigError> {
+    let checked = origins.iter().map(|origin| {
+        let url = Url::parse(origin).ok();
+        let exact = url.is_some_and(|url| url.origin().ascii_serialization() == *origin);
+        let header = HeaderValue::from_str(origin).ok().filter(|_| exact);
+        header.ok_or_else(|| {
+            let reason = format!("{origin:?} is not an origin such as https://shop.example");
+            refuse("http.cors_origins", reason)
+        })
+    });
+    checked.collect()
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+impl Default for DataSettings {
+    fn default() -> Self {
+        Self {
+            folder: "data".into(),
+        }
+    }
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            listen: local(HTTP_PORT),
+            domains: Vec::new(),
+            cors_origins: Vec::new(),
+            request_timeout_seconds: REQUEST_TIMEOUT.as_secs(),
+        }
+    }
+}
+
+impl Default for MqttSettings {
+    fn default() -> Self {
+        Self {
+            listen: local(MQTT_PORT),
+            public_host: None,
+            public_port: None,
+        }
+    }
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self {
+            listen: local(METRICS_PORT),
+        }
+    }
+}
+
+impl Default for ChainSettings {
+    fn default() -> Self {
+        Self {
+            rpc: "http://127.0.0.1:8545".into(),
+            public_rpc: None,
+            name: None,
+            deployment: None,
+            ledger: None,
+            deployment_block: None,
+            clock: "wall".into(),
+            poll_milliseconds: None,
+            blocks_per_request: BLOCKS_PER_REQUEST,
+            max_head_age_seconds: None,
+        }
+    }
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self {
+            session_seconds: SESSION_LIFETIME.as_secs(),
+            device_password_seconds: DEVICE_PASSWORD_LIFETIME.as_secs(),
+        }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            format: "human".into(),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+use clap::Parser;
+
+use super::*;
+
+const LEDGER: &str = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
+
+fn load(file: &str, flags: &[&str]) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("gateway.toml");
+    let deployment = folder.path().join("deployment.json");
+    let chain_id = if file.contains("# mainnet") {
+        1
+    } else {
+        31_337
+    };
+    std::fs::write(&config, file).unwrap();
+    let json = format!(r#"{{"chainId":{chain_id},"ledger":"{LEDGER}","block":1}}"#);
+    std::fs::write(&deployment, json).unwrap();
+    let mut line = vec!["ashya-gateway", "run", "--config", config.to_str().unwrap()];
+    if !flags.contains(&"--ledger") && !file.contains("# nowhere") {
+        line.extend(["--deployment", deployment.to_str().unwrap()]);
+    }
+    line.extend(flags);
+    let Command::Run(args) = Args::try_parse_from(line).unwrap().command else {
+        panic!("not run")
+    };
+    Config::load(*args)
+}
+
+#[test]
+fn the_printed_defaults_are_the_defaults() {
+    let printed = Settings::default().to_toml();
+    assert_eq!(
+        toml::from_str::<Settings>(&printed).unwrap(),
+        Settings::default()
+    );
+    assert!(printed.contains("listen = \"127.0.0.1:8080\""), "{printed}");
+}
+
+#[test]
+fn flags_override_the_file_and_the_file_overrides_defaults() {
+    let file = "[http]\nlisten = \"127.0.0.1:1\"\n[mqtt]\nlisten = \"127.0.0.1:2\"\n";
+    let config = load(file, &["--listen", "127.0.0.1:3", "--demo"]).unwrap();
+    let ports = [
+        config.http.listen,
+        config.mqtt.listen,
+        config.metrics_listen,
+    ];
+    assert_eq!(ports.map(|address| address.port()), [3, 2, 9090]);
+    assert!(config.demo);
+    let deployment = Deployment {
+        chain_id: 31_337,
+        ledger: LEDGER.parse().unwrap(),
+        block: 1,
+    };
+    assert_eq!(config.chain.ledger, LedgerSource::Deployment(deployment));
+}
+
+#[test]
+fn a_ledger_needs_its_block() {
+    let config = load("", &["--ledger", LEDGER, "--deployment-block", "7"]).unwrap();
+    let ledger = LEDGER.parse().unwrap();
+    assert_eq!(
+        config.chain.ledger,
+        LedgerSource::Address { ledger, block: 7 }
+    );
+}
+
+#[test]
+fn bad_configurations_are_one_line() {
+    for (file, flags, says) in [
+        ("# nowhere", &[][..], "no ledger"),
+        ("# mainnet", &["--demo"][..], "31337 only"),
+        ("surprise = 1", &[][..], "surprise"),
+        ("[http]\nlisten = \"here\"", &[][..], "gateway.toml"),
+        (
+            "[http]\ndomains = [\"http://a.example\"]",
+            &[][..],
+            "http.domains",
+        ),
+        (
+            "[http]\ncors_origins = [\"https://a.example/\"]",
+            &[][..],
+            "http.cors_origins",
+        ),
+        ("[http]\nrequest_timeout_seconds = 0", &[][..], "at least 1"),
+        ("[chain]\nrpc = \"ftp://a.example\"", &[][..], "chain.rpc"),
+        ("", &["--chain-clock", "sun"][..], "wall or head"),
+        ("", &["--log-format", "xml"][..], "human or json"),
+    ] {
+        let message = load(file, flags).unwrap_err().to_string();
+        assert!(
+            message.contains(says) && !message.contains('\n'),
+            "{file}: {message}"
+        );
+    }
+}
+
+#[test]
+fn the_demo_keys_are_anvils() {
+    let addresses = DEMO_KEYS.map(|key| {
+        let key = ashya_protocol::DeviceKey::from_hex(key).unwrap();
+        key.address().to_string()
+    });
+    assert_eq!(
+        addresses,
+        [
+            "0x14dc79964da2c08b23698b3d3cc7ca32193d9955",
+            "0x23618e81e3f5cdf7f54c3d65f7fbc0abf5b21e8f",
+            "0xa0ee7a142d267c1f36714e4a8f75612f20a79720",
+        ]
+    );
+}

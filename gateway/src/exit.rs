@@ -1,0 +1,75 @@
+//! How the process ends: exit codes and signals.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::ConfigError;
+use crate::server::ServerError;
+
+/// Bad configuration, as sysexits.h names it (EX_USAGE).
+const BAD_CONFIG: u8 = 64;
+
+/// Ends after a bad command line: help goes to the standard output, a mistake is one line on stderr.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        print!("{error}");
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    // clap sets what is missing on lines of its own.
+    let words: Vec<&str> = text
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:"))
+        .flat_map(str::split_whitespace)
+        .collect();
+    eprintln!("{}", words.join(" "));
+    ExitCode::from(BAD_CONFIG)
+}
+
+/// Ends after a bad configuration.
+pub fn bad_config(error: &ConfigError) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(BAD_CONFIG)
+}
+
+/// Ends after the work: a failure is one line on stderr.
+pub fn outcome(outcome: anyhow::Result<bool>) -> ExitCode {
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            match error.downcast_ref::<ServerError>() {
+                Some(ServerError::Config(_)) => ExitCode::from(BAD_CONFIG),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// A token that SIGTERM or SIGINT cancels.
+///
+/// # Errors
+/// When the system takes no signal handlers.
+pub fn on_signal() -> io::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let cancelled = token.clone();
+    // Lives as long as the process: the only task without another owner.
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancelled.cancel();
+    });
+    Ok(token)
+}

@@ -1,0 +1,21 @@
+//! The log, on stderr.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+
+/// Levels unless `RUST_LOG` says otherwise. sled tells its own story at info.
+const DEFAULT_LEVELS: &str = "info,sled=warn";
+
+/// Starts the log for the life of the process.
+pub fn start(format: LogFormat) {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LEVELS));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Human => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}

@@ -1,0 +1,46 @@
+//! `ashya-gateway`: see `ashya-gateway --help`.
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use ashya_gateway::{Args, Command, Config, Listeners, Settings, exit, logging};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let command = match Args::try_parse() {
+        Ok(args) => args.command,
+        Err(error) => return exit::usage(&error),
+    };
+    let (args, checks_only) = match command {
+        Command::Config => {
+            print!("{}", Settings::default().to_toml());
+            return ExitCode::SUCCESS;
+        }
+        Command::Run(args) => (args, false),
+        Command::Check(args) => (args, true),
+    };
+    let config = match Config::load(*args) {
+        Ok(config) => config,
+        Err(error) => return exit::bad_config(&error),
+    };
+    logging::start(config.log);
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .and_then(|runtime| runtime.block_on(start(config, checks_only)));
+    exit::outcome(outcome)
+}
+
+/// True when all went well.
+async fn start(config: Config, checks_only: bool) -> anyhow::Result<bool> {
+    if checks_only {
+        return Ok(ashya_gateway::check(&config).await);
+    }
+    let shutdown = exit::on_signal()?;
+    let listeners = Listeners::bind(&config)?;
+    ashya_gateway::run(config, listeners, shutdown).await?;
+    Ok(true)
+}

@@ -1,0 +1,350 @@
+//! Puts the parts together and takes them apart again.
+
+mod listeners;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ashya_contracts::{ChainError, Deployment, Rpc};
+use ashya_protocol::rest::Chain;
+use ashya_protocol::{Domain, Listing};
+use serde::Serialize;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{self, ApiState, HttpPolicy, Site, SiteInfo};
+use crate::auth::device_passwords::DevicePasswords;
+use crate::auth::nonces::Nonces;
+use crate::auth::sessions::Sessions;
+use crate::chain::{ChainStatus, Follower, FollowerError, FollowerParts};
+use crate::chain_clock::ChainClock;
+use crate::config::{self, Config, ConfigError, LedgerSource};
+use crate::defaults::{DRAIN_DEADLINE, MAX_USED_NONCES, NONCE_LIFETIME};
+use crate::hub::Hub;
+use crate::ingest::{Ingest, IngestParts};
+use crate::ledger_index::{LedgerIndex, ListingDocument};
+use crate::metrics::Metrics;
+use crate::mqtt::{self, MqttParts};
+use crate::positions::Positions;
+use crate::presence::Presence;
+use crate::registry::Registry;
+use crate::socket::{self, SocketParts};
+use crate::store::{Store, StoreError};
+
+pub use listeners::Listeners;
+
+/// Why the gateway cannot run.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The configuration does not fit the chain.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store cannot be used with this ledger.
+    #[error(transparent)]
+    Follower(#[from] FollowerError),
+    /// The node had to be asked for its chain id and did not answer.
+    #[error("the chain node does not tell its chain id; --deployment FILE would do without it")]
+    ChainId(#[source] ChainError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The data folder cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A listener or a thread failed.
+    #[error("the system failed")]
+    Io(#[from] io::Error),
+}
+
+/// What `addresses.json` in the data folder says: where the gateway listens, for whoever gave it port 0.
+#[derive(Debug, Serialize)]
+struct Addresses {
+    http: SocketAddr,
+    mqtt: SocketAddr,
+    metrics: SocketAddr,
+}
+
+/// Runs the gateway on bound listeners until `shutdown`, then drains it.
+///
+/// # Errors
+/// When a part cannot be started. Once it runs, nothing but `shutdown` ends it.
+pub async fn run(
+    config: Config,
+    listeners: Listeners,
+    shutdown: CancellationToken,
+) -> Result<(), ServerError> {
+    let addresses = Addresses {
+        http: listeners.http.local_addr()?,
+        mqtt: listeners.mqtt.local_addr()?,
+        metrics: listeners.metrics.local_addr()?,
+    };
+    let rpc = Rpc::new(&config.chain.rpc).map_err(ServerError::ChainId)?;
+    let deployment = resolve(&config, &rpc).await?;
+    let store = Store::open(&config.data.join("store"))?;
+    let parts = Parts::load(&config, deployment, store, rpc)?;
+    let follower = parts.follower(&config, deployment)?;
+    parts.load_listings()?;
+    let site = site(&config, deployment, &addresses);
+    let tasks = TaskTracker::new();
+    tasks.spawn(follower.run(shutdown.clone()));
+    tasks.spawn(parts.positions.clone().write_behind(shutdown.clone()));
+    tasks.spawn(broker(listeners.mqtt, parts.mqtt()?, shutdown.clone()));
+    let policy = HttpPolicy {
+        timeout: config.http.request_timeout,
+        cors_origins: config.http.cors_origins.clone(),
+        public_rpc: config.chain.public_rpc.clone(),
+    };
+    let sockets = socket::routes(parts.sockets(shutdown.clone(), &tasks));
+    let metrics = api::metrics_router(parts.metrics.clone());
+    let routes = api::router(parts.api(site), &policy, sockets);
+    tasks.spawn(serve(listeners.http, routes, shutdown.clone()));
+    tasks.spawn(serve(listeners.metrics, metrics, shutdown.clone()));
+    announce(&config, &addresses)?;
+    shutdown.cancelled().await;
+    tracing::info!("stopping");
+    tasks.close();
+    if tokio::time::timeout(DRAIN_DEADLINE, tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(tasks = tasks.len(), "not everything ended in time");
+    }
+    parts.store.flush().await?;
+    Ok(())
+}
+
+/// The parts that share state, each a cheap-clone handle.
+struct Parts {
+    store: Store,
+    rpc: Rpc,
+    index: LedgerIndex,
+    registry: Registry,
+    clock: ChainClock,
+    positions: Positions,
+    presence: Presence,
+    metrics: Metrics,
+    sessions: Sessions,
+    passwords: DevicePasswords,
+    nonces: Nonces,
+    hub: Hub,
+    chain: ChainStatus,
+}
+
+impl Parts {
+    fn load(
+        config: &Config,
+        deployment: Deployment,
+        store: Store,
+        rpc: Rpc,
+    ) -> Result<Self, StoreError> {
+        let domain = Domain {
+            chain_id: deployment.chain_id,
+            ledger: deployment.ledger,
+        };
+        let secret = store.secret()?;
+        let metrics = Metrics::new();
+        Ok(Self {
+            rpc,
+            index: LedgerIndex::new(domain),
+            registry: Registry::load(store.clone(), domain)?,
+            clock: ChainClock::new(
+                config.chain.clock,
+                config.chain.freshness_on(deployment.chain_id),
+            ),
+            positions: Positions::load(store.clone())?,
+            presence: Presence::new(),
+            sessions: Sessions::new(&secret, config.session_lifetime),
+            passwords: DevicePasswords::new(&secret, config.device_password_lifetime),
+            nonces: Nonces::load(store.clone(), &secret, NONCE_LIFETIME, MAX_USED_NONCES)?,
+            hub: Hub::new(metrics.clone()),
+            chain: ChainStatus::default(),
+            metrics,
+            store,
+        })
+    }
+
+    fn follower(&self, config: &Config, deployment: Deployment) -> Result<Follower, FollowerError> {
+        Follower::resume(FollowerParts {
+            rpc: self.rpc.clone(),
+            deployment,
+            index: self.index.clone(),
+            clock: self.clock.clone(),
+            store: self.store.clone(),
+            status: self.chain.clone(),
+            metrics: self.metrics.clone(),
+            poll: config.chain.poll_on(deployment.chain_id),
+            blocks_per_request: config.chain.blocks_per_request,
+        })
+    }
+
+    /// Brings the listing documents of earlier runs into the index.
+    fn load_listings(&self) -> Result<(), StoreError> {
+        for (feed, document) in self.store.load_listings()? {
+            match Listing::from_canonical_json(&document) {
+                Ok(listing) => {
+                    let hash = Listing::hash_of(&document);
+                    let text = document;
+                    let document = ListingDocument {
+                        hash,
+                        text,
+                        listing,
+                    };
+                    self.index.set_document(feed, Arc::new(document));
+                }
+                Err(error) => {
+                    tracing::warn!(feed.id = %feed, %error, "a stored listing is left out")
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn mqtt(&self) -> io::Result<MqttParts> {
+        let ingest = Ingest::start(IngestParts {
+            domain: self.index.domain(),
+            registry: self.registry.clone(),
+            positions: self.positions.clone(),
+            index: self.index.clone(),
+            clock: self.clock.clone(),
+            hub: self.hub.clone(),
+            metrics: self.metrics.clone(),
+        })?;
+        Ok(MqttParts {
+            passwords: self.passwords.clone(),
+            ingest,
+            hub: self.hub.clone(),
+            presence: self.presence.clone(),
+            metrics: self.metrics.clone(),
+        })
+    }
+
+    fn sockets(&self, shutdown: CancellationToken, tasks: &TaskTracker) -> SocketParts {
+        SocketParts {
+            sessions: self.sessions.clone(),
+            index: self.index.clone(),
+            clock: self.clock.clone(),
+            presence: self.presence.clone(),
+            hub: self.hub.clone(),
+            metrics: self.metrics.clone(),
+            shutdown,
+            tasks: tasks.clone(),
+        }
+    }
+
+    fn api(&self, site: Site) -> ApiState {
+        ApiState {
+            index: self.index.clone(),
+            registry: self.registry.clone(),
+            sessions: self.sessions.clone(),
+            passwords: self.passwords.clone(),
+            nonces: self.nonces.clone(),
+            clock: self.clock.clone(),
+            presence: self.presence.clone(),
+            chain: self.chain.clone(),
+            rpc: self.rpc.clone(),
+            store: self.store.clone(),
+            metrics: self.metrics.clone(),
+            site,
+        }
+    }
+}
+
+/// The ledger with its chain id, which a bare address leaves to the node.
+pub(crate) async fn resolve(config: &Config, rpc: &Rpc) -> Result<Deployment, ServerError> {
+    let deployment = match config.chain.ledger {
+        LedgerSource::Deployment(deployment) => deployment,
+        LedgerSource::Address { ledger, block } => Deployment {
+            chain_id: rpc.chain_id().await.map_err(ServerError::ChainId)?,
+            ledger,
+            block,
+        },
+    };
+    config::check_demo(config.demo, deployment.chain_id)?;
+    Ok(deployment)
+}
+
+fn site(config: &Config, deployment: Deployment, addresses: &Addresses) -> Site {
+    let keys = config::DEMO_KEYS.iter().filter(|_| config.demo);
+    let chain = Chain {
+        chain_id: deployment.chain_id,
+        name: config.chain.name_of(deployment.chain_id),
+        ledger: deployment.ledger,
+        deployment_block: deployment.block,
+        rpc_url: config.chain.public_rpc.as_ref().map(ToString::to_string),
+        head: None,
+        demo_keys: keys.map(ToString::to_string).collect(),
+    };
+    Site(Arc::new(SiteInfo {
+        domains: domains(&config.http.domains, addresses.http),
+        chain,
+        mqtt_port: config.mqtt.public_port.unwrap_or(addresses.mqtt.port()),
+        mqtt_host: config.mqtt.public_host.clone(),
+    }))
+}
+
+/// The domains for which wallets may sign in: the configured ones, else the listener as its own machine calls it.
+fn domains(configured: &[String], listener: SocketAddr) -> Vec<String> {
+    if !configured.is_empty() {
+        return configured.to_vec();
+    }
+    let port = listener.port();
+    let own = if listener.ip().is_unspecified() {
+        format!("127.0.0.1:{port}")
+    } else {
+        listener.to_string()
+    };
+    vec![own, format!("localhost:{port}")]
+}
+
+/// Tells people and scripts where the gateway listens.
+fn announce(config: &Config, addresses: &Addresses) -> Result<(), ServerError> {
+    let path = config.data.join("addresses.json");
+    let partial = config.data.join("addresses.json.partial");
+    let json = serde_json::to_vec(addresses).map_err(io::Error::from)?;
+    // Renamed into place, so that a reader never sees half of it.
+    std::fs::write(&partial, json)
+        .and_then(|()| std::fs::rename(&partial, &path))
+        .map_err(|source| ServerError::Data { path, source })?;
+    let Addresses {
+        http,
+        mqtt,
+        metrics,
+    } = addresses;
+    tracing::info!("listening http={http} mqtt={mqtt} metrics={metrics}");
+    Ok(())
+}
+
+async fn serve(listener: TcpListener, routes: axum::Router, shutdown: CancellationToken) {
+    let served = axum::serve(listener, routes)
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "an HTTP listener failed");
+    }
+}
+
+async fn broker(listener: TcpListener, parts: MqttParts, shutdown: CancellationToken) {
+    if let Err(error) = mqtt::serve(listener, parts, shutdown).await {
+        tracing::error!(%error, "the MQTT listener failed");
+    }
+}
+
+#[cfg(test)]
+mod tests;
