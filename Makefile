@@ -34,13 +34,12 @@ lint: web ## formats, clippy, svelte-check, forge fmt, licences and sources
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	scripts/deny.sh
-	cd contracts && $(CURDIR)/scripts/forge fmt --check
+	npm run --silent --workspace contracts lint
 	npm run --silent --workspace web check
 	shellcheck scripts/*.sh .ci/run
 
 solidity-test: ## contract tests and the drift of the committed ABI
-	cd contracts && $(CURDIR)/scripts/forge test
-	npm run --silent --workspace contracts drift
+	npm run --silent --workspace contracts test
 
 web-test: ## unit tests of the page and the TypeScript client
 	npm run --silent --workspace web test

@@ -39,7 +39,8 @@ impl Wallet {
         transaction.rlp_signed(&Signature {
             r: U256::from_big_endian(&bytes[..32]),
             s: U256::from_big_endian(&bytes[32..64]),
-            v: bytes[64].into(),
+            // A typed transaction (EIP-2718) has the parity of y there, not 27 or 28.
+            v: u64::from(bytes[64] - 27),
         })
     }
 }

@@ -16,14 +16,14 @@ mod watch;
 use ashya_protocol::limits::MAX_CLIENT_MESSAGE_BYTES;
 use ashya_protocol::ws::{SUBPROTOCOL_BINARY, SUBPROTOCOL_JSON};
 use axum::Router;
-use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::response::Response;
+use axum::extract::{FromRef, State};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::StatusCode;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api::HttpError;
 use crate::auth::sessions::Sessions;
 use crate::chain_clock::ChainClock;
 use crate::hub::Hub;
@@ -57,6 +57,12 @@ pub struct SocketParts {
     pub tasks: TaskTracker,
 }
 
+impl FromRef<SocketParts> for Sessions {
+    fn from_ref(parts: &SocketParts) -> Self {
+        parts.sessions.clone()
+    }
+}
+
 /// `GET /v1/ws` and `GET /v1/feeds/{id}/events`.
 pub fn routes(parts: SocketParts) -> Router {
     Router::new()
@@ -77,12 +83,8 @@ async fn upgrade(State(parts): State<SocketParts>, upgrade: WebSocketUpgrade) ->
         Some(_) => Encoding::Json,
         None if offered_none => Encoding::Json,
         None => {
-            return sse::problem(
-                StatusCode::BAD_REQUEST,
-                "unknown-subprotocol",
-                "This socket speaks ashya.v1 and ashya.v1.json.",
-                None,
-            );
+            let detail = "this socket speaks ashya.v1 and ashya.v1.json";
+            return HttpError::bad_request("subprotocol-unknown", detail).into_response();
         }
     };
     let token = parts.tasks.token();
@@ -91,3 +93,6 @@ async fn upgrade(State(parts): State<SocketParts>, upgrade: WebSocketUpgrade) ->
         drop(token);
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,24 +3,23 @@
 //! The same [`Viewer`] as behind the websocket decides what comes out. Each event's `data` is a `JsonEvent`; `watching`,
 //! `gap`, `notice` and `ended` have the websocket's JSON and its name as their event type.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use ashya_protocol::rest::Problem;
-use ashya_protocol::ws::{ErrorCode, ServerMessage};
-use ashya_protocol::{FeedId, Offer};
-use axum::Json;
-use axum::extract::{Path, State};
+use ashya_protocol::FeedId;
+use ashya_protocol::ws::ServerMessage;
+use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use futures_util::stream::{self, Stream};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::api::{Bearer, HttpError, Id};
 use crate::chain_clock::wall_instant_of;
 use crate::metrics::Metrics;
 use crate::socket::{Outgoing, SocketParts, Step, Viewer, WatchRefusal};
@@ -30,50 +29,22 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn events(
     State(parts): State<SocketParts>,
-    Path(feed): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    let Ok(feed) = feed.parse::<FeedId>() else {
-        return refused(WatchRefusal::UnknownFeed);
-    };
-    let bearer = headers.get(header::AUTHORIZATION).and_then(bearer_token);
-    let claims = match bearer.map(|token| parts.sessions.wallet_of(token)) {
-        Some(Ok(claims)) => claims,
-        Some(Err(error)) => {
-            return problem(
-                StatusCode::UNAUTHORIZED,
-                "unauthorized",
-                &error.to_string(),
-                None,
-            );
-        }
-        None => {
-            let detail = "Send the token of POST /v1/auth/session as a bearer header.";
-            return problem(StatusCode::UNAUTHORIZED, "unauthorized", detail, None);
-        }
-    };
+    Bearer(claims): Bearer,
+    Id(feed): Id<FeedId>,
+) -> Result<Response, HttpError> {
     let mut viewer = Viewer::new(parts.clone(), claims.wallet);
-    if let Err(refusal) = viewer.watch(feed, None, &Default::default()) {
-        return refused(refusal);
-    }
+    viewer.watch(feed, None, &BTreeMap::new()).map_err(refused)?;
     let first = match viewer.next() {
         Step::Write(Outgoing::Control(ServerMessage::PaymentRequired(offer)), _) => {
-            let detail = "This feed is paid for on the ledger; the offer says how.";
-            return problem(
-                StatusCode::PAYMENT_REQUIRED,
-                "payment-required",
-                detail,
-                Some(offer),
-            );
+            return Err(HttpError::payment_required(offer));
         }
-        Step::Write(first, _) => first,
-        // A watch that has begun always says so first.
-        Step::Idle | Step::TooSlow => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Step::Write(first, _) => Some(first),
+        Step::Idle | Step::TooSlow => None,
     };
     let metrics = parts.metrics.clone();
     metrics.sockets.inc();
     let reader = Reader {
-        first: Some(first),
+        first,
         viewer,
         session_ends: wall_instant_of(claims.expires_at),
         shutdown: parts.shutdown.clone(),
@@ -81,9 +52,8 @@ pub(crate) async fn events(
         _task: parts.tasks.token(),
         metrics,
     };
-    Sse::new(reader.into_stream())
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response()
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    Ok(Sse::new(reader.into_stream()).keep_alive(keep_alive).into_response())
 }
 
 /// One open event stream.
@@ -169,36 +139,14 @@ const fn name(message: &ServerMessage) -> &'static str {
     }
 }
 
-fn bearer_token(value: &HeaderValue) -> Option<&str> {
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-fn refused(refusal: WatchRefusal) -> Response {
-    let (status, code) = match refusal.code() {
-        ErrorCode::UnknownFeed => (StatusCode::NOT_FOUND, "unknown-feed"),
-        ErrorCode::ListingMissing => (StatusCode::CONFLICT, "listing-missing"),
-        ErrorCode::ChainUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "chain-unavailable"),
-        _ => (StatusCode::BAD_REQUEST, "bad-request"),
-    };
-    problem(status, code, &refusal.to_string(), None)
-}
-
-/// An RFC 9457 problem document.
-pub(crate) fn problem(
-    status: StatusCode,
-    code: &str,
-    detail: &str,
-    offer: Option<Offer>,
-) -> Response {
-    let problem = Problem {
-        kind: "about:blank".into(),
-        title: status.canonical_reason().unwrap_or("Error").into(),
-        status: status.as_u16(),
-        code: code.into(),
-        detail: detail.into(),
-        offer,
-    };
-    let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
-    (status, content_type, Json(problem)).into_response()
+fn refused(refusal: WatchRefusal) -> HttpError {
+    let detail = refusal.to_string();
+    match refusal {
+        WatchRefusal::UnknownFeed => HttpError::not_found("feed-unknown", detail),
+        WatchRefusal::ListingMissing => HttpError::conflict("listing-missing", detail),
+        WatchRefusal::UnknownStream | WatchRefusal::TooManyWatches => {
+            HttpError::bad_request("watch-refused", detail)
+        }
+        WatchRefusal::ChainUnavailable => HttpError::chain_unavailable(),
+    }
 }

@@ -24,6 +24,8 @@ pub struct SignIn {
     pub nonce: String,
     /// Time of the text.
     pub issued_at: OffsetDateTime,
+    /// When it runs out.
+    pub expires_at: Option<OffsetDateTime>,
 }
 
 impl Account {
@@ -61,7 +63,7 @@ impl Account {
     /// # Errors
     /// When the time cannot be written.
     pub fn sign_in(&self, request: &SignIn) -> Result<(String, String)> {
-        let text = format!(
+        let mut text = format!(
             "{domain} wants you to sign in with your Ethereum account:\n{address}\n\nSign in to Ashya\n\nURI: {uri}\n\
              Version: 1\nChain ID: {chain}\nNonce: {nonce}\nIssued At: {issued}",
             domain = request.domain,
@@ -74,6 +76,9 @@ impl Account {
                 .format(&Rfc3339)
                 .context("write the time of a sign-in")?,
         );
+        if let Some(end) = request.expires_at {
+            text += &format!("\nExpiration Time: {}", end.format(&Rfc3339)?);
+        }
         let signature = self.key.sign(&typed_data::personal_message(&text));
         Ok((text, signature.to_string()))
     }

@@ -107,7 +107,7 @@ impl AgentOptions {
     }
 
     fn program(&self, verb: &str) -> Result<Command> {
-        let mut command = Command::new(paths::binary("ashya-agent")?);
+        let mut command = paths::program("ashya-agent")?;
         command
             .current_dir(paths::repository())
             .arg(verb)

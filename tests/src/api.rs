@@ -196,6 +196,7 @@ impl Api {
             uri: origin,
             chain_id,
             issued_at: OffsetDateTime::now_utc(),
+            expires_at: None,
         })
     }
 

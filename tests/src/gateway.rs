@@ -63,7 +63,7 @@ impl GatewayOptions {
     /// # Errors
     /// When it has not been built.
     pub fn command(&self) -> Result<Command> {
-        let mut command = Command::new(paths::binary("ashya-gateway")?);
+        let mut command = paths::program("ashya-gateway")?;
         command
             .arg("run")
             .args(["--listen", &self.listen.http.to_string()])

@@ -1,5 +1,6 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -27,6 +28,21 @@ pub fn binary(name: &str) -> Result<PathBuf> {
         path.display()
     );
     Ok(path)
+}
+
+/// A command that runs a program of this workspace, deaf to settings in the environment that were meant for another run.
+///
+/// # Errors
+/// When it has not been built.
+pub(crate) fn program(name: &str) -> Result<Command> {
+    let mut command = Command::new(binary(name)?);
+    for (variable, _) in std::env::vars_os() {
+        let text = variable.to_string_lossy();
+        if text.starts_with("ASHYA_GATEWAY_") || text.starts_with("ASHYA_AGENT_") {
+            command.env_remove(&variable);
+        }
+    }
+    Ok(command)
 }
 
 /// The native anvil of the npm package: its wrapper loses exit codes and does not pass signals on.

@@ -1,1 +1,214 @@
+use std::time::Duration;
 
+use ashya_protocol::{Address, DeviceKey, Domain, Event, FeedId};
+
+use super::queue::{MAX_PICTURES, MAX_SMALL};
+use super::*;
+
+pub(crate) const DOMAIN: Domain = Domain {
+    chain_id: 31_337,
+    ledger: Address::new([9; 20]),
+};
+
+pub(crate) fn device_key() -> DeviceKey {
+    DeviceKey::from_bytes([1; 32]).unwrap()
+}
+
+pub(crate) fn position(boot: u64, seq: u64) -> Position {
+    Position {
+        boot: boot.try_into().unwrap(),
+        seq: seq.try_into().unwrap(),
+    }
+}
+
+/// A verified event of the test device.
+pub(crate) fn message(stream: &str, boot: u64, seq: u64, bytes: usize, moment: Moment) -> Message {
+    let key = device_key();
+    let event = Event {
+        device: key.device_id(),
+        stream: stream.parse().unwrap(),
+        position: position(boot, seq),
+        time_us: 0.try_into().unwrap(),
+        content_type: "application/json".parse().unwrap(),
+        payload: vec![b' '; bytes].into(),
+    };
+    let envelope = event.sign(&key, &DOMAIN);
+    let bytes = envelope.encode().unwrap().into();
+    Message::new(envelope.verify(&DOMAIN).unwrap(), bytes, None, moment)
+}
+
+fn small(boot: u64, seq: u64) -> Message {
+    message("detections", boot, seq, 10, Moment::default())
+}
+
+fn key(stream: &str) -> StreamKey {
+    StreamKey {
+        device: device_key().device_id(),
+        stream: stream.parse().unwrap(),
+    }
+}
+
+fn seqs(events: &[Arc<Message>]) -> Vec<u64> {
+    events.iter().map(|message| message.position().seq.get()).collect()
+}
+
+fn numbers(gone: &[(ashya_protocol::Boot, ashya_protocol::Seq, ashya_protocol::Seq)]) -> Vec<(u64, u64, u64)> {
+    gone.iter().map(|(boot, from, to)| (boot.get(), from.get(), to.get())).collect()
+}
+
+/// What comes out of an outbox, in words.
+fn drain(outbox: &Outbox) -> Vec<String> {
+    std::iter::from_fn(|| outbox.pop().unwrap())
+        .map(|queued| match queued {
+            Queued::Event(message) => {
+                format!("{} {}", message.key().stream, message.position().seq)
+            }
+            Queued::Gap(key, missed) => {
+                format!("{} lost {}..{} of {}", key.stream, missed.from, missed.to, missed.boot)
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn a_ring_keeps_the_last_events_and_says_what_is_gone() {
+    let now = Instant::now();
+    let mut ring = Ring::default();
+    for seq in 0..1_500 {
+        ring.push(now, Arc::new(small(3, seq)));
+    }
+    let replay = ring.since(now, position(3, 1_497));
+    assert_eq!(seqs(&replay.events), [1_498, 1_499]);
+    assert!(replay.gone.is_empty());
+    let replay = ring.since(now, position(3, 41));
+    assert_eq!(numbers(&replay.gone), [(3, 42, 499)]);
+    assert_eq!(replay.events.len(), 1_000);
+    assert_eq!(replay.events[0].position(), position(3, 500));
+    // Whoever knows only an earlier start has missed this one from its first event on.
+    assert_eq!(numbers(&ring.since(now, position(2, 7)).gone), [(3, 0, 499)]);
+    // Nothing is missing for whoever has the last event, or claims a later one.
+    for last in [position(3, 1_499), position(4, 0)] {
+        let replay = ring.since(now, last);
+        assert!(replay.events.is_empty() && replay.gone.is_empty(), "{last:?}");
+    }
+    let replay = ring.since(now + Duration::from_secs(601), position(3, 1_497));
+    assert!(replay.events.is_empty());
+    assert_eq!(numbers(&replay.gone), [(3, 1_498, 1_499)]);
+}
+
+#[test]
+fn a_ring_of_pictures_keeps_a_handful_and_always_one() {
+    let mut ring = Ring::default();
+    for seq in 0..20 {
+        let picture = message("frames", 3, seq, 60_000, Moment::default());
+        ring.push(Instant::now(), Arc::new(picture));
+    }
+    let kept = ring.since(Instant::now(), position(2, 0)).events.len();
+    assert!((4..=10).contains(&kept), "{kept}");
+    let huge = message("frames", 3, 20, 1_500_000, Moment::default());
+    ring.push(Instant::now(), Arc::new(huge));
+    assert_eq!(seqs(&ring.since(Instant::now(), position(2, 0)).events), [20]);
+}
+
+#[test]
+fn a_slow_socket_loses_the_oldest_pictures_and_no_detection() {
+    let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
+    let _frames = hub.subscribe(key("frames"), &outbox, None);
+    let _detections = hub.subscribe(key("detections"), &outbox, None);
+    for seq in 0..12 {
+        hub.publish(message("frames", 3, seq, 100, Moment::default()));
+        hub.publish(small(3, seq));
+    }
+    let got = drain(&outbox);
+    let lost = 12 - MAX_PICTURES as u64;
+    let told = format!("frames lost 0..{} of 3", lost - 1);
+    assert_eq!(got.iter().filter(|line| line.starts_with("detections")).count(), 12);
+    let frames: Vec<_> = got.iter().filter(|line| line.starts_with("frames")).collect();
+    assert_eq!(frames[0], &told);
+    assert_eq!(frames[1], &format!("frames {lost}"));
+    assert_eq!(frames.len(), 1 + MAX_PICTURES);
+    assert!(hub.metrics.render().contains(&format!("events_dropped_total{{reason=\"slow\"}} {lost}")));
+    // When room returns the stream goes on without another word.
+    hub.publish(message("frames", 3, 12, 100, Moment::default()));
+    assert_eq!(drain(&outbox), ["frames 12"]);
+}
+
+#[test]
+fn losses_are_told_apart_by_start_and_by_hole() {
+    let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
+    let _frames = hub.subscribe(key("frames"), &outbox, None);
+    let before = [(3, 0), (3, 1), (3, 5), (4, 0)];
+    let after = (1..=MAX_PICTURES as u64).map(|seq| (4, seq));
+    for (boot, seq) in before.into_iter().chain(after) {
+        hub.publish(message("frames", boot, seq, 100, Moment::default()));
+    }
+    let got = drain(&outbox);
+    assert_eq!(
+        got[..4],
+        [
+            "frames lost 0..1 of 3",
+            "frames lost 5..5 of 3",
+            "frames lost 0..0 of 4",
+            "frames 1"
+        ]
+    );
+}
+
+#[test]
+fn a_socket_that_lets_detections_pile_up_is_given_up() {
+    let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
+    let _detections = hub.subscribe(key("detections"), &outbox, None);
+    let event = Arc::new(small(3, 0));
+    for _ in 0..MAX_SMALL {
+        assert_eq!(outbox.push(event.clone()), Pushed::Queued);
+    }
+    assert_eq!(outbox.push(event.clone()), Pushed::Dropped(MAX_SMALL as u64 + 1));
+    assert!(outbox.pop().is_err());
+    assert_eq!(outbox.push(event), Pushed::Dropped(1));
+    assert!(outbox.pop().is_err());
+}
+
+#[test]
+fn nothing_falls_between_replay_and_live() {
+    let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
+    for seq in 0..5 {
+        hub.publish(small(3, seq));
+    }
+    let (subscription, replay) = hub.subscribe(key("detections"), &outbox, Some(position(3, 1)));
+    hub.publish(small(3, 5));
+    assert_eq!(seqs(&replay.events), [2, 3, 4]);
+    // A second replay holds what waits, and takes it out of the queue.
+    assert_eq!(seqs(&subscription.replay(position(3, 3)).events), [4, 5]);
+    assert!(drain(&outbox).is_empty());
+    drop(subscription);
+    hub.publish(small(3, 6));
+    assert!(drain(&outbox).is_empty());
+}
+
+#[test]
+fn watchers_make_the_demand() {
+    let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
+    let mut demand = hub.demand(device_key().device_id());
+    let frames = hub.subscribe(key("frames"), &outbox, None);
+    assert_eq!(demand.borrow_and_update().to_json(), r#"{"streams":["frames"]}"#);
+    drop(frames);
+    assert_eq!(demand.borrow_and_update().to_json(), r#"{"streams":[]}"#);
+}
+
+#[test]
+fn a_moment_is_paid_only_inside_a_window_of_its_own_feed() {
+    let feeds = [1, 2].map(|byte| FeedId::new([byte; 32]));
+    let moment = Moment {
+        feed_times: vec![(feeds[0], 100)],
+    };
+    for (name, feed, windows, expected) in [
+        ("inside", feeds[0], vec![(100, 160)], true),
+        ("at the expiry", feeds[0], vec![(40, 100)], false),
+        ("before the start", feeds[0], vec![(101, 160)], false),
+        ("a second window", feeds[0], vec![(0, 60), (90, 120)], true),
+        ("another feed, or a clock that stood", feeds[1], vec![(0, 1_000)], false),
+        ("nothing paid", feeds[0], vec![], false),
+    ] {
+        assert_eq!(moment.is_within(feed, &windows), expected, "{name}");
+    }
+}

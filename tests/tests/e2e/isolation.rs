@@ -107,7 +107,7 @@ async fn only_the_devices_key_opens_its_session() {
         let forged = api
             .request_credentials(device.id(), &request(&other, &nonce))
             .await?;
-        ensure!(forged.status == StatusCode::UNAUTHORIZED, "{forged:?}");
+        ensure!(forged.status == StatusCode::FORBIDDEN, "{forged:?}");
         let invented = api
             .request_credentials(device.id(), &request(&device, "a1b2c3d4e5f6a7b8"))
             .await?;

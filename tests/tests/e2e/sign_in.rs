@@ -19,15 +19,23 @@ async fn only_an_honest_text_opens_a_session() {
         let session: ashya_protocol::rest::Session = session.json()?;
         ensure!(session.wallet == wallet.address());
         let again = world.api().open_session(&wallet, &good).await?;
-        ensure!(again.status == 401, "a nonce was good twice: {again:?}");
+        ensure!(
+            again.problem()?.code == "nonce-used",
+            "a nonce was good twice: {again:?}"
+        );
 
-        let changes: [Change; 5] = [
+        let changes: [Change; 6] = [
             ("another domain", |text| text.domain = "evil.example".into()),
+            ("another page's address", |text| {
+                text.uri = "https://evil.example".into()
+            }),
             ("another chain", |text| text.chain_id = 1),
             ("an invented nonce", |text| {
                 text.nonce = "abcdefgh12345678".into();
             }),
-            ("yesterday's text", |text| text.issued_at -= Duration::DAY),
+            ("a text that has run out", |text| {
+                text.expires_at = Some(text.issued_at - Duration::MINUTE);
+            }),
             ("tomorrow's text", |text| text.issued_at += Duration::DAY),
         ];
         for (name, change) in changes {
