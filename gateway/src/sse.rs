@@ -33,7 +33,9 @@ pub(crate) async fn events(
     Id(feed): Id<FeedId>,
 ) -> Result<Response, HttpError> {
     let mut viewer = Viewer::new(parts.clone(), claims.wallet);
-    viewer.watch(feed, None, &BTreeMap::new()).map_err(refused)?;
+    viewer
+        .watch(feed, None, &BTreeMap::new())
+        .map_err(refused)?;
     let first = match viewer.next() {
         Step::Write(Outgoing::Control(ServerMessage::PaymentRequired(offer)), _) => {
             return Err(HttpError::payment_required(offer));
@@ -53,7 +55,9 @@ pub(crate) async fn events(
         metrics,
     };
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
-    Ok(Sse::new(reader.into_stream()).keep_alive(keep_alive).into_response())
+    Ok(Sse::new(reader.into_stream())
+        .keep_alive(keep_alive)
+        .into_response())
 }
 
 /// One open event stream.

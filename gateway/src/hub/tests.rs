@@ -49,11 +49,22 @@ fn key(stream: &str) -> StreamKey {
 }
 
 fn seqs(events: &[Arc<Message>]) -> Vec<u64> {
-    events.iter().map(|message| message.position().seq.get()).collect()
+    events
+        .iter()
+        .map(|message| message.position().seq.get())
+        .collect()
 }
 
-fn numbers(gone: &[(ashya_protocol::Boot, ashya_protocol::Seq, ashya_protocol::Seq)]) -> Vec<(u64, u64, u64)> {
-    gone.iter().map(|(boot, from, to)| (boot.get(), from.get(), to.get())).collect()
+fn numbers(
+    gone: &[(
+        ashya_protocol::Boot,
+        ashya_protocol::Seq,
+        ashya_protocol::Seq,
+    )],
+) -> Vec<(u64, u64, u64)> {
+    gone.iter()
+        .map(|(boot, from, to)| (boot.get(), from.get(), to.get()))
+        .collect()
 }
 
 /// What comes out of an outbox, in words.
@@ -64,7 +75,10 @@ fn drain(outbox: &Outbox) -> Vec<String> {
                 format!("{} {}", message.key().stream, message.position().seq)
             }
             Queued::Gap(key, missed) => {
-                format!("{} lost {}..{} of {}", key.stream, missed.from, missed.to, missed.boot)
+                format!(
+                    "{} lost {}..{} of {}",
+                    key.stream, missed.from, missed.to, missed.boot
+                )
             }
         })
         .collect()
@@ -85,11 +99,17 @@ fn a_ring_keeps_the_last_events_and_says_what_is_gone() {
     assert_eq!(replay.events.len(), 1_000);
     assert_eq!(replay.events[0].position(), position(3, 500));
     // Whoever knows only an earlier start has missed this one from its first event on.
-    assert_eq!(numbers(&ring.since(now, position(2, 7)).gone), [(3, 0, 499)]);
+    assert_eq!(
+        numbers(&ring.since(now, position(2, 7)).gone),
+        [(3, 0, 499)]
+    );
     // Nothing is missing for whoever has the last event, or claims a later one.
     for last in [position(3, 1_499), position(4, 0)] {
         let replay = ring.since(now, last);
-        assert!(replay.events.is_empty() && replay.gone.is_empty(), "{last:?}");
+        assert!(
+            replay.events.is_empty() && replay.gone.is_empty(),
+            "{last:?}"
+        );
     }
     let replay = ring.since(now + Duration::from_secs(601), position(3, 1_497));
     assert!(replay.events.is_empty());
@@ -107,7 +127,10 @@ fn a_ring_of_pictures_keeps_a_handful_and_always_one() {
     assert!((4..=10).contains(&kept), "{kept}");
     let huge = message("frames", 3, 20, 1_500_000, Moment::default());
     ring.push(Instant::now(), Arc::new(huge));
-    assert_eq!(seqs(&ring.since(Instant::now(), position(2, 0)).events), [20]);
+    assert_eq!(
+        seqs(&ring.since(Instant::now(), position(2, 0)).events),
+        [20]
+    );
 }
 
 #[test]
@@ -122,12 +145,24 @@ fn a_slow_socket_loses_the_oldest_pictures_and_no_detection() {
     let got = drain(&outbox);
     let lost = 12 - MAX_PICTURES as u64;
     let told = format!("frames lost 0..{} of 3", lost - 1);
-    assert_eq!(got.iter().filter(|line| line.starts_with("detections")).count(), 12);
-    let frames: Vec<_> = got.iter().filter(|line| line.starts_with("frames")).collect();
+    assert_eq!(
+        got.iter()
+            .filter(|line| line.starts_with("detections"))
+            .count(),
+        12
+    );
+    let frames: Vec<_> = got
+        .iter()
+        .filter(|line| line.starts_with("frames"))
+        .collect();
     assert_eq!(frames[0], &told);
     assert_eq!(frames[1], &format!("frames {lost}"));
     assert_eq!(frames.len(), 1 + MAX_PICTURES);
-    assert!(hub.metrics.render().contains(&format!("events_dropped_total{{reason=\"slow\"}} {lost}")));
+    assert!(
+        hub.metrics
+            .render()
+            .contains(&format!("events_dropped_total{{reason=\"slow\"}} {lost}"))
+    );
     // When room returns the stream goes on without another word.
     hub.publish(message("frames", 3, 12, 100, Moment::default()));
     assert_eq!(drain(&outbox), ["frames 12"]);
@@ -162,7 +197,10 @@ fn a_socket_that_lets_detections_pile_up_is_given_up() {
     for _ in 0..MAX_SMALL {
         assert_eq!(outbox.push(event.clone()), Pushed::Queued);
     }
-    assert_eq!(outbox.push(event.clone()), Pushed::Dropped(MAX_SMALL as u64 + 1));
+    assert_eq!(
+        outbox.push(event.clone()),
+        Pushed::Dropped(MAX_SMALL as u64 + 1)
+    );
     assert!(outbox.pop().is_err());
     assert_eq!(outbox.push(event), Pushed::Dropped(1));
     assert!(outbox.pop().is_err());
@@ -190,7 +228,10 @@ fn watchers_make_the_demand() {
     let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
     let mut demand = hub.demand(device_key().device_id());
     let frames = hub.subscribe(key("frames"), &outbox, None);
-    assert_eq!(demand.borrow_and_update().to_json(), r#"{"streams":["frames"]}"#);
+    assert_eq!(
+        demand.borrow_and_update().to_json(),
+        r#"{"streams":["frames"]}"#
+    );
     drop(frames);
     assert_eq!(demand.borrow_and_update().to_json(), r#"{"streams":[]}"#);
 }
@@ -206,7 +247,12 @@ fn a_moment_is_paid_only_inside_a_window_of_its_own_feed() {
         ("at the expiry", feeds[0], vec![(40, 100)], false),
         ("before the start", feeds[0], vec![(101, 160)], false),
         ("a second window", feeds[0], vec![(0, 60), (90, 120)], true),
-        ("another feed, or a clock that stood", feeds[1], vec![(0, 1_000)], false),
+        (
+            "another feed, or a clock that stood",
+            feeds[1],
+            vec![(0, 1_000)],
+            false,
+        ),
         ("nothing paid", feeds[0], vec![], false),
     ] {
         assert_eq!(moment.is_within(feed, &windows), expected, "{name}");

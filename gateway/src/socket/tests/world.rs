@@ -1,0 +1,353 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ashya_contracts::{ClockChange, LedgerEvent};
+use ashya_protocol::rest::Head;
+use ashya_protocol::ws::ServerMessage;
+use ashya_protocol::{Address, FeedId, Listing, ListingStream, Position, Wei};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::super::{SocketParts, routes};
+use crate::auth::sessions::Sessions;
+use crate::chain_clock::{ChainClock, ClockSource, Freshness};
+use crate::hub::tests::{DOMAIN, device_key, message};
+use crate::hub::{Hub, Moment};
+use crate::ledger_index::{LedgerIndex, ListingDocument};
+use crate::metrics::Metrics;
+use crate::presence::Presence;
+
+pub(super) const OWNER: Address = Address::new([1; 20]);
+pub(super) const ALICE: Address = Address::new([2; 20]);
+pub(super) const FEED: FeedId = FeedId::new([5; 32]);
+pub(super) const SECOND_FEED: FeedId = FeedId::new([6; 32]);
+/// Chain time at which everything begins, and both feeds are opened.
+pub(super) const START: u64 = 1_800_000_000;
+/// Longest wait for anything that has to come.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+const SECRET: &[u8] = b"secret";
+
+/// A server over an index with two feeds of one device that is online.
+pub(super) struct World {
+    pub(super) parts: SocketParts,
+    address: SocketAddr,
+    started: Instant,
+}
+
+/// A client's end of a websocket.
+pub(super) struct Client(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+
+/// What a client hears.
+#[derive(Debug)]
+pub(super) enum Heard {
+    Message(ServerMessage),
+    Envelope(Bytes),
+    Closed(u16),
+}
+
+impl World {
+    pub(super) async fn start() -> Self {
+        let freshness = Freshness {
+            max_silence: Duration::from_secs(60),
+            max_head_age: None,
+        };
+        let metrics = Metrics::new();
+        let parts = SocketParts {
+            sessions: Sessions::new(SECRET, Duration::from_secs(3600)),
+            index: LedgerIndex::new(DOMAIN),
+            clock: ChainClock::new(ClockSource::Head, freshness),
+            hub: Hub::new(metrics.clone()),
+            presence: Presence::new(),
+            metrics,
+            shutdown: Default::default(),
+            tasks: Default::default(),
+        };
+        parts.presence.set(device_key().device_id(), true);
+        open_feed(&parts.index, FEED);
+        open_feed(&parts.index, SECOND_FEED);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = routes(parts.clone());
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let started = Instant::now();
+        let head = Head {
+            number: 1,
+            timestamp: START,
+        };
+        parts.clock.saw(head, started).unwrap();
+        Self {
+            parts,
+            address,
+            started,
+        }
+    }
+
+    /// Moves chain time to so many seconds after the start.
+    pub(super) fn jump(&self, seconds: u64) {
+        let head = Head {
+            number: 2,
+            timestamp: START + seconds,
+        };
+        self.parts.clock.saw(head, Instant::now()).unwrap();
+    }
+
+    /// A subscription from the start until a Unix second.
+    pub(super) fn subscribe(&self, feed: FeedId, wallet: Address, until: u64) {
+        self.subscribe_from(feed, wallet, START, until);
+    }
+
+    pub(super) fn subscribe_from(&self, feed: FeedId, wallet: Address, from: u64, until: u64) {
+        self.parts.index.apply(&[LedgerEvent::SubscriptionSet {
+            feed,
+            beneficiary: wallet,
+            payer: wallet,
+            price: Wei::new(5),
+            start: from - START,
+            expiry: until - START,
+        }]);
+    }
+
+    /// A cancel sets the expiry to now.
+    pub(super) fn cancel(&self, feed: FeedId, wallet: Address) {
+        let clock = self.parts.index.feed(feed).unwrap().clock;
+        let now = clock.feed_time(self.parts.clock.now_seconds());
+        self.subscribe(feed, wallet, START + now);
+    }
+
+    /// Stops the clock of the first feed.
+    pub(super) fn pause(&self, at: u64) {
+        self.set_clock(Some(at), 0);
+    }
+
+    /// Lets it run on after so many seconds of pauses.
+    pub(super) fn resume(&self, paused_total: u64) {
+        self.set_clock(None, paused_total);
+    }
+
+    fn set_clock(&self, paused_at: Option<u64>, paused_total: u64) {
+        self.parts.index.apply(&[LedgerEvent::FeedClock {
+            feed: FEED,
+            clock: ClockChange {
+                paused_at,
+                paused_total,
+                paused_by: paused_at.map(|_| OWNER),
+                retires_at: None,
+            },
+        }]);
+    }
+
+    /// Publishes a small event of boot 3 while the feeds' clocks run, and gives back its envelope.
+    pub(super) fn publish(&self, stream: &str, seq: u64) -> Bytes {
+        self.publish_with(stream, seq, 10, self.running())
+    }
+
+    pub(super) fn publish_sized(&self, stream: &str, seq: u64, bytes: usize) {
+        self.publish_with(stream, seq, bytes, self.running());
+    }
+
+    /// Publishes an event while the first feed's clock stands still.
+    pub(super) fn publish_held(&self, stream: &str, seq: u64) {
+        let mut moment = self.running();
+        moment.feed_times.retain(|(feed, _)| *feed != FEED);
+        self.publish_with(stream, seq, 10, moment);
+    }
+
+    /// Publishes an event each millisecond, numbered by the milliseconds since the start, until `extra` after a Unix
+    /// second.
+    pub(super) fn publish_milliseconds_until(&self, unix: u64, extra: Duration) -> JoinHandle<()> {
+        let (hub, started) = (self.parts.hub.clone(), self.started);
+        let moment = self.running();
+        let end = Duration::from_secs(unix - START) + extra;
+        tokio::task::spawn_blocking(move || {
+            let mut last = 0;
+            while started.elapsed() < end {
+                let now = started.elapsed().as_millis() as u64;
+                if now > last {
+                    hub.publish(message("detections", 3, now, 10, moment.clone()));
+                    last = now;
+                }
+                std::thread::sleep(Duration::from_micros(300));
+            }
+        })
+    }
+
+    fn publish_with(&self, stream: &str, seq: u64, bytes: usize, moment: Moment) -> Bytes {
+        let message = message(stream, 3, seq, bytes, moment);
+        let envelope = message.envelope();
+        self.parts.hub.publish(message);
+        envelope
+    }
+
+    fn running(&self) -> Moment {
+        let now = self.parts.clock.now_seconds() - START;
+        Moment {
+            feed_times: vec![(FEED, now), (SECOND_FEED, now)],
+        }
+    }
+
+    pub(super) async fn connect(&self, subprotocol: Option<&str>) -> Result<Client, String> {
+        let mut request = format!("ws://{}/v1/ws", self.address)
+            .into_client_request()
+            .unwrap();
+        if let Some(name) = subprotocol {
+            let value = name.parse().unwrap();
+            request
+                .headers_mut()
+                .insert("sec-websocket-protocol", value);
+        }
+        let (socket, _) = connect_async(request)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(Client(socket))
+    }
+
+    pub(super) async fn sign_in(&self, wallet: Address) -> Client {
+        self.sign_in_with(wallet, None).await
+    }
+
+    pub(super) async fn sign_in_with(&self, wallet: Address, subprotocol: Option<&str>) -> Client {
+        let mut client = self.connect(subprotocol).await.unwrap();
+        client.authenticate(&self.parts.sessions, wallet).await;
+        client
+    }
+
+    pub(super) async fn sign_in_for(&self, wallet: Address, lifetime: Duration) -> Client {
+        let mut client = self.connect(None).await.unwrap();
+        client
+            .authenticate(&Sessions::new(SECRET, lifetime), wallet)
+            .await;
+        client
+    }
+
+    /// A client that watches a feed already.
+    pub(super) async fn watching(&self, wallet: Address, feed: FeedId) -> Client {
+        let mut client = self.sign_in(wallet).await;
+        client.watch(feed).await;
+        let message = client.message().await;
+        assert!(
+            matches!(message, ServerMessage::Watching { .. }),
+            "{message:?}"
+        );
+        client
+    }
+}
+
+impl Client {
+    async fn authenticate(&mut self, sessions: &Sessions, wallet: Address) {
+        let token = sessions.issue(wallet).token;
+        self.send(format!(r#"{{"type":"auth","token":"{token}"}}"#))
+            .await;
+        assert_eq!(self.message().await, ServerMessage::Welcome { wallet });
+    }
+
+    pub(super) async fn send(&mut self, text: String) {
+        self.send_frame(Frame::text(text)).await;
+    }
+
+    pub(super) async fn send_frame(&mut self, frame: Frame) {
+        self.0.send(frame).await.unwrap();
+    }
+
+    pub(super) async fn watch(&mut self, feed: FeedId) {
+        self.send(format!(r#"{{"type":"watch","feed":"{feed}"}}"#))
+            .await;
+    }
+
+    pub(super) async fn watch_since(&mut self, feed: FeedId, position: Position) {
+        let position = serde_json::to_string(&position).unwrap();
+        let text = format!(
+            r#"{{"type":"watch","feed":"{feed}","streams":["detections"],"since":{{"detections":{position}}}}}"#
+        );
+        self.send(text).await;
+    }
+
+    /// The next thing that is heard.
+    pub(super) async fn hear(&mut self) -> Heard {
+        loop {
+            let frame = timeout(PATIENCE, self.0.next())
+                .await
+                .expect("nothing came");
+            return match frame.expect("the end").unwrap() {
+                Frame::Text(text) => Heard::Message(serde_json::from_str(&text).unwrap()),
+                Frame::Binary(bytes) => Heard::Envelope(bytes),
+                Frame::Close(frame) => Heard::Closed(frame.map_or(0, |frame| frame.code.into())),
+                Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => continue,
+            };
+        }
+    }
+
+    pub(super) async fn message(&mut self) -> ServerMessage {
+        match self.hear().await {
+            Heard::Message(message) => message,
+            other => panic!("not a message: {other:?}"),
+        }
+    }
+
+    pub(super) async fn close_code(&mut self) -> u16 {
+        loop {
+            if let Heard::Closed(code) = self.hear().await {
+                return code;
+            }
+        }
+    }
+
+    /// Checks that nothing waits: after a while in which it would have come, the answer to a ping is next.
+    pub(super) async fn is_silent(&mut self) {
+        sleep(Duration::from_millis(50)).await;
+        self.send(r#"{"type":"ping"}"#.into()).await;
+        assert_eq!(self.message().await, ServerMessage::Pong {});
+    }
+}
+
+/// Opens a feed with both streams for 5 wei a second.
+fn open_feed(index: &LedgerIndex, feed: FeedId) {
+    let device = device_key().device_id();
+    let listing = Listing {
+        description: String::new(),
+        device,
+        name: "gate".parse().unwrap(),
+        privacy: String::new(),
+        streams: ["detections", "frames"]
+            .map(|name| ListingStream {
+                events_per_minute: 300,
+                name: name.parse().unwrap(),
+            })
+            .into(),
+        title: "Gate".into(),
+    };
+    let text = listing.to_canonical_json().unwrap();
+    let hash = Listing::hash_of(&text);
+    index.apply(&[
+        LedgerEvent::FeedOpened {
+            feed,
+            device,
+            name: listing.name.clone(),
+            owner: OWNER,
+            base: START,
+        },
+        LedgerEvent::FeedSet {
+            feed,
+            device,
+            price: Wei::new(5),
+            payout: OWNER,
+            pauser: Address::ZERO,
+            listing: hash,
+        },
+    ]);
+    index.set_document(
+        feed,
+        Arc::new(ListingDocument {
+            hash,
+            text,
+            listing,
+        }),
+    );
+}
