@@ -7,13 +7,13 @@ export interface Seen {
   readonly scores: readonly number[];
 }
 
-/** What is in a picture by class, the most frequent first. */
+/** What is in a picture by class, in alphabetical order, so that lines keep their places. */
 export function countSeen(objects: readonly DetectedObject[]): readonly Seen[] {
   const scores = new Map<string, number[]>();
   for (const { label, score } of objects) scores.set(label, [...(scores.get(label) ?? []), score]);
   return [...scores]
     .map(([label, all]) => ({ label, scores: all.sort((a, b) => b - a) }))
-    .sort((a, b) => b.scores.length - a.scores.length || a.label.localeCompare(b.label));
+    .sort((a, b) => a.label.localeCompare(b.label));
 }
 
 /** What is in a picture, in words: `2 × car, 1 × person`. */

@@ -9,6 +9,8 @@ import { countSeen, describeSeen, type Seen } from '../lib/seen';
 import { endedWords, gapWords, type Words } from '../lib/words';
 
 const HISTORY_LENGTH = 7;
+/** The history gets a line at most this often, in microseconds of capture. */
+const HISTORY_STEP_US = 2_000_000;
 const NOTES_LENGTH = 4;
 /** A screen reader is told at most this often what is seen, in milliseconds. */
 const ANNOUNCE_MS = 6_000;
@@ -180,7 +182,8 @@ export class LiveFeed {
     this.model = detections.model.name;
     this.seen = countSeen(detections.objects);
     const text = describeSeen(this.seen);
-    if (this.history[0]?.text === text) return;
+    const last = this.history[0];
+    if (last && (last.text === text || Math.abs(timeUs - last.timeUs) < HISTORY_STEP_US)) return;
     this.lines += 1;
     this.history = [{ key: this.lines, timeUs, text }, ...this.history].slice(0, HISTORY_LENGTH);
     if (Date.now() - this.announcedAt < ANNOUNCE_MS) return;
