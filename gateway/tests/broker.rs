@@ -477,7 +477,7 @@ async fn a_session_ends_with_its_password_and_at_shutdown() {
 
 #[tokio::test]
 async fn mqtt_5_is_told_why() {
-    use rumqttc::v5::mqttbytes::v5::{DisconnectReasonCode, Packet, SubscribeReasonCode};
+    use rumqttc::v5::mqttbytes::v5::{Packet, SubscribeReasonCode};
     use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 
     let broker = Broker::start().await;
@@ -489,21 +489,19 @@ async fn mqtt_5_is_told_why() {
     };
     let (client, mut packets) = AsyncClient::new(options(), 16);
     let mut next = async || loop {
-        match timeout(PATIENCE, packets.poll())
-            .await
-            .expect("nothing came")
-            .unwrap()
-        {
-            Event::Incoming(packet) => return packet,
-            Event::Outgoing(_) => {}
+        let event = timeout(PATIENCE, packets.poll()).await;
+        match event.expect("nothing came") {
+            Ok(Event::Incoming(packet)) => return Ok(packet),
+            Ok(Event::Outgoing(_)) => {}
+            Err(error) => return Err(error),
         }
     };
-    assert!(matches!(next().await, Packet::ConnAck(ack) if ack.properties.is_some()));
+    assert!(matches!(next().await, Ok(Packet::ConnAck(ack)) if ack.properties.is_some()));
     client
         .subscribe("#", rumqttc::v5::mqttbytes::QoS::AtMostOnce)
         .await
         .unwrap();
-    let Packet::SubAck(ack) = next().await else {
+    let Ok(Packet::SubAck(ack)) = next().await else {
         panic!("no answer")
     };
     assert_eq!(ack.return_codes, [SubscribeReasonCode::NotAuthorized]);
@@ -513,7 +511,7 @@ async fn mqtt_5_is_told_why() {
         broker.device.envelope("detections", 0),
     );
     client.publish(up, qos, false, envelope).await.unwrap();
-    assert!(matches!(next().await, Packet::PubAck(_)));
+    assert!(matches!(next().await, Ok(Packet::PubAck(_))));
     assert_eq!(broker.count("ashya_events_accepted_total"), 1);
     let (_newer, mut newer_packets) = AsyncClient::new(options(), 16);
     let login = timeout(PATIENCE, newer_packets.poll())
@@ -524,10 +522,8 @@ async fn mqtt_5_is_told_why() {
         matches!(login, Event::Incoming(Packet::ConnAck(_))),
         "{login:?}"
     );
-    let Packet::Disconnect(goodbye) = next().await else {
-        panic!("no goodbye")
-    };
-    assert_eq!(goodbye.reason_code, DisconnectReasonCode::SessionTakenOver);
+    let goodbye = next().await.unwrap_err().to_string();
+    assert!(goodbye.contains("SessionTakenOver"), "{goodbye}");
 }
 
 #[tokio::test]
