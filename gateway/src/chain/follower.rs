@@ -394,6 +394,3 @@ impl Progress {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
