@@ -47,6 +47,9 @@ pub enum AgentError {
     /// The name of a stream is not valid.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// The eye closed though nobody asked it to.
+    #[error("looking has stopped by itself")]
+    Blind,
     /// A blocking task panicked.
     #[error("a task failed")]
     Task(#[from] JoinError),
@@ -104,9 +107,14 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     Link::new(gateway, key, domain, registration, demand, sights)
         .run(stop.clone())
         .await;
+    let asked_to = stop.is_cancelled();
     stop.cancel();
     tokio::task::spawn_blocking(move || eye.join()).await?;
-    Ok(())
+    if asked_to {
+        Ok(())
+    } else {
+        Err(AgentError::Blind)
+    }
 }
 
 /// Loads library and model, which takes a moment, off the async threads.

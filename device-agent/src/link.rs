@@ -65,7 +65,7 @@ type Heard = Result<Event, Box<ConnectionError>>;
 /// How a connection came to its end.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// The device stops.
+    /// The device stops, or nothing is seen any more.
     Stopped,
     /// The credentials end; new ones are to be had.
     Renew,
@@ -117,7 +117,7 @@ impl Link {
         }
     }
 
-    /// Publishes until told to stop, over as many connections as it takes.
+    /// Publishes until told to stop or the eye closes, over as many connections as it takes.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
         while !stop.is_cancelled() {
@@ -201,7 +201,10 @@ impl Link {
                 () = stop.cancelled() => return Ok(End::Stopped),
                 () = &mut renewal => return Ok(End::Renew),
                 event = events.recv() => self.heard(event.ok_or(LinkError::Ended)??),
-                Some(sight) = self.sights.recv() => self.publish(client, sight),
+                sight = self.sights.recv() => match sight {
+                    Some(sight) => self.publish(client, sight),
+                    None => return Ok(End::Stopped),
+                },
             }
         }
     }

@@ -116,9 +116,7 @@ impl Scene {
         let mut drawn = Vec::new();
         for (number, lane) in (1..).zip(&LANES) {
             for (kind, pose, mut dice) in self.actors(number, lane, time.as_secs_f32()) {
-                layer.clear();
-                layer.shade(pose.feet, (pose.height * 0.35, pose.height * 0.04), 0.5);
-                canvas.lay(&layer);
+                canvas.shade(pose.feet, (pose.height * 0.35, pose.height * 0.04), 0.5);
                 layer.clear();
                 kind.draw(&mut layer, &mut dice, pose);
                 canvas.lay(&layer);
