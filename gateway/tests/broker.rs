@@ -66,7 +66,7 @@ impl Device {
     }
 
     /// An event of a device whose clock is wrong.
-    fn from_next_year(&self) -> Vec<u8> {
+    fn envelope_of_next_year(&self) -> Vec<u8> {
         let mut event = self.event("detections", 1);
         event.position.boot = 4_000_000_000.try_into().unwrap();
         event.sign(&self.0, &DOMAIN).encode().unwrap()
@@ -297,7 +297,7 @@ async fn an_event_is_acknowledged_when_it_is_accepted_or_refused_for_good() {
             &me.up("unregistered"),
             me.envelope("unregistered", 1),
         ),
-        ("future", &up, me.from_next_year()),
+        ("future", &up, me.envelope_of_next_year()),
         ("malformed", &up, b"not an envelope".to_vec()),
         ("too-large", &up, vec![0; MAX_ENVELOPE_BYTES + 1]),
     ] {

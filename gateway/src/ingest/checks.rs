@@ -129,7 +129,7 @@ mod tests {
             ),
             (
                 "other chain",
-                good.clone().sign(&me, &elsewhere).encode().unwrap(),
+                good.sign(&me, &elsewhere).encode().unwrap(),
                 Err(Rejection::Signature),
             ),
             (

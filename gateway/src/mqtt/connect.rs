@@ -11,7 +11,7 @@ pub(super) const MAX_PRESENCE_BYTES: usize = 64;
 const MAX_KEEP_ALIVE_SECONDS: u16 = 600;
 
 /// A device that may have a session.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Admission {
     pub(super) device: DeviceId,
     /// Unix second (wall clock) at which the password ends, and the session with it.

@@ -102,7 +102,6 @@ pub(super) enum Outgoing {
 pub(super) enum ConnectRefusal {
     Credentials,
     NotAuthorized,
-    Busy,
     Unsupported,
 }
 

@@ -40,7 +40,6 @@ impl Outgoing {
                     ConnectRefusal::NotAuthorized | ConnectRefusal::Unsupported => {
                         v3::ConnectAckReason::NotAuthorized
                     }
-                    ConnectRefusal::Busy => v3::ConnectAckReason::ServiceUnavailable,
                 },
                 session_present: false,
             }),

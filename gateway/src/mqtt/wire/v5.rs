@@ -57,7 +57,6 @@ impl Outgoing {
                 reason_code: match refusal {
                     ConnectRefusal::Credentials => v5::ConnectAckReason::BadUserNameOrPassword,
                     ConnectRefusal::NotAuthorized => v5::ConnectAckReason::NotAuthorized,
-                    ConnectRefusal::Busy => v5::ConnectAckReason::ServerBusy,
                     ConnectRefusal::Unsupported => v5::ConnectAckReason::BadAuthenticationMethod,
                 },
                 ..v5::ConnectAck::default()
