@@ -1,4 +1,5 @@
-import { feedTime, secondsLeft, standsStill, type FeedClock } from '../client/feedClock';
+import { LedgerRefused } from '../client/errors';
+import { secondsLeft, standsStill, type FeedClock } from '../client/feedClock';
 import { listingHash } from '../client/listing';
 import type { Agreement, Ledger, Payer } from '../client/ledger';
 import type { Address, Chain, Feed, FeedId, Listing, Session } from '../client/types';
@@ -11,6 +12,10 @@ import { Task } from './task.svelte';
 
 /** The gateway may need this long to read the block with a payment, in milliseconds. */
 const PATIENCE_MS = 30_000;
+
+/** The newest block may be this old, in milliseconds: a slot of Ethereum and a little more. */
+const BLOCK_MS = 15_000;
+const RETRY_MS = 1_000;
 
 /** Whether the listing that was read is the one on the ledger. */
 export type Check = 'checking' | 'same' | 'different' | 'missing';
@@ -57,6 +62,9 @@ export class FeedPage {
     return address === undefined || address === this.readFor;
   });
 
+  /** Whether the wallet has time left. */
+  paid = $derived.by((): boolean => this.settled && this.left > 0);
+
   owns = $derived.by((): boolean => this.feed !== null && this.app.wallet.connected?.address === this.feed.owner);
 
   /** Reads the feed anew and checks its listing. */
@@ -82,7 +90,7 @@ export class FeedPage {
       const [agreement, clock] = await Promise.all([ledger.agreement(this.id, address, address), ledger.clock(this.id)]);
       if (this.app.wallet.connected?.address !== address) return;
       this.clock = clock;
-      this.agreement = agreement && agreement.expiry > feedTime(clock, this.app.ticker.now) ? agreement : null;
+      this.agreement = agreement;
       this.readFor = address;
     } catch (error) {
       this.trouble = explain(error);
@@ -92,11 +100,15 @@ export class FeedPage {
   /** Pays for the chosen time and watches. */
   pay(): Promise<void> {
     return this.spend(async ({ payer, ledger }, feed, tell) => {
+      this.refund = null;
+      // A wallet that was connected just now may have paid before; the ledger would refuse a second time.
+      await this.readAgreement();
+      if (this.paid) return { tone: 'calm', text: 'This wallet has time left already. Nothing was paid.' };
       const { seconds } = this.app;
       const total = totalOf(feed.price, seconds);
       await this.app.checkFunds(ledger, payer, total);
-      this.refund = null;
-      await ledger.subscribe(payer, feed.id, { price: feed.price, listing: feed.listing, seconds }, tell);
+      const terms = { price: feed.price, listing: feed.listing, seconds };
+      await this.onceEnded(() => ledger.subscribe(payer, feed.id, terms, tell));
       return { tone: 'good', text: `Paid ${formatEth(total, 'exact')} for ${formatDuration(seconds)}.` };
     });
   }
@@ -148,6 +160,24 @@ export class FeedPage {
   close(): void {
     this.live?.close();
     this.live = null;
+  }
+
+  /**
+   * Subscribes, and waits for the chain where it lags: its newest block may be older than the end of the last
+   * subscription, and the ledger then takes that one for live.
+   */
+  private async onceEnded(subscribe: () => Promise<unknown>): Promise<void> {
+    const deadline = Date.now() + BLOCK_MS;
+    for (;;) {
+      try {
+        await subscribe();
+        return;
+      } catch (error) {
+        const lagging = error instanceof LedgerRefused && error.refusal === 'SubscriptionLive' && this.left === 0;
+        if (!lagging || Date.now() > deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
   }
 
   private spend(
