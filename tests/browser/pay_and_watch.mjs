@@ -17,7 +17,7 @@ const ADDRESSES = KEYS.map((key) => privateKeyToAddress(key));
 const HOUR = 3_600;
 const ELSEWHERE = 1_337;
 
-const chain = createPublicClient({ transport: http(setting('ASHYA_RPC')) });
+const chain = createPublicClient({ cacheTime: 0, transport: http(setting('ASHYA_RPC')) });
 
 await inBrowser('pay-and-watch', async (page, context, said) => {
   const at = (id) => page.getByTestId(id);

@@ -35,6 +35,8 @@ pub struct AgentOptions {
     pub source: String,
     /// Pictures a second.
     pub fps: u32,
+    /// Lowest score of what is reported, 0 to 1.
+    pub confidence: f32,
 }
 
 /// A running agent.
@@ -72,6 +74,7 @@ impl AgentOptions {
             .args(["--source", &self.source])
             .args(["--fps", &self.fps.to_string()])
             .args(["--frames-fps", &self.fps.to_string()])
+            .args(["--confidence", &self.confidence.to_string()])
             .args(["--threads", "1"]);
         Ok(command)
     }

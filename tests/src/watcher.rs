@@ -18,6 +18,9 @@ use crate::wait::now_us;
 /// Time that a gateway may take to answer a message, on a busy machine.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
+/// Time that a gateway may take to read a payment, on a busy machine.
+const BEGIN_LIMIT: Duration = Duration::from_secs(15);
+
 /// How events travel on a websocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subprotocol {
@@ -206,7 +209,7 @@ impl Watcher {
         }
     }
 
-    /// Asks for a feed and returns the answer.
+    /// Asks for a feed and returns the answer, passing over news of feeds.
     ///
     /// # Errors
     /// When there is none.
@@ -217,7 +220,48 @@ impl Watcher {
             since: Default::default(),
         })
         .await?;
-        self.control(ANSWER_LIMIT).await
+        loop {
+            let message = self.control(ANSWER_LIMIT).await?;
+            if !matches!(
+                message,
+                ServerMessage::Notice { .. } | ServerMessage::Gap { .. }
+            ) {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// Waits until a feed that was asked for begins, as it does by itself once it is paid; returns when access ends, in
+    /// Unix seconds.
+    ///
+    /// # Errors
+    /// When it does not begin.
+    pub async fn begins(&mut self, feed: FeedId) -> Result<Option<u64>> {
+        loop {
+            match self.control(BEGIN_LIMIT).await? {
+                ServerMessage::Watching {
+                    feed: id,
+                    expires_at,
+                    ..
+                } if id == feed => return Ok(expires_at),
+                ServerMessage::PaymentRequired(_) | ServerMessage::Notice { .. } => {}
+                other => bail!("expected watching, got {other:?}"),
+            }
+        }
+    }
+
+    /// Asks for a feed whose payment the gateway may still have to read; returns as [`Self::begins`].
+    ///
+    /// # Errors
+    /// When it does not begin.
+    pub async fn watch_once_paid(&mut self, feed: FeedId) -> Result<Option<u64>> {
+        self.say(&ClientMessage::Watch {
+            feed,
+            streams: None,
+            since: Default::default(),
+        })
+        .await?;
+        self.begins(feed).await
     }
 
     /// Asks for a feed that is paid for; returns when access ends, in Unix seconds.

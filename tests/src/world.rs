@@ -178,6 +178,8 @@ impl World {
             title: name.to_owned(),
             source: format!("scene:{scene}"),
             fps: 5,
+            // The default model sees much that is not there below a half.
+            confidence: 0.5,
         })
     }
 
@@ -310,24 +312,6 @@ impl World {
         let mut watcher = Watcher::open(self.api().base(), self.domain(), subprotocol).await?;
         watcher.authenticate(&session.token).await?;
         Ok(watcher)
-    }
-
-    /// Watches a feed that was just paid for: asks until the gateway has read the payment.
-    ///
-    /// # Errors
-    /// When it does not read it in time.
-    pub async fn watch_soon(&self, watcher: &mut Watcher, feed: FeedId) -> Result<Option<u64>> {
-        use ashya_protocol::ws::ServerMessage;
-        eventually(
-            "the gateway to read a payment",
-            FOLLOW_LIMIT,
-            async || match watcher.watch(feed).await? {
-                ServerMessage::Watching { expires_at, .. } => Ok(Some(expires_at)),
-                ServerMessage::PaymentRequired(_) => Ok(None),
-                other => anyhow::bail!("expected watching, got {other:?}"),
-            },
-        )
-        .await
     }
 }
 

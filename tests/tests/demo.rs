@@ -5,10 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use ashya_contracts::{Ledger, Rpc, SubscribeTerms};
 use ashya_protocol::DeviceKey;
-use ashya_protocol::ws::ServerMessage;
 use ashya_tests::{Account, Api, Process, Subprotocol, Watcher, binary, eventually, free_port};
 use url::Url;
 
@@ -61,16 +60,7 @@ async fn the_demo_serves_a_buyer_and_stops_without_orphans() -> Result<()> {
             price: feed.price,
         };
         ledger.subscribe(buyer.wallet(), terms).await?;
-        eventually(
-            "a paid feed",
-            Duration::from_secs(10),
-            async || match watcher.watch(feed.id).await? {
-                ServerMessage::Watching { .. } => Ok(Some(())),
-                ServerMessage::PaymentRequired(_) => Ok(None),
-                other => bail!("{other:?}"),
-            },
-        )
-        .await?;
+        watcher.begins(feed.id).await?;
         let event = watcher.event(Duration::from_secs(10)).await?;
         ensure!(!event.event().payload.is_empty());
     }

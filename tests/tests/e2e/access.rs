@@ -44,7 +44,8 @@ async fn the_unpaid_get_an_offer_and_the_paying_get_events() {
 
         world.subscribe(&buyer, feed, 3600).await?;
         let paid = Instant::now();
-        let expires_at = world.watch_soon(&mut watcher, feed.id).await?;
+        // Nobody asks again: the watch that was answered with the offer begins by itself.
+        let expires_at = watcher.begins(feed.id).await?;
         watcher.event(ANSWER_LIMIT).await?;
         let first = paid.elapsed();
         println!("first event {first:?} after the receipt");
@@ -174,7 +175,7 @@ async fn each_feed_has_its_price_and_its_own_events() {
         world.subscribe(&buyer, cheap, 3600).await?;
         let mut watcher = world.watcher(&buyer).await?;
         ensure!(watcher.watch_unpaid(dear.id).await?.price == dear.price);
-        world.watch_soon(&mut watcher, cheap.id).await?;
+        watcher.watch_once_paid(cheap.id).await?;
         let heard = watcher.listen(Duration::from_secs(2)).await?;
         ensure!(heard.len() > 10, "only {} messages", heard.len());
         for one in heard {
@@ -260,12 +261,15 @@ async fn first_sse_event(response: &mut reqwest::Response) -> Result<JsonEvent> 
     let read = async {
         while let Some(bytes) = response.chunk().await? {
             text.push_str(&String::from_utf8_lossy(&bytes));
-            let complete = text
-                .rsplit_once("\n\n")
-                .map_or("", |(complete, _)| complete);
-            let data = complete.lines().find_map(|line| line.strip_prefix("data:"));
-            if let Some(data) = data {
-                return Ok(serde_json::from_str(data.trim())?);
+            // Each block ends with an empty line; only those named `event` are events of the feed.
+            let mut blocks: Vec<&str> = text.split("\n\n").collect();
+            blocks.pop();
+            let event = blocks
+                .iter()
+                .find(|block| block.lines().any(|line| line == "event: event"));
+            if let Some(block) = event {
+                let data = block.lines().find_map(|line| line.strip_prefix("data:"));
+                return Ok(serde_json::from_str(data.context("no data")?.trim())?);
             }
         }
         bail!("the stream ended: {text:?}")

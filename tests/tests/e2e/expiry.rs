@@ -61,8 +61,8 @@ async fn one_trial(world: &World, feed: OpenFeed) -> Result<End> {
     let buyer: Account = world.account().await?;
     let mut watcher = world.watcher(&buyer).await?;
     let paid = world.subscribe(&buyer, feed, PAID).await?;
-    let expires_at = world
-        .watch_soon(&mut watcher, feed.id)
+    let expires_at = watcher
+        .watch_once_paid(feed.id)
         .await?
         .context("a running feed has an expiry")?;
     let clock = world.ledger().clock(feed.id).await?;

@@ -27,7 +27,7 @@ async fn cancel_ends_the_feed_and_refunds_to_the_wei() {
         let buyer = world.account().await?;
         let expiry = world.subscribe(&buyer, feed, 3600).await?;
         let mut watcher = world.watcher(&buyer).await?;
-        world.watch_soon(&mut watcher, feed.id).await?;
+        watcher.watch_once_paid(feed.id).await?;
         watcher.event(ANSWER_LIMIT).await?;
 
         let ledger = world.ledger();
@@ -95,8 +95,8 @@ async fn a_pause_holds_feed_and_clock_and_the_socket_carries_on() {
         let buyer = world.account().await?;
         world.subscribe(&buyer, feed, 3600).await?;
         let mut watcher = world.watcher(&buyer).await?;
-        let first_expiry = world
-            .watch_soon(&mut watcher, feed.id)
+        let first_expiry = watcher
+            .watch_once_paid(feed.id)
             .await?
             .context("no expiry")?;
         watcher.event(ANSWER_LIMIT).await?;

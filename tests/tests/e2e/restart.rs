@@ -23,7 +23,7 @@ async fn a_crash_keeps_registrations_listings_payments_and_positions() {
         let buyer = world.account().await?;
         world.subscribe(&buyer, feed, 3600).await?;
         let mut watcher = world.watcher(&buyer).await?;
-        let expires_at = world.watch_soon(&mut watcher, feed.id).await?;
+        let expires_at = watcher.watch_once_paid(feed.id).await?;
         let mut mqtt = device.connect().await?;
         let mut sent = Vec::new();
         for _ in 0..5 {

@@ -27,7 +27,7 @@ async fn only_an_honest_text_opens_a_session() {
         let changes: [Change; 6] = [
             ("another domain", |text| text.domain = "evil.example".into()),
             ("another page's address", |text| {
-                text.uri = "https://evil.example".into()
+                text.uri = "https://evil.example".into();
             }),
             ("another chain", |text| text.chain_id = 1),
             ("an invented nonce", |text| {
