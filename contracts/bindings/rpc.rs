@@ -134,12 +134,13 @@ impl Rpc {
         let block = self.provider.get_block(id).await;
         block
             .map_err(ChainError::from_provider)?
+            .as_ref()
             .map(head)
             .transpose()
     }
 }
 
-fn head(block: ethers::types::Block<H256>) -> Result<Block, ChainError> {
+fn head(block: &ethers::types::Block<H256>) -> Result<Block, ChainError> {
     let (Some(number), Some(own_hash)) = (block.number, block.hash) else {
         return Err(ChainError::unexpected("a block without number or hash"));
     };

@@ -3,4 +3,5 @@
 mod anvil;
 mod artifacts;
 mod ledger;
+mod process;
 mod signatures;

@@ -24,9 +24,9 @@ pub(super) async fn deploy(config: &Config, args: &DeployArgs) -> Result<Outcome
 
 fn tell(deployment: &Deployment, what: &str) -> Result<Outcome> {
     Ok(Outcome::new(deployment)?
-        .line(what, deployment.ledger)
-        .line("chain", deployment.chain_id)
-        .line("block", deployment.block))
+        .line(what, &deployment.ledger)
+        .line("chain", &deployment.chain_id)
+        .line("block", &deployment.block))
 }
 
 /// The deployment of the file, if its ledger stands on the node's chain.

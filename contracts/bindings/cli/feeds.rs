@@ -104,9 +104,9 @@ pub(super) async fn open(config: &Config, args: OpenFeedArgs) -> Result<Outcome>
         receipt,
     };
     Ok(Outcome::new(&opened)?
-        .line("feed", feed)
-        .line("listing", listing)
-        .line("price", per_hour(price)))
+        .line("feed", &feed)
+        .line("listing", &listing)
+        .line("price", &per_hour(price)))
 }
 
 pub(super) async fn pause(config: &Config, feed: FeedId) -> Result<Outcome> {
@@ -138,9 +138,9 @@ pub(super) async fn withdraw(config: &Config, feed: FeedId, max_buckets: u64) ->
         .withdraw(&config.wallet()?, feed, max_buckets)
         .await?;
     Ok(Outcome::new(&withdrawn)?
-        .line("paid", show_eth(withdrawn.paid))
-        .line("transaction", withdrawn.receipt.transaction)
-        .line("fee", show_eth(withdrawn.receipt.fee)))
+        .line("paid", &show_eth(withdrawn.paid))
+        .line("transaction", &withdrawn.receipt.transaction)
+        .line("fee", &show_eth(withdrawn.receipt.fee)))
 }
 
 pub(super) async fn show(config: &Config, feed: FeedId) -> Result<Outcome> {
@@ -165,29 +165,29 @@ pub(super) async fn show(config: &Config, feed: FeedId) -> Result<Outcome> {
         subscription,
     };
     let outcome = Outcome::new(&shown)?
-        .line("feed", feed)
-        .line("name", &shown.terms.name)
-        .line("device", shown.terms.device)
-        .line("owner", shown.terms.owner)
-        .line("price", per_hour(shown.terms.price))
-        .line("listing", shown.terms.listing)
-        .line("state", state(&clock, shown.feed_time))
-        .line("withdrawable", show_eth(shown.withdrawable));
+        .line("feed", &feed)
+        .line("name", &&shown.terms.name)
+        .line("device", &shown.terms.device)
+        .line("owner", &shown.terms.owner)
+        .line("price", &per_hour(shown.terms.price))
+        .line("listing", &shown.terms.listing)
+        .line("state", &state(&clock, shown.feed_time))
+        .line("withdrawable", &show_eth(shown.withdrawable));
     Ok(match subscription {
         Some(held) if held.expiry > shown.feed_time => outcome.line(
             "subscription",
-            format!("{} s left", held.expiry - shown.feed_time),
+            &format!("{} s left", held.expiry - shown.feed_time),
         ),
-        Some(_) => outcome.line("subscription", "ended"),
+        Some(_) => outcome.line("subscription", &"ended"),
         None => outcome,
     })
 }
 
 fn tell(what: &str, feed: FeedId, receipt: Receipt) -> Result<Outcome> {
     Ok(Outcome::new(&receipt)?
-        .line(what, feed)
-        .line("transaction", receipt.transaction)
-        .line("fee", show_eth(receipt.fee)))
+        .line(what, &feed)
+        .line("transaction", &receipt.transaction)
+        .line("fee", &show_eth(receipt.fee)))
 }
 
 fn read_authorization(args: &OpenFeedArgs, ledger: &Ledger) -> Result<FeedAuthorization> {

@@ -1,7 +1,8 @@
-use serde::Serialize;
-use serde_json::Value;
+use std::fmt::Display;
 
 use anyhow::Result;
+use serde::Serialize;
+use serde_json::Value;
 
 /// What a command tells: lines for people, JSON for machines.
 #[derive(Debug)]
@@ -19,9 +20,8 @@ impl Outcome {
     }
 
     /// Adds a line for people.
-    pub(super) fn line(mut self, label: &str, value: impl ToString) -> Self {
-        self.lines
-            .push(format!("{label:<14} {}", value.to_string()));
+    pub(super) fn line(mut self, label: &str, value: &impl Display) -> Self {
+        self.lines.push(format!("{label:<14} {value}"));
         self
     }
 

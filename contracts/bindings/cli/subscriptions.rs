@@ -23,13 +23,13 @@ pub(super) async fn subscribe(config: &Config, args: &SubscribeArgs) -> Result<O
     let paid = feed.price.checked_mul(args.duration).unwrap_or_default();
     let clock = ledger.clock(args.feed).await?;
     let outcome = Outcome::new(&bought)?
-        .line("subscribed", args.feed)
-        .line("paid", show_eth(paid))
-        .line("expiry", format!("{} s of feed time", bought.expiry))
-        .line("transaction", bought.receipt.transaction)
-        .line("fee", show_eth(bought.receipt.fee));
+        .line("subscribed", &args.feed)
+        .line("paid", &show_eth(paid))
+        .line("expiry", &format!("{} s of feed time", bought.expiry))
+        .line("transaction", &bought.receipt.transaction)
+        .line("fee", &show_eth(bought.receipt.fee));
     Ok(match clock.wall_time(bought.expiry) {
-        Some(time) => outcome.line("ends at", format!("Unix second {time}")),
+        Some(time) => outcome.line("ends at", &format!("Unix second {time}")),
         None => outcome,
     })
 }
@@ -41,8 +41,8 @@ pub(super) async fn cancel(config: &Config, args: &CancelArgs) -> Result<Outcome
     let to = args.to.unwrap_or_else(|| wallet.address());
     let cancelled = ledger.cancel(&wallet, args.feed, beneficiary, to).await?;
     Ok(Outcome::new(&cancelled)?
-        .line("cancelled", args.feed)
-        .line("refund", show_eth(cancelled.refund))
-        .line("transaction", cancelled.receipt.transaction)
-        .line("fee", show_eth(cancelled.receipt.fee)))
+        .line("cancelled", &args.feed)
+        .line("refund", &show_eth(cancelled.refund))
+        .line("transaction", &cancelled.receipt.transaction)
+        .line("fee", &show_eth(cancelled.receipt.fee)))
 }
