@@ -34,7 +34,7 @@ pub struct LibrarySumError;
 /// Where to find the library and what else may be loaded.
 #[derive(Debug, Clone, Default)]
 pub struct RuntimeOptions {
-    /// The library; searched for where it is not given.
+    /// The library, or the folder that holds it; searched for where it is not given.
     pub library: Option<PathBuf>,
     /// The sum of a library that is not in the table.
     pub sha256: Option<LibrarySum>,
@@ -96,6 +96,7 @@ impl Runtime {
     /// When there is none, when it is not one that may be loaded, or when loading fails.
     pub fn load(options: &RuntimeOptions) -> Result<Self, RuntimeError> {
         let path = match &options.library {
+            Some(folder) if folder.is_dir() => folder.join(known_file(&platform())?),
             Some(path) => path.clone(),
             None => search(&starting_points())?,
         };
@@ -131,14 +132,23 @@ fn starting_points() -> Vec<PathBuf> {
     env::current_dir().ok().into_iter().chain(program).collect()
 }
 
-fn search(from: &[PathBuf]) -> Result<PathBuf, RuntimeError> {
-    let (os, architecture) = (node_platform(), node_architecture());
-    let platform = format!("{os}/{architecture}");
-    let file = KNOWN
+/// This machine in Node's words, as the table has them.
+fn platform() -> String {
+    format!("{}/{}", node_platform(), node_architecture())
+}
+
+/// File name of the library of a platform.
+fn known_file(platform: &str) -> Result<&'static str, RuntimeError> {
+    KNOWN
         .lines()
         .map(|line| line.split_whitespace().skip(2))
-        .find_map(|mut columns| (columns.next() == Some(&platform)).then(|| columns.next())?)
-        .ok_or_else(|| RuntimeError::Platform(platform.clone()))?;
+        .find_map(|mut columns| (columns.next() == Some(platform)).then(|| columns.next())?)
+        .ok_or_else(|| RuntimeError::Platform(platform.to_owned()))
+}
+
+fn search(from: &[PathBuf]) -> Result<PathBuf, RuntimeError> {
+    let platform = platform();
+    let file = known_file(&platform)?;
     let package = format!("node_modules/onnxruntime-node/bin/napi-v6/{platform}");
     from.iter()
         .flat_map(|start| start.ancestors())

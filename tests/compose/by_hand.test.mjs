@@ -44,7 +44,6 @@ test('every service runs as the file has it, and both feeds are on sale', { time
   assert.equal(new Set(feeds.map((feed) => feed.price)).size, 2, 'the feeds have different prices');
   const metrics = await (await fetch(`http://127.0.0.1:${ports[9090]}/metrics`)).text();
   assert.match(metrics, /^ashya_events_accepted_total [1-9]/m);
-  for (const child of running) assert.equal(child.exitCode, null, `${child.service} is still running`);
 });
 
 /** The services, each behind those that it waits for. */
@@ -81,7 +80,6 @@ async function start(name, service) {
   if (service.healthcheck) {
     const [, command, ...rest] = service.healthcheck.test.map(translate);
     await eventually(`${name} is healthy`, async () => {
-      assert.equal(child.exitCode, null, `${name} stopped:\n${logOf(name)}`);
       const probe = spawn(command, rest, { stdio: 'ignore' });
       return (await once(probe, 'exit'))[0] === 0 || undefined;
     });
@@ -130,6 +128,7 @@ function locate(program) {
 async function eventually(what, attempt) {
   const deadline = Date.now() + HEALTH_DEADLINE_MS;
   for (;;) {
+    for (const child of running) assert.equal(child.exitCode, null, `${child.service} stopped:\n${logOf(child.service)}`);
     const result = await attempt();
     if (result !== undefined) return result;
     if (Date.now() > deadline) {
