@@ -11,14 +11,15 @@ use crate::gateway::Addresses;
 use crate::paths;
 use crate::world::{FeedPlan, OpenFeed, World, WorldOptions};
 
-/// Secret keys of accounts 0 to 2 of the mnemonic that every anvil starts with: known to the whole world.
+/// Secret keys of accounts 2 to 4 of the mnemonic that every anvil starts with: known to the whole world. The page's
+/// own demo wallet has others of them.
 const VISITORS: [&str; 3] = [
-    "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
-    "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
     "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+    "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
+    "47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a",
 ];
-/// Account 9 of the same mnemonic owns the devices, so that no visitor watches free by being their owner.
-const PROVIDER: &str = "2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6";
+/// Account 1 of the same mnemonic owns the devices: no visitor, since an owner watches free.
+const PROVIDER: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 
 /// Port wanted for the page.
 const PAGE_PORT: u16 = 8080;
@@ -38,16 +39,20 @@ const DEVICES: [(&str, &str, u128, u64); 2] = [
 ];
 
 /// Which ports the demo wants; where one is taken it uses another.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, clap::Args)]
 pub struct DemoOptions {
-    /// The page.
-    pub page: u16,
-    /// The chain.
-    pub chain: u16,
-    /// The broker.
-    pub mqtt: u16,
-    /// Metrics.
-    pub metrics: u16,
+    /// Port of the page; another one when it is taken.
+    #[arg(long = "port", default_value_t = PAGE_PORT)]
+    page: u16,
+    /// Port of the chain's JSON-RPC; another one when it is taken.
+    #[arg(long = "rpc-port", default_value_t = CHAIN_PORT)]
+    chain: u16,
+    /// Port of the MQTT broker; another one when it is taken.
+    #[arg(long = "mqtt-port", default_value_t = MQTT_PORT)]
+    mqtt: u16,
+    /// Port of the metrics; another one when it is taken.
+    #[arg(long = "metrics-port", default_value_t = METRICS_PORT)]
+    metrics: u16,
 }
 
 /// The whole product on one machine: a chain, the ledger, a gateway, two devices with feeds on sale.
@@ -57,17 +62,6 @@ pub struct Demo {
     agents: Vec<Agent>,
     feeds: Vec<OpenFeed>,
     world: World,
-}
-
-impl Default for DemoOptions {
-    fn default() -> Self {
-        Self {
-            page: PAGE_PORT,
-            chain: CHAIN_PORT,
-            mqtt: MQTT_PORT,
-            metrics: METRICS_PORT,
-        }
-    }
 }
 
 impl Demo {

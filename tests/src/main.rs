@@ -11,12 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Port of the page; another one when it is taken.
-    #[arg(long, default_value_t = DemoOptions::default().page)]
-    port: u16,
-    /// Port of the chain's JSON-RPC; another one when it is taken.
-    #[arg(long, default_value_t = DemoOptions::default().chain)]
-    rpc_port: u16,
+    #[command(flatten)]
+    options: DemoOptions,
     /// Stop by itself after so many seconds.
     #[arg(long = "for", value_name = "SECONDS")]
     limit: Option<u64>,
@@ -25,17 +21,12 @@ struct Args {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let options = DemoOptions {
-        page: args.port,
-        chain: args.rpc_port,
-        ..DemoOptions::default()
-    };
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     // Whatever ends first, everything that was started is dropped, and stopped by that.
     tokio::select! {
-        result = run(options, args.limit) => result?,
+        result = run(args.options, args.limit) => result?,
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         _ = hangup.recv() => {}
@@ -47,10 +38,8 @@ async fn main() -> Result<()> {
 async fn run(options: DemoOptions, limit: Option<u64>) -> Result<()> {
     let mut demo = Demo::start(options, |step| println!("· {step}")).await?;
     println!("{}", demo.guide()?);
-    match limit {
-        Some(seconds) => tokio::time::timeout(Duration::from_secs(seconds), demo.watch_over())
-            .await
-            .unwrap_or(Ok(())),
-        None => demo.watch_over().await,
-    }
+    let rest = Duration::from_secs(limit.unwrap_or(u64::MAX));
+    tokio::time::timeout(rest, demo.watch_over())
+        .await
+        .unwrap_or(Ok(()))
 }

@@ -112,7 +112,8 @@ async fn a_restarted_agent_raises_its_boot_and_outlives_a_gateway() {
             third.event().position.boot == new,
             "the agent had to restart"
         );
-        ensure!(third.event().position.seq > second.event().position.seq);
+        // A gateway that dies before it has acknowledged an event gets that one again.
+        ensure!(third.event().position.seq >= second.event().position.seq);
         let fourth = detections(&mut watcher).await?;
         ensure!(
             fourth.event().position.seq == third.event().position.seq.next()?,
