@@ -26,7 +26,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     // clap sets what is missing on lines of its own.
     let words: Vec<&str> = text
         .lines()
-        .take_while(|line| !line.starts_with("Usage:"))
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
         .flat_map(str::split_whitespace)
         .collect();
     eprintln!("{}", words.join(" "));

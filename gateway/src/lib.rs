@@ -1,4 +1,14 @@
 //! The door: who may see what, until when.
+//!
+//! ```text
+//!  device ──MQTT──► mqtt ─► ingest (signature, device, stream, position) ─► hub ─► socket, sse ──► subscriber
+//!         ──REST──► api ──► registry                                               │ asks before each write
+//!  node ───logs───► chain (follower) ─► ledger_index ─► access ◄───────────────────┘
+//!                         ├─► store (cursor and index in one transaction)
+//!                         └─► chain_clock
+//! ```
+//!
+//! [`Config`] is read once, [`Listeners`] are bound, and [`run`] serves until its token is cancelled.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
@@ -31,12 +41,12 @@ pub use api::{Bearer, HttpError};
 pub use auth::AuthError;
 pub use auth::device_passwords::{DeviceClaims, DevicePasswords};
 pub use auth::sessions::{SessionClaims, Sessions};
-pub use chain_clock::{ChainClock, ClockSource, Freshness, HeadFromTheFuture, wall_instant_of};
 pub use chain::FollowerError;
+pub use chain_clock::{ChainClock, ClockSource, Freshness, HeadFromTheFuture, wall_instant_of};
 pub use check::check;
 pub use config::{
-    Args, ChainConfig, Command, Config, ConfigError, HttpConfig, LedgerSource, LogFormat, MqttConfig,
-    RunArgs, Settings,
+    Args, ChainConfig, Command, Config, ConfigError, HttpConfig, LedgerSource, LogFormat,
+    MqttConfig, RunArgs, Settings,
 };
 pub use demand::Demand;
 pub use hub::Hub;

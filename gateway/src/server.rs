@@ -209,7 +209,7 @@ impl Parts {
                     self.index.set_document(feed, Arc::new(document));
                 }
                 Err(error) => {
-                    tracing::warn!(feed.id = %feed, %error, "a stored listing is left out")
+                    tracing::warn!(feed.id = %feed, %error, "a stored listing is left out");
                 }
             }
         }

@@ -32,7 +32,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
         let body = axum::Json::from_request(request, state).await;
         body.map(|axum::Json(body)| Self(body))
-            .map_err(json_problem)
+            .map_err(|rejection| json_problem(&rejection))
     }
 }
 
@@ -82,7 +82,7 @@ where
     }
 }
 
-fn json_problem(rejection: JsonRejection) -> HttpError {
+fn json_problem(rejection: &JsonRejection) -> HttpError {
     let code = match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => "body-too-large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "content-type",

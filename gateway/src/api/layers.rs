@@ -1,5 +1,7 @@
 //! What happens to every request and answer.
 
+use std::time::Duration;
+
 use ashya_protocol::limits::MAX_REST_BODY_BYTES;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -10,7 +12,6 @@ use http::header::{
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use std::time::Duration;
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
@@ -34,7 +35,9 @@ pub(super) fn apply(routes: Router, policy: &HttpPolicy) -> Router {
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(span)
-                .on_response(DefaultOnResponse::new().level(Level::DEBUG)),
+                .on_response(DefaultOnResponse::new().level(Level::DEBUG))
+                // Whoever answers with a 5xx has logged why.
+                .on_failure(()),
         )
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(set(
@@ -50,7 +53,7 @@ pub(super) fn apply(routes: Router, policy: &HttpPolicy) -> Router {
             HeaderValue::from_static("no-referrer"),
         ))
         .layer(set(CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(cors(&policy.cors_origins))
+        .option_layer(cors(&policy.cors_origins))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn_with_state(policy.timeout, limit_time))
         .layer(middleware::from_fn(limit_length));
@@ -71,15 +74,16 @@ fn content_security(public_rpc: Option<&Url>) -> HeaderValue {
 }
 
 /// Without origins the page's own is the only one that may ask.
-fn cors(origins: &[HeaderValue]) -> CorsLayer {
+fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
     if origins.is_empty() {
-        return CorsLayer::new();
+        return None;
     }
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(origins.to_vec())
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-        .expose_headers([REQUEST_ID])
+        .expose_headers([REQUEST_ID]);
+    Some(layer)
 }
 
 /// Ends a request that takes too long to its answer's head. Streams and websockets go on after it.
