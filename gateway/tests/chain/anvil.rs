@@ -4,7 +4,7 @@ use std::env::consts::{ARCH, OS};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ashya_contracts::{
     Deployment, FeedAuthorization, FeedTerms, Ledger, Rpc, SubscribeTerms, Wallet,
@@ -48,7 +48,12 @@ pub(crate) fn device() -> DeviceKey {
 
 impl Chain {
     pub(crate) async fn start() -> Self {
-        let (anvil, address) = start_anvil().await;
+        Self::start_behind(Duration::ZERO).await
+    }
+
+    /// A chain whose clock is behind: two that start in the same second have the same first blocks, to the hash.
+    pub(crate) async fn start_behind(behind: Duration) -> Self {
+        let (anvil, address) = start_anvil(behind).await;
         let rpc = Rpc::new(&url(address)).unwrap();
         let deployment = Ledger::deploy(rpc.clone(), &wallet(0)).await.unwrap();
         let ledger = Ledger::connect(rpc, deployment.ledger).await.unwrap();
@@ -155,14 +160,17 @@ async fn pass(mut client: TcpStream, mut target: watch::Receiver<Option<SocketAd
     }
 }
 
-async fn start_anvil() -> (Child, SocketAddr) {
+async fn start_anvil(behind: Duration) -> (Child, SocketAddr) {
     let arch = if ARCH == "aarch64" { "arm64" } else { "amd64" };
     let os = if OS == "macos" { "darwin" } else { OS };
     let binary = format!("../node_modules/@foundry-rs/anvil-{os}-{arch}/bin/anvil");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(binary);
     assert!(path.exists(), "{} is missing: run npm ci", path.display());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let timestamp = (now - behind).as_secs().to_string();
     let mut child = Command::new(path)
         .args(["--host", "127.0.0.1", "--port", "0"])
+        .args(["--timestamp", &timestamp])
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()

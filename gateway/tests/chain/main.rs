@@ -240,7 +240,7 @@ async fn a_changed_past_is_replayed() {
         .await;
 
     // A new chain with the same ledger address, shorter than the old one.
-    let fresh = Chain::start().await;
+    let fresh = Chain::start_behind(Duration::from_secs(100)).await;
     assert_eq!(fresh.deployment, chain.deployment);
     door.lead(Some(&fresh));
     gateway
