@@ -149,7 +149,7 @@ impl Demo {
 
     {page}
 
-  Two clicks: choose the demo wallet on the page, then pay for a feed and watch it.
+  Two clicks with play money: open a feed, then pay and watch. Boxes are drawn as the devices see them.
 
   With MetaMask instead: add a network by hand
     network name     Ashya demo
