@@ -14,6 +14,8 @@ const HISTORY_STEP_US = 2_000_000;
 const NOTES_LENGTH = 4;
 /** A screen reader is told at most this often what is seen, in milliseconds. */
 const ANNOUNCE_MS = 6_000;
+/** Boxes without a picture replace one only when none came for so long, in milliseconds. */
+const PICTURE_STAYS_MS = 10_000;
 const MATCH_MS = 100;
 const MAX_TEXT = 400;
 
@@ -69,6 +71,7 @@ export class LiveFeed {
   private readonly socket: Connection;
   private readonly timer: ReturnType<typeof setInterval>;
   private announcedAt = 0;
+  private picturedAt = 0;
   private lines = 0;
 
   /** `onChange` is told when what is on the ledger may have changed. */
@@ -192,7 +195,11 @@ export class LiveFeed {
   }
 
   private show(scene: Scene | null): void {
-    if (scene) this.scene = scene;
+    if (!scene) return;
+    if (scene.frame) this.picturedAt = Date.now();
+    // A device sends its first detections before it knows that somebody wants pictures; the last picture stays meanwhile.
+    else if (Date.now() - this.picturedAt < PICTURE_STAYS_MS) return;
+    this.scene = scene;
   }
 
   private note(text: string): void {
