@@ -1,12 +1,17 @@
 //! The real agent, from its camera to a subscriber.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use ashya_contracts::Ledger;
-use ashya_protocol::{Detections, VerifiedEvent, Wei};
-use ashya_tests::{Account, Agent, FeedPlan, Gateway, GatewayOptions, OpenFeed, World};
+use ashya_protocol::{Detections, Seq, VerifiedEvent, Wei};
+use ashya_tests::{
+    Account, Agent, FeedPlan, Gateway, GatewayOptions, OpenFeed, World, binary, repository,
+};
+use serde::Deserialize;
 
 use crate::in_world;
 
@@ -36,8 +41,8 @@ async fn a_buyer_sees_objects_and_the_pictures_they_are_in() {
         let mut watcher = world.watcher(&buyer).await?;
         watcher.watch_once_paid(feed.id).await?;
 
-        let mut pictures = BTreeSet::new();
-        let mut shown = 0;
+        let mut pictures = BTreeMap::new();
+        let mut sightings = BTreeMap::new();
         let mut objects = 0;
         for _ in 0..60 {
             let event = watcher.event(EVENT_LIMIT).await?;
@@ -47,26 +52,98 @@ async fn a_buyer_sees_objects_and_the_pictures_they_are_in() {
                 "frames" => {
                     ensure!(event.content_type.as_str() == "image/jpeg");
                     ensure!(event.payload.starts_with(&[0xff, 0xd8]), "no JPEG");
-                    pictures.insert(event.position.seq);
+                    pictures.insert(event.position.seq, event.payload.clone());
                 }
                 "detections" => {
                     let seen: Detections = serde_json::from_slice(&event.payload)?;
                     check(&seen)?;
                     objects += seen.objects.len();
-                    shown +=
-                        usize::from(seen.picture.seq.is_some_and(|seq| pictures.contains(&seq)));
+                    if let Some(seq) = seen.picture.seq {
+                        sightings.insert(seq, seen);
+                    }
                 }
-                other => anyhow::bail!("unexpected stream {other}"),
+                other => bail!("unexpected stream {other}"),
             }
         }
         ensure!(objects > 20, "only {objects} objects in 60 events");
+        sightings.retain(|seq, _| pictures.contains_key(seq));
         ensure!(
-            shown > 10,
-            "only {shown} detections name a picture that came before them"
+            sightings.len() > 10,
+            "only {} detections with their picture",
+            sightings.len()
         );
-        Ok(())
+        let folder = world.folder("pictures")?;
+        for seq in sightings.keys() {
+            std::fs::write(folder.join(format!("{seq:06}.jpg")), &pictures[seq])?;
+        }
+        boxes_sit_on_the_objects(&folder, &sightings)
     })
     .await;
+}
+
+/// Looks at the received pictures again, from their files, and finds the same boxes in them.
+fn boxes_sit_on_the_objects(folder: &Path, sightings: &BTreeMap<Seq, Detections>) -> Result<()> {
+    let written = folder.join("again.jsonl");
+    let output = Command::new(binary("ashya-agent")?)
+        .args(["detect", "--confidence", "0.4", "--model"])
+        .arg(repository().join("models/street_tiny_320.onnx"))
+        .arg("--source")
+        .arg(folder)
+        .arg("--json")
+        .arg(&written)
+        .current_dir(repository())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = std::fs::read_to_string(&written)?;
+    ensure!(text.lines().count() == sightings.len());
+    let (mut matched, mut all) = (0, 0);
+    for (line, seen) in text.lines().zip(sightings.values()) {
+        let again: Looked = serde_json::from_str(line)?;
+        for object in &seen.objects {
+            let [x, y, w, h] = object.bounds.0;
+            let (width, height) = (again.width, again.height);
+            let sent = [x * width, y * height, (x + w) * width, (y + h) * height];
+            let same =
+                |other: &Found| other.label == object.label && overlap(sent, other.bounds) > 0.85;
+            matched += usize::from(again.objects.iter().any(same));
+            all += 1;
+        }
+    }
+    println!("{matched} of {all} boxes found again in the received pictures");
+    // A picture's compression moves a few boxes; boxes of another picture would hardly ever fit.
+    ensure!(
+        matched * 10 >= all * 9,
+        "only {matched} of {all} boxes sit on what the picture shows"
+    );
+    Ok(())
+}
+
+/// A line of `ashya-agent detect --json`.
+#[derive(Debug, Deserialize)]
+struct Looked {
+    width: f32,
+    height: f32,
+    objects: Vec<Found>,
+}
+
+/// An object of it, with its corners in pixels.
+#[derive(Debug, Deserialize)]
+struct Found {
+    label: String,
+    #[serde(rename = "box")]
+    bounds: [f32; 4],
+}
+
+/// Intersection over union of two boxes.
+fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
+    let side = |low: usize, high: usize| (a[high].min(b[high]) - a[low].max(b[low])).max(0.0);
+    let area = |c: [f32; 4]| (c[2] - c[0]) * (c[3] - c[1]);
+    let both = side(0, 2) * side(1, 3);
+    both / (area(a) + area(b) - both)
 }
 
 /// Labels of the default model, scores in order, boxes inside the picture.
