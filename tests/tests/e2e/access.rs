@@ -115,9 +115,13 @@ async fn json_events_carry_the_same_signed_event() {
         let publisher = Publisher::start(device, "detections", PACE);
         let mut watcher = world.watcher_with(&owner, Subprotocol::Json).await?;
         watcher.watch_paid(feed.id).await?;
-        match watcher.control(ANSWER_LIMIT).await? {
-            ServerMessage::Event(event) => verify(*event, &world.domain())?,
-            other => bail!("expected an event, got {other:?}"),
+        loop {
+            match watcher.control(ANSWER_LIMIT).await? {
+                ServerMessage::Event(event) => break verify(*event, &world.domain())?,
+                // The device may only just be coming online.
+                ServerMessage::Notice { .. } => {}
+                other => bail!("expected an event, got {other:?}"),
+            }
         }
         publisher.stop().await?;
         Ok(())
