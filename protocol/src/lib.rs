@@ -13,6 +13,7 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
+mod commands;
 mod detections;
 mod envelope;
 mod hexbytes;
@@ -30,6 +31,7 @@ pub mod typed_data;
 mod vectors;
 pub mod ws;
 
+pub use commands::{Demand, Notice};
 pub use detections::{BoundingBox, DetectedObject, Detections, ModelInfo, Picture};
 pub use envelope::{Envelope, EnvelopeError, Event, VerifiedEvent, VerifyError};
 pub use hexbytes::ParseHexError;
