@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::ids::Hash;
+use crate::hash::Hash;
 use crate::numbers::Seq;
 
 /// The JSON payload of a `detections` event: what one model saw in one picture.

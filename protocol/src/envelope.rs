@@ -4,34 +4,17 @@ use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
 use thiserror::Error;
 
+use crate::event::Event;
 use crate::ids::{Address, DeviceId};
 use crate::keys::{DeviceKey, Signature, SignatureError};
 use crate::limits::{MAX_ENVELOPE_BYTES, MAX_PAYLOAD_BYTES};
-use crate::names::{ContentType, StreamName};
-use crate::numbers::{Position, TimeUs};
+use crate::numbers::Position;
 use crate::typed_data::Domain;
 
 /// Version of the envelope that this crate writes and reads.
 const VERSION: u8 = 1;
 /// Elements of the outer CBOR array.
 const FIELDS: u64 = 9;
-
-/// What a device saw or measured, before it is signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// The device that speaks.
-    pub device: DeviceId,
-    /// The stream that the event belongs to.
-    pub stream: StreamName,
-    /// Start of the device and number within it.
-    pub position: Position,
-    /// Time of capture.
-    pub time_us: TimeUs,
-    /// Media type of the payload.
-    pub content_type: ContentType,
-    /// The payload itself, at most [`MAX_PAYLOAD_BYTES`]; shared, since many subscribers may receive it.
-    pub payload: Arc<[u8]>,
-}
 
 /// An event with its signature, as it travels from the device to the subscriber.
 ///

@@ -1,5 +1,5 @@
+use crate::hash::keccak256;
 use crate::hexbytes::hex_newtype;
-use crate::keys::keccak256;
 use crate::names::FeedName;
 
 hex_newtype! {
@@ -17,19 +17,9 @@ hex_newtype! {
     FeedId, 32
 }
 
-hex_newtype! {
-    /// A Keccak-256 or block hash.
-    Hash, 32
-}
-
 impl Address {
     /// The zero address, by which the ledger says "nobody".
     pub const ZERO: Self = Self::new([0; 20]);
-}
-
-impl Hash {
-    /// Thirty-two zero bytes.
-    pub const ZERO: Self = Self::new([0; 32]);
 }
 
 impl DeviceId {

@@ -2,11 +2,11 @@ use std::fmt;
 
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
-use sha3::{Digest, Keccak256};
 use thiserror::Error;
 
+use crate::hash::{Hash, keccak256};
 use crate::hexbytes::hex_newtype;
-use crate::ids::{Address, DeviceId, Hash};
+use crate::ids::{Address, DeviceId};
 
 /// Why bytes are not a usable secret key.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -121,11 +121,6 @@ impl Signature {
             .map_err(|_| SignatureError::Unrecoverable)?;
         Ok(address_of(&key))
     }
-}
-
-/// Keccak-256 as Ethereum uses it (not NIST SHA3-256).
-pub fn keccak256(bytes: &[u8]) -> Hash {
-    Hash::new(Keccak256::digest(bytes).into())
 }
 
 fn address_of(key: &PublicKey) -> Address {

@@ -16,6 +16,8 @@
 mod commands;
 mod detections;
 mod envelope;
+mod event;
+mod hash;
 mod hexbytes;
 mod ids;
 mod keys;
@@ -33,10 +35,12 @@ pub mod ws;
 
 pub use commands::{Demand, Notice};
 pub use detections::{BoundingBox, DetectedObject, Detections, ModelInfo, Picture};
-pub use envelope::{Envelope, EnvelopeError, Event, VerifiedEvent, VerifyError};
+pub use envelope::{Envelope, EnvelopeError, VerifiedEvent, VerifyError};
+pub use event::Event;
+pub use hash::{Hash, keccak256};
 pub use hexbytes::ParseHexError;
-pub use ids::{Address, DeviceId, FeedId, Hash};
-pub use keys::{DeviceKey, KeyError, Signature, SignatureError, keccak256};
+pub use ids::{Address, DeviceId, FeedId};
+pub use keys::{DeviceKey, KeyError, Signature, SignatureError};
 pub use listing::{Listing, ListingError, ListingStream};
 pub use names::{ContentType, FeedName, NameError, StreamName};
 pub use numbers::{Boot, NumberError, Position, Seq, TimeUs, Wei};

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::ids::{DeviceId, Hash};
-use crate::keys::keccak256;
+use crate::hash::{Hash, keccak256};
+use crate::ids::DeviceId;
 use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_LISTING_BYTES, MAX_STREAMS, MAX_TITLE_BYTES};
 use crate::names::{FeedName, StreamName};
 

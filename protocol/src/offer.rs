@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Address, FeedId, Hash};
+use crate::hash::Hash;
+use crate::ids::{Address, FeedId};
 use crate::numbers::Wei;
 
 /// All that a machine or a page needs in order to pay for a feed.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Address, DeviceId, FeedId, Hash};
+use crate::hash::Hash;
+use crate::ids::{Address, DeviceId, FeedId};
 use crate::keys::Signature;
 use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_SAFE_INTEGER, MAX_STREAMS, MAX_TITLE_BYTES};
 use crate::names::{FeedName, StreamName};

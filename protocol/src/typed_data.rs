@@ -3,9 +3,9 @@
 //! All share one domain, `{name "Ashya", version "1", chainId, verifyingContract = ledger}`, so that a signature
 //! made for one chain or ledger says nothing on another, and browser, Rust and Solidity can check each of them.
 
-use crate::envelope::Event;
-use crate::ids::{Address, DeviceId, FeedId, Hash};
-use crate::keys::keccak256;
+use crate::event::Event;
+use crate::hash::{Hash, keccak256};
+use crate::ids::{Address, DeviceId, FeedId};
 use crate::names::{FeedName, StreamName};
 
 const DOMAIN: &str =
