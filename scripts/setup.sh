@@ -4,7 +4,7 @@
 #   scripts/setup.sh build     Rust, a C compiler, Node and the npm packages
 #   scripts/setup.sh demo      build and the ONNX Runtime library
 #   scripts/setup.sh browser   build and chromium
-#   scripts/setup.sh test      demo, chromium and ffmpeg
+#   scripts/setup.sh test      demo, chromium, ffmpeg and mosquitto
 #   scripts/setup.sh lint      build, clippy, rustfmt, cargo-deny and shellcheck
 #
 # Exit code 0 when everything is there, 1 when something is left to type, 64 for a task it does not know.
@@ -201,13 +201,16 @@ build() {
     node_and_npm
 }
 
+# Debian installs it where only root's PATH looks.
+mosquitto() { PATH="$PATH:/usr/sbin:/usr/local/sbin" package mosquitto mosquitto; }
+
 browser() { package chromium chromium chromium-browser google-chrome google-chrome-stable; }
 
 case "${1:-}" in
 build) build ;;
 demo) build && onnxruntime ;;
 browser) build && browser ;;
-test) build && onnxruntime && browser && package ffmpeg ffmpeg ;;
+test) build && onnxruntime && browser && package ffmpeg ffmpeg && mosquitto ;;
 lint) build && component clippy && component fmt && cargo_deny && package shellcheck shellcheck ;;
 *)
     sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$0" >&2

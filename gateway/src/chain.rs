@@ -4,6 +4,7 @@ mod backoff;
 mod follower;
 mod status;
 
+pub(crate) use backoff::Backoff;
 pub use follower::FollowerError;
 pub(crate) use follower::{Follower, FollowerParts};
 pub(crate) use status::ChainStatus;

@@ -13,6 +13,7 @@ use http::HeaderValue;
 use thiserror::Error;
 use url::Url;
 
+use crate::bridge::BridgeAddress;
 use crate::chain_clock::{ClockSource, Freshness};
 use crate::defaults::{LOCAL_CHAIN_ID, LOCAL_POLL, MAX_HEAD_AGE, MAX_SILENCE, PUBLIC_POLL};
 
@@ -64,6 +65,8 @@ pub struct MqttConfig {
     pub public_host: Option<String>,
     /// What devices are told instead of the listener's port.
     pub public_port: Option<u16>,
+    /// A broker of the owner's own, from which events are taken too.
+    pub bridge: Option<BridgeAddress>,
 }
 
 /// The chain and the ledger.

@@ -52,6 +52,8 @@ pub struct Metrics {
     pub watches: Gauge,
     /// `ashya_devices_online`: devices that hold an MQTT session.
     pub devices_online: Gauge,
+    /// `ashya_bridge_connected`: 1 while the owner's broker sends us its events.
+    pub bridge_connected: Gauge,
     /// `ashya_offers_total`: times that a wallet was told to pay first.
     pub offers: Counter,
     /// `ashya_sessions_total`: wallets that signed in.
@@ -123,6 +125,10 @@ impl Metrics {
             sockets: gauge("sockets", "Open websockets and event streams"),
             watches: gauge("watches", "Feeds being watched, once for each watcher"),
             devices_online: gauge("devices_online", "Devices that hold an MQTT session"),
+            bridge_connected: gauge(
+                "bridge_connected",
+                "Whether the broker of --mqtt-bridge sends its events",
+            ),
             offers,
             sessions,
             chain_head_number: gauge("chain_head_number", "Height of the newest applied block"),

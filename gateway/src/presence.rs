@@ -10,11 +10,30 @@ use tokio::sync::broadcast;
 /// Changes that a slow reader may fall behind before it must ask [`Presence::is_online`] afresh.
 const CHANGES_KEPT: usize = 1024;
 
-/// The devices that hold an MQTT session. Cheap to clone.
+/// Longest presence text, in bytes: `online` or `offline`, with room.
+pub(crate) const MAX_BYTES: usize = 64;
+/// What a device says when it leaves on purpose.
+const OFFLINE: &[u8] = b"offline";
+
+/// The devices that are connected. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Presence {
-    online: Arc<RwLock<BTreeSet<DeviceId>>>,
+    online: Arc<RwLock<BTreeSet<(DeviceId, Door)>>>,
     changes: broadcast::Sender<(DeviceId, bool)>,
+}
+
+/// Where a device is connected. Nobody who speaks at one door takes a device away that stands at the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Door {
+    /// The embedded broker.
+    Broker,
+    /// A broker of the owner's own.
+    Bridge,
+}
+
+/// Whether a device that publishes this as its presence is online. Nothing is what clears a retained message.
+pub(crate) fn says_online(payload: &[u8]) -> bool {
+    !payload.is_empty() && payload != OFFLINE
 }
 
 impl Presence {
@@ -26,23 +45,29 @@ impl Presence {
         }
     }
 
-    /// Notes that a device came or went.
+    /// Notes that a device came to the embedded broker or left it.
     pub fn set(&self, device: DeviceId, online: bool) {
+        self.set_at(Door::Broker, device, online);
+    }
+
+    /// Notes that a device came or went.
+    pub(crate) fn set_at(&self, door: Door, device: DeviceId, online: bool) {
         let mut set = self.online.write();
-        let changed = if online {
-            set.insert(device)
+        let before = stands(&set, device);
+        if online {
+            set.insert((device, door));
         } else {
-            set.remove(&device)
-        };
+            set.remove(&(device, door));
+        }
         // Sent under the lock, so that changes arrive in the order in which they happened. Nobody listening is fine.
-        if changed {
+        if stands(&set, device) != before {
             let _ = self.changes.send((device, online));
         }
     }
 
     /// Whether the device is connected now.
     pub fn is_online(&self, device: DeviceId) -> bool {
-        self.online.read().contains(&device)
+        stands(&self.online.read(), device)
     }
 
     /// Devices that come (`true`) and go (`false`) from now on. After `Lagged`, ask [`Self::is_online`].
@@ -54,5 +79,45 @@ impl Presence {
 impl Default for Presence {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+fn stands(online: &BTreeSet<(DeviceId, Door)>, device: DeviceId) -> bool {
+    let doors = (device, Door::Broker)..=(device, Door::Bridge);
+    online.range(doors).next().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_online_while_it_stands_at_a_door() {
+        let (presence, device) = (Presence::new(), DeviceId::new([1; 20]));
+        let mut changes = presence.changes();
+        for (door, online, expected, told) in [
+            (Door::Broker, true, true, Some(true)),
+            (Door::Bridge, false, true, None),
+            (Door::Bridge, true, true, None),
+            (Door::Broker, false, true, None),
+            (Door::Bridge, false, false, Some(false)),
+        ] {
+            presence.set_at(door, device, online);
+            assert_eq!(presence.is_online(device), expected, "{door:?} {online}");
+            let change = changes.try_recv().ok().map(|(_, online)| online);
+            assert_eq!(change, told, "{door:?} {online}");
+        }
+    }
+
+    #[test]
+    fn a_device_says_that_it_is_there() {
+        for (payload, online) in [
+            ("online", true),
+            ("1", true),
+            ("offline", false),
+            ("", false),
+        ] {
+            assert_eq!(says_online(payload.as_bytes()), online, "{payload}");
+        }
     }
 }

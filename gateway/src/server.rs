@@ -20,6 +20,7 @@ use crate::api::{self, ApiState, HttpPolicy, Site, SiteInfo};
 use crate::auth::device_passwords::DevicePasswords;
 use crate::auth::nonces::Nonces;
 use crate::auth::sessions::Sessions;
+use crate::bridge::{self, BridgeParts};
 use crate::chain::{ChainStatus, Follower, FollowerError, FollowerParts};
 use crate::chain_clock::ChainClock;
 use crate::config::{self, Config, ConfigError, LedgerSource};
@@ -105,7 +106,12 @@ pub async fn run(
     let tasks = TaskTracker::new();
     tasks.spawn(follower.run(shutdown.clone()));
     tasks.spawn(parts.positions.clone().write_behind(shutdown.clone()));
-    tasks.spawn(broker(listeners.mqtt, parts.mqtt()?, shutdown.clone()));
+    let mqtt = parts.mqtt()?;
+    if let Some(address) = &config.mqtt.bridge {
+        let (id, bridge) = parts.bridge(mqtt.ingest.clone())?;
+        tasks.spawn(bridge::run(address.clone(), id, bridge, shutdown.clone()));
+    }
+    tasks.spawn(broker(listeners.mqtt, mqtt, shutdown.clone()));
     let policy = HttpPolicy {
         timeout: config.http.request_timeout,
         cors_origins: config.http.cors_origins.clone(),
@@ -233,6 +239,18 @@ impl Parts {
             presence: self.presence.clone(),
             metrics: self.metrics.clone(),
         })
+    }
+
+    /// What the bridge needs, and its name at the broker.
+    fn bridge(&self, ingest: Ingest) -> Result<(String, BridgeParts), StoreError> {
+        let parts = BridgeParts {
+            ingest,
+            hub: self.hub.clone(),
+            registry: self.registry.clone(),
+            presence: self.presence.clone(),
+            metrics: self.metrics.clone(),
+        };
+        Ok((bridge::client_id(&self.store.secret()?), parts))
     }
 
     fn sockets(&self, shutdown: CancellationToken, tasks: &TaskTracker) -> SocketParts {

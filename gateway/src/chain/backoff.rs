@@ -4,19 +4,19 @@ use crate::defaults::{BACKOFF_MAX, BACKOFF_MIN};
 
 /// Waits between failed rounds: doubling, capped, and jittered so that a fleet does not return all at once.
 #[derive(Debug)]
-pub(super) struct Backoff(Duration);
+pub(crate) struct Backoff(Duration);
 
 impl Backoff {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(BACKOFF_MIN)
     }
 
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.0 = BACKOFF_MIN;
     }
 
     /// The next wait: between half and all of the present step.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let step = self.0;
         self.0 = (step * 2).min(BACKOFF_MAX);
         // Without random bytes a fleet returns together, which is no reason to stop.

@@ -73,6 +73,15 @@ pub struct RunArgs {
     /// Port that devices are told for MQTT
     #[arg(long, env = "ASHYA_GATEWAY_MQTT_PUBLIC_PORT")]
     pub mqtt_public_port: Option<u16>,
+    /// Broker of your own whose events are taken too: mqtt[s]://USER:PASSWORD@HOST:PORT (MQTT 5). Whoever runs it can
+    /// read the feed. Others on this machine see flags: better give it by environment or file
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "ASHYA_GATEWAY_MQTT_BRIDGE",
+        hide_env_values = true
+    )]
+    pub mqtt_bridge: Option<String>,
     /// Which clock decides about access: `wall`, or `head` for local chains whose time is moved
     #[arg(long, env = "ASHYA_GATEWAY_CHAIN_CLOCK")]
     pub chain_clock: Option<String>,

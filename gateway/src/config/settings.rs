@@ -11,6 +11,7 @@ use url::Url;
 use super::{
     ChainConfig, Config, ConfigError, HttpConfig, LedgerSource, MqttConfig, RunArgs, check_demo,
 };
+use crate::bridge::{BridgeAddress, ParseBridgeAddressError};
 use crate::defaults::{
     BLOCKS_PER_REQUEST, DEVICE_PASSWORD_LIFETIME, HTTP_PORT, METRICS_PORT, MQTT_PORT,
     REQUEST_TIMEOUT, SESSION_LIFETIME,
@@ -65,6 +66,8 @@ struct MqttSettings {
     public_host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     public_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bridge: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +140,7 @@ impl Settings {
         set_some(&mut self.chain.public_rpc, args.public_rpc);
         set_some(&mut self.mqtt.public_host, args.mqtt_public_host);
         set_some(&mut self.mqtt.public_port, args.mqtt_public_port);
+        set_some(&mut self.mqtt.bridge, args.mqtt_bridge);
         set_some(&mut self.chain.deployment_block, args.deployment_block);
         if args.deployment.is_some() || args.ledger.is_some() {
             self.chain.deployment = args.deployment;
@@ -171,6 +175,11 @@ impl Settings {
                 listen: self.mqtt.listen,
                 public_host: self.mqtt.public_host,
                 public_port: self.mqtt.public_port,
+                bridge: self
+                    .mqtt
+                    .bridge
+                    .map(|url| check_bridge("mqtt.bridge", &url))
+                    .transpose()?,
             },
             metrics_listen: self.metrics.listen,
             data: self.data.folder,
@@ -278,6 +287,11 @@ fn check_http(name: &'static str, text: &str) -> Result<Url, ConfigError> {
         .ok_or_else(|| refuse(name, "must be an http or https address"))
 }
 
+fn check_bridge(name: &'static str, text: &str) -> Result<BridgeAddress, ConfigError> {
+    text.parse()
+        .map_err(|error: ParseBridgeAddressError| refuse(name, error.to_string()))
+}
+
 fn check_domains(domains: Vec<String>) -> Result<Vec<String>, ConfigError> {
     for domain in &domains {
         let parsed = Url::parse(&format!("http://{domain}"));
@@ -332,6 +346,7 @@ impl Default for MqttSettings {
             listen: local(MQTT_PORT),
             public_host: None,
             public_port: None,
+            bridge: None,
         }
     }
 }

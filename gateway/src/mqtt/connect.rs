@@ -4,9 +4,8 @@ use ashya_protocol::{DeviceId, Topic};
 
 use super::wire::{Connect, ConnectRefusal};
 use crate::auth::device_passwords::DevicePasswords;
+use crate::presence;
 
-/// Longest presence text, in bytes: `online` or `offline`, with room.
-pub(super) const MAX_PRESENCE_BYTES: usize = 64;
 /// Longest silence of a client, whatever it asks for: a device that is gone must not stay online for hours.
 const MAX_KEEP_ALIVE_SECONDS: u16 = 600;
 
@@ -44,7 +43,7 @@ pub(super) fn admit(
         .map_err(|_| ConnectRefusal::Credentials)?;
     if let Some(will) = &connect.will {
         let own_presence = Topic::Presence(claims.device).to_string();
-        if will.topic != own_presence || will.payload.len() > MAX_PRESENCE_BYTES {
+        if will.topic != own_presence || will.payload.len() > presence::MAX_BYTES {
             return Err(ConnectRefusal::NotAuthorized);
         }
     }

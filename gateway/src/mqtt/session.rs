@@ -1,32 +1,30 @@
 use std::num::NonZeroU16;
 
-use ashya_protocol::{DeviceId, Position, StreamName, Topic, TopicFilter};
+use ashya_protocol::{DeviceId, StreamName, Topic, TopicFilter};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
-use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::connect::{Admission, MAX_PRESENCE_BYTES};
+use super::connect::Admission;
 use super::connection::{Connection, ConnectionError};
 use super::sessions::Place;
 use super::wire::{DisconnectReason, Incoming, Outgoing, Publish};
 use super::{Broker, MAX_IN_FLIGHT, MAX_PACKET_BYTES, MqttParts};
 use crate::chain_clock::wall_instant_of;
 use crate::demand::Demand;
-use crate::ingest::Verdict;
 use crate::metrics::Rejection;
+use crate::notice::Notice;
+use crate::presence;
 
 /// Most bytes of events of one session that may wait for their verdict.
 const MAX_IN_FLIGHT_BYTES: usize = 2 * MAX_PACKET_BYTES as usize;
 /// Most filters that a session may hold; a device needs two.
 const MAX_FILTERS: usize = 16;
-/// What a device says when it leaves on purpose.
-const OFFLINE: &[u8] = b"offline";
 
 /// One device's MQTT session.
 pub(super) struct Session<S> {
@@ -48,22 +46,7 @@ pub(super) struct Session<S> {
 struct Decided {
     packet_id: Option<NonZeroU16>,
     bytes: usize,
-    refused: Option<Refused>,
-}
-
-struct Refused {
-    stream: StreamName,
-    reason: Rejection,
-    position: Option<Position>,
-}
-
-/// A refusal, as `down/notice` tells it.
-#[derive(Debug, Serialize)]
-struct Notice<'a> {
-    stream: &'a StreamName,
-    #[serde(flatten)]
-    position: Option<Position>,
-    reason: &'static str,
+    notice: Option<Notice>,
 }
 
 /// Why a session is over.
@@ -185,12 +168,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let topic = publish.topic.parse::<Topic>();
         match topic.ok().filter(|topic| topic.may_publish(self.device)) {
             Some(Topic::Up(_, stream)) => self.submit(stream, publish).await,
-            Some(Topic::Presence(_)) if publish.payload.len() <= MAX_PRESENCE_BYTES => {
-                self.place.announce(publish.payload != OFFLINE);
+            Some(Topic::Presence(_)) if publish.payload.len() <= presence::MAX_BYTES => {
+                self.place.announce(presence::says_online(&publish.payload));
                 let done = Decided {
                     packet_id: publish.packet_id,
                     bytes: 0,
-                    refused: None,
+                    notice: None,
                 };
                 // In line with the events before it: acknowledgements keep the order of publishes.
                 self.verdicts
@@ -217,18 +200,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.in_flight_bytes += bytes;
         let packet_id = publish.packet_id;
         self.verdicts.push_back(Box::pin(async move {
-            let refused = match verdict.await.ok()? {
-                Verdict::Accepted => None,
-                Verdict::Refused { reason, position } => Some(Refused {
-                    stream,
-                    reason,
-                    position,
-                }),
-            };
             Some(Decided {
                 packet_id,
                 bytes,
-                refused,
+                notice: Notice::of(stream, verdict.await.ok()?),
             })
         }));
         Ok(())
@@ -241,19 +216,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             return Err(End::Ended(DisconnectReason::ShuttingDown));
         };
         self.in_flight_bytes -= decided.bytes;
-        if let Some(Refused {
-            stream,
-            reason,
-            position,
-        }) = decided.refused
-        {
-            let notice = Notice {
-                stream: &stream,
-                position,
-                reason: reason.as_str(),
-            };
-            // Names and numbers always have a JSON form.
-            let json = serde_json::to_vec(&notice).unwrap_or_default();
+        if let Some(notice) = decided.notice {
+            let json = notice.to_json();
             self.tell(&Topic::Notice(self.device), json.into(), false)?;
         }
         if let Some(packet_id) = decided.packet_id {
