@@ -1,8 +1,8 @@
 //! Everything the gateway keeps on disk. The only module that knows sled.
 
 mod chain;
+mod flusher;
 
-use std::fs::File;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::chain_clock::wall_clock;
 
 pub(crate) use chain::{ChainCommit, Cursor, LedgerIdentity};
+use flusher::Flusher;
 
 /// Bytes of the secret behind nonces, sessions and device passwords.
 const SECRET_BYTES: usize = 32;
@@ -24,8 +25,7 @@ const SECRET_KEY: &[u8] = b"secret";
 #[derive(Debug, Clone)]
 pub struct Store {
     db: sled::Db,
-    /// The file that holds the data: sled's own flush leaves the last step, to the disk's platter, to the kernel.
-    file: Arc<File>,
+    flusher: Arc<Flusher>,
     pub(crate) devices: Tree,
     pub(crate) listings: Tree,
     pub(crate) positions: Tree,
@@ -118,27 +118,12 @@ impl Store {
     /// # Errors
     /// When the disk fails.
     pub async fn flush(&self) -> Result<(), StoreError> {
-        self.db.flush_async().await?;
-        let file = self.file.clone();
-        tokio::task::spawn_blocking(move || file.sync_data())
-            .await
-            .map_err(io::Error::other)??;
-        Ok(())
-    }
-
-    /// [`Self::flush`] for the end of the process, where blocking is fine.
-    ///
-    /// # Errors
-    /// When the disk fails.
-    pub fn flush_blocking(&self) -> Result<(), StoreError> {
-        self.db.flush()?;
-        self.file.sync_data()?;
-        Ok(())
+        self.flusher.flush().await
     }
 
     fn with(db: sled::Db, path: &Path) -> Result<Self, StoreError> {
-        let file = Arc::new(File::open(path.join("db"))?);
         Ok(Self {
+            flusher: Arc::new(Flusher::start(db.clone(), path)?),
             devices: Tree(db.open_tree("devices")?),
             listings: Tree(db.open_tree("listings")?),
             positions: Tree(db.open_tree("positions")?),
@@ -147,7 +132,6 @@ impl Store {
             subscriptions: db.open_tree("subscriptions")?,
             chain: db.open_tree("chain")?,
             db,
-            file,
         })
     }
 }

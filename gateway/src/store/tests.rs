@@ -84,8 +84,8 @@ fn a_store_that_cannot_be_made_is_a_clear_error() {
     assert!(Store::open(&path.join("store")).is_err());
 }
 
-#[test]
-fn a_damaged_store_is_set_aside() {
+#[tokio::test]
+async fn a_damaged_store_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     {
@@ -96,7 +96,7 @@ fn a_damaged_store_is_set_aside() {
                 .put(&number.to_be_bytes(), &"x".repeat(200))
                 .unwrap();
         }
-        store.flush_blocking().unwrap();
+        store.flush().await.unwrap();
     }
     std::fs::write(path.join("conf"), "damaged beyond reading").unwrap();
     let store = Store::open(&path).unwrap();
@@ -106,4 +106,24 @@ fn a_damaged_store_is_set_aside() {
         .filter_map(Result::ok)
         .any(|entry| entry.file_name().to_string_lossy().contains("damaged-"));
     assert!(aside);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_flushes_at_once_do_not_stop_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("store")).unwrap();
+    let flushes = (0..200_u64).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let record = "x".repeat(2_000);
+            store.nonces.put(&number.to_be_bytes(), &record).unwrap();
+            store.flush().await.unwrap();
+        })
+    });
+    let all = futures_util::future::join_all(flushes.collect::<Vec<_>>());
+    let all = tokio::time::timeout(std::time::Duration::from_secs(30), all);
+    for flushed in all.await.expect("the store stands still") {
+        flushed.unwrap();
+    }
+    assert_eq!(store.nonces.load::<String>().unwrap().len(), 200);
 }
