@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with Rust and Node: `make demo` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint web build rust-test solidity-test web-test models-test compose-test
+.PHONY: help setup demo test bench lint web build test-build rust-test solidity-test web-test models-test compose-test
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ setup: ## fetch what is missing for demo and tests
 build: web ## build the page and the programs
 	cargo build --release --locked --workspace --bins
 
+# With the tests' own dependencies in one go: built apart, half of the libraries would be compiled twice.
+test-build: web ## build the programs and the tests
+	cargo build --release --locked --workspace --all-targets
+
 web: ## build the page
 	npm run --silent --workspace web build
 
@@ -47,8 +51,8 @@ web-test: ## unit tests of the page and the TypeScript client
 models-test: ## the model files are the ones that the manifest names
 	node scripts/check-models.mjs
 
-compose-test: build ## every service of docker-compose.yml, run by hand as the file has it
+compose-test: test-build ## every service of docker-compose.yml, run by hand as the file has it
 	node --test tests/compose/
 
-rust-test: build ## Rust unit tests, end-to-end tests and the browser test
+rust-test: test-build ## Rust unit tests, end-to-end tests and the browser test
 	cargo test --release --locked --workspace
