@@ -29,8 +29,8 @@ pub use error::{ChainError, LedgerRefusal};
 pub use events::{LedgerEvent, LoggedEvent};
 pub use ledger::Ledger;
 pub use records::{
-    Cancelled, ClockChange, Deployment, FeedAuthorization, FeedClock, FeedRecord, FeedTerms,
-    Receipt, SubscribeTerms, Subscribed, SubscriptionRecord, Withdrawn,
+    Cancelled, ClockChange, Deployment, FeedClock, FeedRecord, FeedTerms, Receipt, SubscribeTerms,
+    Subscribed, SubscriptionRecord, Withdrawn,
 };
 pub use rpc::{Block, Rpc};
 pub use wallet::Wallet;

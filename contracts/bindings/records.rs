@@ -1,6 +1,6 @@
 //! What the ledger holds and what is said to it, in the words of the protocol.
 
-use ashya_protocol::{Address, DeviceId, FeedId, FeedName, Hash, Signature, Wei};
+use ashya_protocol::{Address, DeviceId, FeedAuthorization, FeedId, FeedName, Hash, Wei};
 use serde::{Deserialize, Serialize};
 
 /// Where a ledger stands: the content of a deployment file.
@@ -13,22 +13,6 @@ pub struct Deployment {
     pub ledger: Address,
     /// Block in which it was deployed: no event is older.
     pub block: u64,
-}
-
-/// A device's consent that `owner` sells it under `name`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FeedAuthorization {
-    /// The device.
-    pub device: DeviceId,
-    /// Name of the feed.
-    pub name: FeedName,
-    /// Who may open the feed.
-    pub owner: Address,
-    /// Last Unix second at which the consent is valid.
-    pub deadline: u64,
-    /// The device's signature of [`ashya_protocol::Domain::feed_authorization`].
-    pub signature: Signature,
 }
 
 /// The terms under which a feed is opened.

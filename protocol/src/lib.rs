@@ -13,6 +13,7 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
+mod authorization;
 mod commands;
 mod detections;
 mod envelope;
@@ -33,6 +34,7 @@ pub mod typed_data;
 mod vectors;
 pub mod ws;
 
+pub use authorization::{AuthorizationFile, FeedAuthorization};
 pub use commands::{Demand, Notice};
 pub use detections::{BoundingBox, DetectedObject, Detections, ModelInfo, Picture};
 pub use envelope::{Envelope, EnvelopeError, VerifiedEvent, VerifyError};

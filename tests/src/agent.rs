@@ -3,9 +3,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use ashya_contracts::FeedAuthorization;
-use ashya_protocol::{Address, DeviceId, FeedName, Signature};
-use serde::Deserialize;
+use ashya_protocol::{Address, AuthorizationFile, DeviceId, FeedAuthorization, FeedName};
 use url::Url;
 
 use crate::paths;
@@ -44,16 +42,6 @@ pub struct AgentOptions {
 pub struct Agent {
     process: Process,
     options: AgentOptions,
-}
-
-/// What `ashya-agent authorize` prints.
-#[derive(Debug, Deserialize)]
-struct Authorization {
-    device: DeviceId,
-    name: FeedName,
-    owner: Address,
-    deadline: u64,
-    signature: Signature,
 }
 
 impl AgentOptions {
@@ -99,14 +87,9 @@ impl AgentOptions {
             .args(["--owner", &self.owner.to_string()])
             .args(["--name", name.as_str()]);
         let text = output(command).await?;
-        let printed: Authorization = serde_json::from_str(&text).with_context(|| text.clone())?;
-        Ok(FeedAuthorization {
-            device: printed.device,
-            name: printed.name,
-            owner: printed.owner,
-            deadline: printed.deadline,
-            signature: printed.signature,
-        })
+        let printed: AuthorizationFile =
+            serde_json::from_str(&text).with_context(|| text.clone())?;
+        Ok(printed.authorization)
     }
 
     fn program(&self, verb: &str) -> Result<Command> {

@@ -2,10 +2,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use ashya_contracts::{FeedAuthorization, FeedTerms, Ledger, Rpc, SubscribeTerms};
+use ashya_contracts::{FeedTerms, Ledger, Rpc, SubscribeTerms};
 use ashya_protocol::rest::{Session, SignedListing};
 use ashya_protocol::{
-    Address, DeviceKey, Domain, FeedId, FeedName, Hash, Listing, ListingStream, Wei,
+    Address, DeviceKey, Domain, FeedAuthorization, FeedId, FeedName, Hash, Listing, ListingStream,
+    Wei,
 };
 use tempfile::TempDir;
 
@@ -196,16 +197,13 @@ impl World {
     ) -> Result<OpenFeed> {
         let name: FeedName = name.parse()?;
         let deadline = now() + 3600;
-        let digest =
-            self.domain()
-                .feed_authorization(device.id(), &name, owner.address(), deadline);
-        let authorization = FeedAuthorization {
-            device: device.id(),
+        let authorization = FeedAuthorization::sign(
+            device.key(),
+            &self.domain(),
             name,
-            owner: owner.address(),
+            owner.address(),
             deadline,
-            signature: device.key().sign(&digest),
-        };
+        );
         self.open_feed(owner, authorization, plan).await
     }
 

@@ -2,12 +2,10 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
-use ashya_contracts::{
-    FeedAuthorization, FeedClock, FeedRecord, FeedTerms, Ledger, Receipt, SubscriptionRecord,
-};
+use ashya_contracts::{FeedClock, FeedRecord, FeedTerms, Ledger, Receipt, SubscriptionRecord};
 use ashya_protocol::rest::SignedListing;
-use ashya_protocol::{Address, FeedId, Hash, Listing, Wei};
-use serde::{Deserialize, Serialize};
+use ashya_protocol::{Address, AuthorizationFile, FeedAuthorization, FeedId, Hash, Listing, Wei};
+use serde::Serialize;
 
 use super::amounts::show_eth;
 use super::args::OpenFeedArgs;
@@ -16,16 +14,6 @@ use super::listing::publish;
 use super::outcome::Outcome;
 
 const HOUR: u64 = 3600;
-
-/// What `ashya-agent authorize` writes.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AuthorizationFile {
-    #[serde(flatten)]
-    authorization: FeedAuthorization,
-    chain_id: u64,
-    ledger: Address,
-}
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -198,7 +186,7 @@ fn read_authorization(args: &OpenFeedArgs, ledger: &Ledger) -> Result<FeedAuthor
         serde_json::from_str(&text).with_context(|| format!("the authorization {path}"))?;
     let domain = ledger.domain();
     ensure!(
-        (file.chain_id, file.ledger) == (domain.chain_id, domain.ledger),
+        file.domain() == domain,
         "the authorization {path} is for the ledger {} on chain {}, not for {} on chain {}",
         file.ledger,
         file.chain_id,

@@ -1,13 +1,13 @@
 //! The provider's verbs.
 
-use ashya_protocol::{Address, FeedId, Hash, Wei};
+use ashya_protocol::{Address, FeedAuthorization, FeedId, Hash, Wei};
 use ethers::types::{Bytes, U256};
 
 use super::Ledger;
 use crate::convert::to_h160;
 use crate::error::ChainError;
 use crate::events::LedgerEvent;
-use crate::records::{FeedAuthorization, FeedTerms, Receipt, Withdrawn};
+use crate::records::{FeedTerms, Receipt, Withdrawn};
 use crate::wallet::Wallet;
 
 impl Ledger {

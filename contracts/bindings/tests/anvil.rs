@@ -1,10 +1,10 @@
-use ashya_protocol::{Address, DeviceKey, FeedId, Hash, Wei};
+use ashya_protocol::{Address, DeviceKey, FeedAuthorization, FeedId, Hash, Wei};
 use ethers::types::U64;
 use serde_json::{Value, json};
 use tokio::process::Child;
 
 use super::process::start_anvil;
-use crate::{FeedAuthorization, FeedTerms, Ledger, Rpc, Wallet};
+use crate::{FeedTerms, Ledger, Rpc, Wallet};
 
 pub(super) const LISTING: Hash = Hash::new([7; 32]);
 pub(super) const PRICE: Wei = Wei::new(1_000_003);
@@ -60,16 +60,7 @@ impl Chain {
 
     pub(super) fn authorization(&self, device: &DeviceKey, owner: Address) -> FeedAuthorization {
         let name = "front door".parse().unwrap();
-        let deadline = 4_000_000_000;
-        let domain = self.ledger.domain();
-        let digest = domain.feed_authorization(device.device_id(), &name, owner, deadline);
-        FeedAuthorization {
-            device: device.device_id(),
-            name,
-            owner,
-            deadline,
-            signature: device.sign(&digest),
-        }
+        FeedAuthorization::sign(device, &self.ledger.domain(), name, owner, 4_000_000_000)
     }
 
     /// Mines a block that is `seconds` after the newest.

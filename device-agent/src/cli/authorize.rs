@@ -4,9 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use ashya_protocol::{Address, DeviceId, FeedName, Signature};
+use ashya_protocol::{Address, AuthorizationFile, FeedAuthorization, FeedName};
 use clap::Args;
-use serde::Serialize;
 use url::Url;
 
 use crate::cli::DataArgs;
@@ -35,37 +34,19 @@ pub(super) struct AuthorizeArgs {
     out: Option<PathBuf>,
 }
 
-/// A device's consent that an owner opens a feed of it, as the ledger checks it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Authorization {
-    device: DeviceId,
-    name: FeedName,
-    owner: Address,
-    deadline: u64,
-    signature: Signature,
-    chain_id: u64,
-    ledger: Address,
-}
-
 pub(super) async fn run(args: AuthorizeArgs) -> anyhow::Result<ExitCode> {
     let data = DataDir::open(&args.data.data)?;
     let key = data.device_key()?;
     let domain = Gateway::new(&args.gateway)?.domain().await?;
     data.pin_ledger(domain)?;
     let deadline = unix_seconds() + args.time.as_secs();
-    let device = key.device_id();
-    let digest = domain.feed_authorization(device, &args.name, args.owner, deadline);
-    let authorization = Authorization {
-        device,
-        name: args.name,
-        owner: args.owner,
-        deadline,
-        signature: key.sign(&digest),
+    let consent = FeedAuthorization::sign(&key, &domain, args.name, args.owner, deadline);
+    let file = AuthorizationFile {
+        authorization: consent,
         chain_id: domain.chain_id,
         ledger: domain.ledger,
     };
-    let text = serde_json::to_string_pretty(&authorization)?;
+    let text = serde_json::to_string_pretty(&file)?;
     match &args.out {
         Some(path) => fs::write(path, text + "\n")
             .with_context(|| format!("cannot write {}", path.display()))?,

@@ -6,10 +6,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ashya_contracts::{
-    Deployment, FeedAuthorization, FeedTerms, Ledger, Rpc, SubscribeTerms, Wallet,
-};
-use ashya_protocol::{Address, DeviceKey, FeedId, Hash, Wei};
+use ashya_contracts::{Deployment, FeedTerms, Ledger, Rpc, SubscribeTerms, Wallet};
+use ashya_protocol::{Address, DeviceKey, FeedAuthorization, FeedId, Hash, Wei};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -68,18 +66,9 @@ impl Chain {
     pub(crate) async fn open_feed(&self, name: &str, listing: Hash) -> FeedId {
         let name = name.parse().unwrap();
         let owner = wallet(0);
-        let deadline = 4_000_000_000;
-        let device = device();
         let domain = self.ledger.domain();
-        let digest =
-            domain.feed_authorization(device.device_id(), &name, owner.address(), deadline);
-        let authorization = FeedAuthorization {
-            device: device.device_id(),
-            name,
-            owner: owner.address(),
-            deadline,
-            signature: device.sign(&digest),
-        };
+        let authorization =
+            FeedAuthorization::sign(&device(), &domain, name, owner.address(), 4_000_000_000);
         let terms = FeedTerms {
             authorization,
             price: PRICE,
