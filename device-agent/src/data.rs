@@ -1,6 +1,6 @@
 //! The data folder: the device's key, its boot counter, and what it has agreed to before.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ashya_protocol::rest::Registration;
 use ashya_protocol::{Boot, DeviceKey, Domain};
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 use thiserror::Error;
 
 /// The secret key, 64 hexadecimal digits.
@@ -99,7 +100,14 @@ impl DataDir {
     /// # Errors
     /// When it cannot be made.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        fs::create_dir_all(path).map_err(io_error("make", path))?;
+        if !path.is_dir() {
+            fs::create_dir_all(path).map_err(io_error("make", path))?;
+            let parent = path.canonicalize().ok();
+            let parent = parent.as_deref().and_then(Path::parent);
+            parent
+                .map_or(Ok(()), sync_folder)
+                .map_err(io_error("make", path))?;
+        }
         Ok(Self {
             path: path.to_owned(),
         })
@@ -125,24 +133,25 @@ impl DataDir {
     /// When the file is damaged, or readable by group or world.
     pub fn device_key(&self) -> Result<DeviceKey, DataError> {
         let path = self.path.join(KEY_FILE);
-        match create_private(&path) {
-            Ok(mut file) => {
-                let key = fresh_key();
-                writeln!(file, "{}", key.to_secret_hex())
-                    .and_then(|()| file.sync_all())
-                    .map_err(io_error("write", &path))?;
-                Ok(key)
+        if !path.exists() {
+            let fresh = fresh_key().to_secret_hex() + "\n";
+            let written = write_beside(&path, fresh.as_bytes());
+            // Never over a key that is there: where two begin at once, the second reads what the first has made.
+            match written.and_then(|file| Ok(file.persist_noclobber(&path)?)) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(io_error("make", &path)(error)),
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                refuse_exposed(&path)?;
-                let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
-                DeviceKey::from_hex(&text).map_err(|_| DataError::Damaged {
-                    path: path.display().to_string(),
-                    expected: "64 hexadecimal digits",
-                })
-            }
-            Err(error) => Err(io_error("make", &path)(error)),
         }
+        // Also for a key that was there: who made it may have been stopped before this, and a feed that the key
+        // authorizes must not outlive it.
+        sync_folder(&self.path).map_err(io_error("write", &self.path))?;
+        refuse_exposed(&path)?;
+        let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
+        DeviceKey::from_hex(&text).map_err(|_| DataError::Damaged {
+            path: path.display().to_string(),
+            expected: "64 hexadecimal digits",
+        })
     }
 
     /// The number of this start: above every earlier one, also where the clock went back. It is on disk on return.
@@ -251,14 +260,6 @@ fn fresh_key() -> DeviceKey {
     }
 }
 
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
 #[cfg(unix)]
 fn refuse_exposed(path: &Path) -> Result<(), DataError> {
     use std::os::unix::fs::PermissionsExt;
@@ -291,16 +292,34 @@ fn read_if_there(path: &Path) -> Result<Option<String>, DataError> {
 
 /// Replaces a file so that after a power cut either the old or the new content is there.
 fn replace(path: &Path, content: &[u8]) -> Result<(), DataError> {
-    let fresh = path.with_extension("new");
     let write = || {
-        let mut file = File::create(&fresh)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)?;
-        path.parent()
-            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        write_beside(path, content)?.persist(path)?;
+        path.parent().map_or(Ok(()), sync_folder)
     };
     write().map_err(io_error("write", path))
+}
+
+/// Puts content on the disk in a file of its own beside `path`, which only its owner can read and which goes when it
+/// is not used.
+fn write_beside(path: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .suffix(".new")
+        .tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Puts the names in a folder on the disk; a file that is synced may still lose its name in a power cut.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
@@ -356,6 +375,35 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_never_seen_half_written() {
+        for _ in 0..20 {
+            let (_folder, data) = folder();
+            let devices: Vec<_> = std::thread::scope(|scope| {
+                let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| data.device_key())).collect();
+                let keys = starts.into_iter().map(|start| start.join().unwrap());
+                keys.map(|key| key.unwrap().device_id()).collect()
+            });
+            assert!(devices.iter().all(|device| *device == devices[0]));
+            let files = fs::read_dir(&data.path).unwrap().count();
+            assert_eq!(files, 1, "the keys that were not needed are gone");
+        }
+    }
+
+    #[test]
+    fn a_start_that_was_killed_while_it_wrote_does_no_harm() {
+        let (_folder, data) = folder();
+        // What such a start leaves: files of its own that never got their name.
+        let path = data.path.join(KEY_FILE);
+        for half in ["", "ab12"] {
+            let left = write_beside(&path, half.as_bytes()).unwrap();
+            left.keep().unwrap();
+        }
+        let key = data.device_key().unwrap();
+        assert_eq!(data.device_key().unwrap().address(), key.address());
+        assert!(data.next_boot().is_ok());
+    }
+
+    #[test]
     fn boots_rise_even_when_the_clock_goes_back() {
         for (stored, now, boot) in [
             (0, 1_700_000_000, 1_700_000_000),
@@ -407,6 +455,37 @@ mod tests {
             ..document
         };
         assert!(data.revise(changed).unwrap().revision > first.revision);
+    }
+
+    /// A gateway asks more than the revision that was removed; both ways that the agent's message names give it.
+    #[test]
+    fn a_removed_device_comes_back_with_a_change_or_without_its_last_document() {
+        let removed = Registration {
+            device: ashya_protocol::DeviceId::new([1; 20]),
+            owner: ashya_protocol::Address::new([2; 20]),
+            revision: unix_seconds() - 60,
+            title: "Gate".into(),
+            description: String::new(),
+            streams: vec!["detections".parse().unwrap()],
+        };
+        let renamed = Registration {
+            title: "North gate".into(),
+            ..removed.clone()
+        };
+        for (forgotten, document, returns) in [
+            (false, &removed, false),
+            (false, &renamed, true),
+            (true, &removed, true),
+        ] {
+            let (_folder, data) = folder();
+            let path = data.path.join(REGISTRATION_FILE);
+            fs::write(&path, to_json(&removed)).unwrap();
+            if forgotten {
+                fs::remove_file(&path).unwrap();
+            }
+            let offered = data.revise(document.clone()).unwrap();
+            assert_eq!(offered.revision > removed.revision, returns, "{document:?}");
+        }
     }
 
     #[test]
