@@ -27,6 +27,10 @@ pub use self::model::{DetectError, Detector, ModelError};
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Confidence(f32);
 
+/// How much two boxes of a class may overlap (intersection over union) before the weaker one is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Overlap(f32);
+
 /// Not a number from 0 to 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("a confidence is a number from 0 to 1")]
@@ -59,6 +63,19 @@ pub struct Candidate {
 impl Confidence {
     /// What is usual with YOLO models.
     pub const DEFAULT: Self = Self(0.25);
+
+    /// The number itself.
+    pub const fn get(self) -> f32 {
+        self.0
+    }
+}
+
+impl Overlap {
+    /// What the reference implementations use, and what a comparison with them needs.
+    pub const REFERENCE: Self = Self(0.7);
+    /// For people who watch: at the reference's value one walker often has two boxes, which come and go. Two people
+    /// who hide each other this much are rarer.
+    pub const CALM: Self = Self(0.45);
 
     /// The number itself.
     pub const fn get(self) -> f32 {

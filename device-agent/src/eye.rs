@@ -17,11 +17,11 @@ use tracing::{debug, info, warn};
 use crate::backoff::Backoff;
 use crate::causes::causes;
 use crate::demand::Demand;
-use crate::detect::{Confidence, Detector};
+use crate::detect::{Confidence, Detector, Overlap};
 use crate::latest::Latest;
 use crate::picture::Picture;
 use crate::source::{FrameSource, Playback, SourceError, SourceSpec};
-use crate::voice::{Signed, Voice, detected, now_us};
+use crate::voice::{Draft, Signed, Voice, detected, now_us};
 
 /// Longest sleep without a look at whether it is time to stop.
 const NAP: Duration = Duration::from_millis(50);
@@ -70,7 +70,7 @@ impl Eye {
         sights: Sender<Sight>,
         stop: CancellationToken,
     ) -> Result<Self, EyeError> {
-        let source = gaze.source.open(Playback::Live(gaze.interval))?;
+        let source = gaze.source.open(Playback::Live(gaze.interval), &stop)?;
         let latest = Latest::new();
         let (put, take) = (latest.clone(), latest);
         let capturing = gaze.clone();
@@ -137,6 +137,8 @@ fn capture(
                     picture: frame.picture,
                 })
             }
+            // Told to stop while it waited.
+            Ok(None) if stop.is_cancelled() => break,
             Ok(None) => {
                 info!(source = %gaze.source, "the source has ended; opening it again");
                 reopen(&mut source, gaze, &mut backoff, stop);
@@ -175,7 +177,7 @@ fn reopen(
 ) {
     while !stop.is_cancelled() {
         nap_until(Instant::now() + backoff.next_wait(), stop);
-        match gaze.source.open(Playback::Live(gaze.interval)) {
+        match gaze.source.open(Playback::Live(gaze.interval), stop) {
             Ok(opened) => {
                 *source = opened;
                 return;
@@ -220,7 +222,7 @@ impl Looker {
         let Captured { time_us, picture } = captured;
         let found = self
             .detector
-            .detect(picture, self.gaze.confidence)
+            .detect(picture, self.gaze.confidence, Overlap::CALM)
             .inspect_err(|error| warn!(%error, "picture skipped"))
             .ok()?;
         let objects = found
@@ -232,28 +234,30 @@ impl Looker {
         } else {
             None
         };
-        let number = frame.as_ref().map(|frame| frame.seq);
+        let info = self.detector.info();
         let detections = self
             .voice
-            .detections(*time_us, self.detector.info(), picture, number, objects)
+            .detections(*time_us, info, picture, frame.as_ref(), objects)
             .inspect_err(|error| warn!(error = %causes(error), "detections skipped"))
             .ok()?;
+        // Only now is the picture sure to be published, and its number used up.
+        let frame = frame.map(|draft| {
+            self.shown = Some(Instant::now());
+            self.voice.commit(draft)
+        });
         Some(Sight { frame, detections })
     }
 
-    fn frame(&mut self, captured: &Captured) -> Option<Signed> {
+    fn frame(&self, captured: &Captured) -> Option<Draft> {
         let jpeg = captured
             .picture
             .to_jpeg(self.gaze.frames_quality)
             .inspect_err(|error| warn!(%error, "picture not published"))
             .ok()?;
-        let signed = self
-            .voice
+        self.voice
             .frame(captured.time_us, jpeg)
             .inspect_err(|error| warn!(error = %causes(error), "picture not published"))
-            .ok()?;
-        self.shown = Some(Instant::now());
-        Some(signed)
+            .ok()
     }
 
     fn frame_is_due(&self) -> bool {

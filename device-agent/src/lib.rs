@@ -36,7 +36,7 @@ pub use config::{Config, ConfigError, Settings, defaults_as_toml};
 pub use data::{DataDir, DataError, DataLock};
 pub use detect::{
     Candidate, Confidence, ConfidenceError, DetectError, Detector, Expected, Family, LabelsError,
-    Layout, LayoutError, ModelError, PixelBox, Shape, Size,
+    Layout, LayoutError, ModelError, Overlap, PixelBox, Shape, Size,
 };
 pub use eye::EyeError;
 pub use gateway::{Gateway, GatewayError};
@@ -46,4 +46,4 @@ pub use source::{
     FolderSource, Frame, FrameSource, Playback, Scene, SceneSource, SourceError, SourceSpec,
     SourceSpecError, Truth, VideoError, VideoSource,
 };
-pub use voice::{Signed, Voice, VoiceError, detected, now_us};
+pub use voice::{Draft, Signed, Voice, VoiceError, detected, now_us};

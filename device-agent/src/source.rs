@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use crate::picture::{Picture, PictureError};
 
@@ -97,17 +98,21 @@ pub enum SourceError {
 }
 
 impl SourceSpec {
-    /// Opens the source.
+    /// Opens the source. One that waits for its next frame ends instead once `stop` is cancelled.
     ///
     /// # Errors
     /// When it is not there, or yields nothing.
-    pub fn open(&self, playback: Playback) -> Result<Box<dyn FrameSource>, SourceError> {
+    pub fn open(
+        &self,
+        playback: Playback,
+        stop: &CancellationToken,
+    ) -> Result<Box<dyn FrameSource>, SourceError> {
         Ok(match self {
             Self::Scene(seed) => Box::new(SceneSource::new(*seed, playback)),
             Self::Path(path) if path.is_dir() || is_picture(path) => {
                 Box::new(FolderSource::open(path, playback)?)
             }
-            Self::Path(path) => Box::new(VideoSource::open(path, playback)?),
+            Self::Path(path) => Box::new(VideoSource::open(path, playback, stop.clone())?),
         })
     }
 

@@ -33,6 +33,14 @@ pub struct Signed {
     pub envelope: Vec<u8>,
 }
 
+/// An event that is signed, but not the next of its stream yet: until it is, another may take its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    signed: Signed,
+    /// The number that follows it.
+    after: Seq,
+}
+
 /// Why an event cannot be published.
 #[derive(Debug, Error)]
 pub enum VoiceError {
@@ -77,6 +85,18 @@ impl Voice {
         time_us: TimeUs,
         payload: impl Into<Arc<[u8]>>,
     ) -> Result<Signed, VoiceError> {
+        let draft = self.draft(stream, content_type, time_us, payload)?;
+        Ok(self.commit(draft))
+    }
+
+    /// Signs a payload as what the next event of a stream may be. Its number is used up by [`Self::commit`].
+    fn draft(
+        &self,
+        stream: &str,
+        content_type: &str,
+        time_us: TimeUs,
+        payload: impl Into<Arc<[u8]>>,
+    ) -> Result<Draft, VoiceError> {
         let stream: StreamName = stream.parse()?;
         let content_type: ContentType = content_type.parse()?;
         let seq = self.next.get(&stream).copied().unwrap_or(Seq::FIRST);
@@ -93,23 +113,30 @@ impl Voice {
             payload: payload.into(),
         };
         let envelope = event.sign(&self.key, &self.domain).encode()?;
-        self.next.insert(stream.clone(), after);
-        Ok(Signed {
+        let signed = Signed {
             stream,
             seq,
             envelope,
-        })
+        };
+        Ok(Draft { signed, after })
     }
 
-    /// Signs a JPEG picture.
+    /// Makes a draft the next event of its stream.
+    pub fn commit(&mut self, draft: Draft) -> Signed {
+        let Draft { signed, after } = draft;
+        self.next.insert(signed.stream.clone(), after);
+        signed
+    }
+
+    /// Signs a JPEG picture, to be published if the detections in it are.
     ///
     /// # Errors
     /// As [`Self::sign`].
-    pub fn frame(&mut self, time_us: TimeUs, jpeg: Vec<u8>) -> Result<Signed, VoiceError> {
-        self.sign(StreamName::FRAMES, ContentType::JPEG, time_us, jpeg)
+    pub fn frame(&self, time_us: TimeUs, jpeg: Vec<u8>) -> Result<Draft, VoiceError> {
+        self.draft(StreamName::FRAMES, ContentType::JPEG, time_us, jpeg)
     }
 
-    /// Signs what a model saw in a picture; `frame` is the number of the event that shows the picture.
+    /// Signs what a model saw in a picture; `frame` is the event that shows the picture.
     ///
     /// # Errors
     /// As [`Self::sign`].
@@ -118,7 +145,7 @@ impl Voice {
         time_us: TimeUs,
         model: &ModelInfo,
         picture: &Picture,
-        frame: Option<Seq>,
+        frame: Option<&Draft>,
         objects: Vec<DetectedObject>,
     ) -> Result<Signed, VoiceError> {
         let (width, height) = (picture.width(), picture.height());
@@ -127,7 +154,7 @@ impl Voice {
             picture: ashya_protocol::Picture {
                 width,
                 height,
-                seq: frame,
+                seq: frame.map(|frame| frame.signed.seq),
             },
             objects,
         };
@@ -224,6 +251,26 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_whose_detections_cannot_be_signed_leaves_no_gap() {
+        let mut voice = voice();
+        let picture = Picture::from_rgb(1, 1, vec![9; 3]).unwrap();
+        let model = |name: String| ModelInfo {
+            name,
+            sha256: Hash::ZERO,
+        };
+        let endless = "m".repeat(ashya_protocol::limits::MAX_PAYLOAD_BYTES);
+        let mut published = Vec::new();
+        for name in ["m".into(), endless, "m".into()] {
+            let frame = voice.frame(time(), vec![1]).unwrap();
+            let model = model(name);
+            if let Ok(seen) = voice.detections(time(), &model, &picture, Some(&frame), Vec::new()) {
+                published.push((voice.commit(frame).seq.get(), seen.seq.get()));
+            }
+        }
+        assert_eq!(published, [(0, 0), (1, 1)]);
+    }
+
+    #[test]
     fn what_was_seen_is_signed_by_the_device_and_names_its_frame() {
         let mut voice = voice();
         let picture = Picture::from_rgb(4, 2, vec![9; 24]).unwrap();
@@ -248,7 +295,7 @@ mod tests {
             sha256: Hash::ZERO,
         };
         let signed = voice
-            .detections(time(), &model, &picture, Some(frame.seq), vec![object])
+            .detections(time(), &model, &picture, Some(&frame), vec![object])
             .unwrap();
         let verified = Envelope::decode(&signed.envelope)
             .unwrap()

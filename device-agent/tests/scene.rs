@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ashya_agent::{Confidence, Detector, Runtime, RuntimeOptions, Scene};
+use ashya_agent::{Confidence, Detector, Overlap, Runtime, RuntimeOptions, Scene};
 
 #[test]
 fn the_default_model_finds_what_moves_in_generated_scenes() {
@@ -15,7 +15,9 @@ fn the_default_model_finds_what_moves_in_generated_scenes() {
         let scene = Scene::new(seed);
         for second in 0..20 {
             let (picture, truths) = scene.at(Duration::from_secs(second * 2));
-            let objects = detector.detect(&picture, Confidence::DEFAULT).unwrap();
+            let objects = detector
+                .detect(&picture, Confidence::DEFAULT, Overlap::REFERENCE)
+                .unwrap();
             truly += truths.len();
             shown += objects.len();
             found += truths

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ashya_agent::{Playback, SourceSpec};
+use tokio_util::sync::CancellationToken;
 
 /// Two seconds of ffmpeg's own test picture; `None`, said loudly, where ffmpeg is not installed.
 fn video(folder: &Path) -> Option<SourceSpec> {
@@ -39,7 +40,9 @@ fn a_video_played_once_gives_every_frame_and_ends() {
     let Some(spec) = video(folder.path()) else {
         return;
     };
-    let mut source = spec.open(Playback::Once).unwrap();
+    let mut source = spec
+        .open(Playback::Once, &CancellationToken::new())
+        .unwrap();
     let mut frames = Vec::new();
     while let Some(frame) = source.next_frame().unwrap() {
         assert_eq!((frame.picture.width(), frame.picture.height()), (96, 64));
@@ -58,7 +61,10 @@ fn a_live_video_goes_on_at_its_pace_and_leaves_no_process_behind() {
     };
     let begun = Instant::now();
     let mut source = spec
-        .open(Playback::Live(Duration::from_millis(200)))
+        .open(
+            Playback::Live(Duration::from_millis(200)),
+            &CancellationToken::new(),
+        )
         .unwrap();
     // More than one round of the two seconds.
     for _ in 0..13 {
@@ -83,7 +89,9 @@ fn a_file_that_is_no_video_is_told() {
     }
     let path = folder.path().join("notes.mp4");
     std::fs::write(&path, "no video").unwrap();
-    let mut source = SourceSpec::Path(path).open(Playback::Once).unwrap();
+    let mut source = SourceSpec::Path(path)
+        .open(Playback::Once, &CancellationToken::new())
+        .unwrap();
     let text = format!(
         "{:#}",
         anyhow::Error::from(source.next_frame().unwrap_err())

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::annotate::annotate;
 use crate::cli::RuntimeArgs;
 use crate::config::available_threads;
-use crate::detect::{Candidate, Confidence, Detector};
+use crate::detect::{Candidate, Confidence, Detector, Overlap};
 use crate::runtime::Runtime;
 use crate::source::{Frame, Playback, SourceSpec};
 
@@ -74,7 +75,9 @@ pub(super) fn run(args: &DetectArgs) -> anyhow::Result<ExitCode> {
     let runtime = Runtime::load(&args.runtime.clone().into())?;
     let threads = args.threads.unwrap_or_else(available_threads);
     let mut detector = Detector::load(&runtime, &args.model, threads)?;
-    let mut source = args.source.open(Playback::Once)?;
+    let mut source = args
+        .source
+        .open(Playback::Once, &CancellationToken::new())?;
     let mut output = Output::open(args, &detector)?;
     let limit = match args.limit {
         Some(limit) => limit,
@@ -86,7 +89,8 @@ pub(super) fn run(args: &DetectArgs) -> anyhow::Result<ExitCode> {
     while progress.pictures < limit {
         match source.next_frame() {
             Ok(Some(frame)) => {
-                let objects = detector.detect(&frame.picture, args.confidence)?;
+                let objects =
+                    detector.detect(&frame.picture, args.confidence, Overlap::REFERENCE)?;
                 output.write(&detector, frame, &objects)?;
                 progress.step(objects.len());
             }

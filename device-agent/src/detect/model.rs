@@ -12,7 +12,7 @@ use crate::detect::labels::{LabelsError, labels_of};
 use crate::detect::layout::{Family, Layout, LayoutError, Shape, Size};
 use crate::detect::letterbox::Letterbox;
 use crate::detect::suppress::suppress;
-use crate::detect::{Candidate, Confidence};
+use crate::detect::{Candidate, Confidence, Overlap};
 use crate::picture::Picture;
 use crate::runtime::Runtime;
 
@@ -166,6 +166,7 @@ impl Detector {
         &mut self,
         picture: &Picture,
         confidence: Confidence,
+        overlap: Overlap,
     ) -> Result<Vec<Candidate>, DetectError> {
         let size = Size {
             width: picture.width(),
@@ -184,7 +185,7 @@ impl Detector {
             }
             Ok(decode(layout, input, values, confidence))
         })??;
-        Ok(suppress(found)
+        Ok(suppress(found, overlap)
             .into_iter()
             .map(|object| Candidate {
                 bounds: fit.unfit(object.bounds, size),

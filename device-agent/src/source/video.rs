@@ -3,14 +3,17 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use crate::picture::Picture;
 use crate::source::{Frame, FrameSource, Playback, SourceError};
 
-/// How long a video may yield nothing. ffmpeg itself waits 20 s and more on a source that died.
+/// Longest wait without a look at whether it is time to stop.
+const NAP: Duration = Duration::from_millis(50);
+/// How long a video may be late. ffmpeg itself waits 20 s and more on a source that died.
 const STALL: Duration = Duration::from_secs(10);
 /// Frames read ahead; more would only be old by the time they are used.
 const READ_AHEAD: usize = 2;
@@ -22,6 +25,9 @@ pub struct VideoSource {
     path: String,
     child: Child,
     frames: Receiver<Result<Picture, VideoError>>,
+    /// How long the next frame may take.
+    patience: Duration,
+    stop: CancellationToken,
     count: u64,
 }
 
@@ -41,27 +47,31 @@ pub enum VideoError {
     #[error("ffmpeg gave up: {0}")]
     Failed(String),
     /// Nothing came for a while.
-    #[error("yielded nothing for {} s", STALL.as_secs())]
-    Stalled,
+    #[error("yielded nothing for {} s", .0.as_secs())]
+    Stalled(Duration),
     /// ffmpeg wrote what we did not ask for.
     #[error("ffmpeg wrote something that is no PPM picture")]
     Format,
 }
 
 impl VideoSource {
-    /// Starts ffmpeg on a video file.
+    /// Starts ffmpeg on a video file. The video ends when `stop` is cancelled, also while it yields nothing.
     ///
     /// # Errors
     /// When the file or ffmpeg is not there.
-    pub fn open(path: &Path, playback: Playback) -> Result<Self, SourceError> {
+    pub fn open(
+        path: &Path,
+        playback: Playback,
+        stop: CancellationToken,
+    ) -> Result<Self, SourceError> {
         let shown = path.display().to_string();
-        Self::start(path, playback).map_err(|source| SourceError::Video {
+        Self::start(path, playback, stop).map_err(|source| SourceError::Video {
             path: shown,
             source,
         })
     }
 
-    fn start(path: &Path, playback: Playback) -> Result<Self, VideoError> {
+    fn start(path: &Path, playback: Playback, stop: CancellationToken) -> Result<Self, VideoError> {
         if !path.is_file() {
             return Err(VideoError::Missing);
         }
@@ -71,7 +81,9 @@ impl VideoSource {
             command.args(["-re", "-stream_loop", "-1"]);
         }
         command.arg("-i").arg(path);
+        let mut patience = STALL;
         if let Playback::Live(interval) = playback {
+            patience += interval;
             command
                 .arg("-vf")
                 .arg(format!("fps={}", interval.as_secs_f64().recip()));
@@ -93,6 +105,8 @@ impl VideoSource {
             path,
             child,
             frames,
+            patience,
+            stop,
             count: 0,
         };
         // Both threads end when the child closes its ends, which dropping the source makes it do.
@@ -116,7 +130,7 @@ impl FrameSource for VideoSource {
             path: self.path.clone(),
             source,
         };
-        match self.frames.recv_timeout(STALL) {
+        match self.wait() {
             Ok(Ok(picture)) => {
                 self.count += 1;
                 let stem = Path::new(&self.path)
@@ -129,9 +143,24 @@ impl FrameSource for VideoSource {
                 }))
             }
             Ok(Err(error)) => Err(failed(error)),
-            Err(RecvTimeoutError::Timeout) => Err(failed(VideoError::Stalled)),
+            Err(RecvTimeoutError::Timeout) => Err(failed(VideoError::Stalled(self.patience))),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
         }
+    }
+}
+
+impl VideoSource {
+    /// Waits for the next frame; told to stop, there is none.
+    fn wait(&self) -> Result<Result<Picture, VideoError>, RecvTimeoutError> {
+        let due = Instant::now() + self.patience;
+        while !self.stop.is_cancelled() {
+            let rest = due.saturating_duration_since(Instant::now());
+            match self.frames.recv_timeout(rest.min(NAP)) {
+                Err(RecvTimeoutError::Timeout) if !rest.is_zero() => {}
+                answer => return answer,
+            }
+        }
+        Err(RecvTimeoutError::Disconnected)
     }
 }
 
@@ -236,13 +265,50 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = VideoSource::open(Path::new("no/such.mp4"), Playback::Once)
-            .err()
-            .unwrap();
+        let error = VideoSource::open(
+            Path::new("no/such.mp4"),
+            Playback::Once,
+            CancellationToken::new(),
+        )
+        .err()
+        .unwrap();
         let text = format!("{:#}", anyhow::Error::from(error));
         assert!(
             text.contains("no/such.mp4") && text.contains("not there"),
             "{text}"
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_stalled_video_stops_at_once_and_leaves_no_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clip.avi");
+        let made = Command::new("ffmpeg")
+            .args(["-loglevel", "error", "-f", "lavfi", "-i"])
+            .args(["testsrc=size=96x64:rate=10:duration=2", "-c:v", "mjpeg"])
+            .arg(&path)
+            .status();
+        if let Err(error) = made {
+            eprintln!("SKIPPED: ffmpeg: {error}");
+            return;
+        }
+        let stop = CancellationToken::new();
+        // A frame in ten minutes: after the first ffmpeg has nothing to say.
+        let rare = Playback::Live(Duration::from_secs(600));
+        let mut source = VideoSource::open(&path, rare, stop.clone()).unwrap();
+        let process = Path::new("/proc").join(source.child.id().to_string());
+        assert!(process.exists());
+        let begun = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| while source.next_frame().unwrap().is_some() {});
+            thread::sleep(Duration::from_millis(500));
+            stop.cancel();
+        });
+        let elapsed = begun.elapsed();
+        assert!(elapsed >= Duration::from_millis(500), "it was waiting");
+        assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
+        drop(source);
+        assert!(!process.exists(), "neither a process nor a zombie is left");
     }
 }
