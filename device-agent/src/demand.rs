@@ -2,18 +2,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ashya_protocol::StreamName;
-use serde::Deserialize;
 
 /// Whether somebody who paid watches the pictures now; shared by the connection and the eye.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Demand {
     frames: Arc<AtomicBool>,
-}
-
-/// Payload of `down/demand`.
-#[derive(Debug, Deserialize)]
-struct DemandMessage {
-    streams: Vec<StreamName>,
 }
 
 impl Demand {
@@ -31,12 +24,13 @@ impl Demand {
     /// # Errors
     /// When the payload is something else.
     pub(crate) fn update(&self, payload: &[u8]) -> Result<(), serde_json::Error> {
-        let streams = if payload.is_empty() {
-            Vec::new()
+        let demanded = if payload.is_empty() {
+            ashya_protocol::Demand::default()
         } else {
-            serde_json::from_slice::<DemandMessage>(payload)?.streams
+            serde_json::from_slice(payload)?
         };
-        let frames = streams
+        let frames = demanded
+            .streams
             .iter()
             .any(|stream| stream.as_str() == StreamName::FRAMES);
         self.frames.store(frames, Ordering::Relaxed);

@@ -14,6 +14,11 @@ use url::Url;
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Code of a gateway that knows a later registration, or one that was removed.
+const REVISION_OLD: &str = "revision-old";
+/// Code of a gateway that has no such device.
+const DEVICE_UNKNOWN: &str = "device-unknown";
+
 /// One gateway.
 #[derive(Debug, Clone)]
 pub struct Gateway {
@@ -35,7 +40,7 @@ pub enum GatewayError {
         source: reqwest::Error,
     },
     /// It refused.
-    #[error("{what} refused by {gateway}: {status} {detail}")]
+    #[error("{what} refused by {gateway}: {status} {code}: {detail}")]
     Refused {
         /// What was asked.
         what: &'static str,
@@ -43,9 +48,23 @@ pub enum GatewayError {
         gateway: String,
         /// HTTP status.
         status: StatusCode,
+        /// Its code for machines, such as `nonce-used`; empty where it gave none.
+        code: String,
         /// Its reason.
         detail: String,
     },
+    /// The owner has taken the device off.
+    #[error(
+        "the owner has removed this device from {0}, so it stays away. To bring it back, change its title or \
+         description, or delete registration.json in its data folder, and start it again"
+    )]
+    Removed(String),
+    /// Another registration of this device outranks ours.
+    #[error(
+        "{0} knows a later registration of this device, from another copy of its key. Stop the other copy, or change \
+         the title or description here, or delete registration.json in the data folder, and start again"
+    )]
+    Outranked(String),
     /// The address is no base for others.
     #[error("{0} is no http or https address of a gateway")]
     Address(String),
@@ -97,10 +116,34 @@ impl Gateway {
     /// Registers the device; the same document again is fine.
     ///
     /// # Errors
-    /// When it cannot be reached or refuses.
+    /// When it cannot be reached or refuses; [`GatewayError::is_final`] tells whether asking again is pointless.
     pub async fn register(&self, document: &SignedRegistration) -> Result<(), GatewayError> {
         let request = self.http.post(self.address("v1/devices")?).json(document);
-        self.send("registration", request).await.map(drop)
+        match self.send("registration", request).await {
+            Err(GatewayError::Refused { code, .. }) if code == REVISION_OLD => {
+                // The gateway keeps the number of what was removed, and shows no such device.
+                let gateway = self.base.to_string();
+                Err(if self.shows(document.registration.device).await? {
+                    GatewayError::Outranked(gateway)
+                } else {
+                    GatewayError::Removed(gateway)
+                })
+            }
+            answer => answer.map(drop),
+        }
+    }
+
+    /// Whether the gateway has this device in its list.
+    async fn shows(&self, device: DeviceId) -> Result<bool, GatewayError> {
+        let address = self.address(&format!("v1/devices/{device}"))?;
+        match self
+            .send("asking for the device", self.http.get(address))
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(GatewayError::Refused { code, .. }) if code == DEVICE_UNKNOWN => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Gets MQTT credentials for a device, against a fresh nonce of this gateway.
@@ -153,14 +196,15 @@ impl Gateway {
         if status.is_success() {
             return Ok(response);
         }
-        let detail = response.json::<Problem>().await.map_or_else(
-            |_| String::new(),
-            |problem| format!("{} ({})", problem.detail, problem.code),
+        let (code, detail) = response.json::<Problem>().await.map_or_else(
+            |_| Default::default(),
+            |problem| (problem.code, problem.detail),
         );
         Err(GatewayError::Refused {
             what,
             gateway: self.base.to_string(),
             status,
+            code,
             detail,
         })
     }
@@ -171,5 +215,12 @@ impl Gateway {
             gateway: self.base.to_string(),
             source: source.without_url(),
         }
+    }
+}
+
+impl GatewayError {
+    /// Whether only people can change the answer, so that asking again soon is pointless.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Removed(_) | Self::Outranked(_))
     }
 }

@@ -26,6 +26,7 @@ mod latest;
 mod link;
 mod outbox;
 mod picture;
+mod pictures;
 mod runtime;
 mod source;
 mod voice;

@@ -6,18 +6,17 @@ use std::time::Duration;
 
 use ashya_protocol::limits::MAX_ENVELOPE_BYTES;
 use ashya_protocol::rest::{Credentials, SignedRegistration};
-use ashya_protocol::{DeviceId, DeviceKey, Domain, Topic, TopicFilter};
+use ashya_protocol::{Boot, DeviceId, DeviceKey, Domain, Notice, Seq, Topic, TopicFilter};
 use rumqttc::{
     AsyncClient, ClientError, ConnectionError, Event, EventLoop, Incoming, LastWill, MqttOptions,
-    Outgoing, Publish, QoS,
+    NetworkOptions, Outgoing, Publish, QoS,
 };
-use serde::Deserialize;
 use thiserror::Error;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::causes::causes;
@@ -26,20 +25,29 @@ use crate::demand::Demand;
 use crate::eye::Sight;
 use crate::gateway::{Gateway, GatewayError};
 use crate::outbox::Outbox;
+use crate::pictures::Pictures;
 use crate::voice::Signed;
 
 /// Detections kept while the gateway is away: three minutes at five a second.
 const OUTBOX_CAPACITY: usize = 1_000;
 /// Detections under way to the broker at a time.
 const OUTBOX_WINDOW: usize = 32;
-/// Requests between us and the MQTT client; more than the window, so that a detection never finds it full.
+/// Requests between us and the MQTT client. Where it is full, what is due stays with us until there is room.
 const REQUESTS: usize = OUTBOX_WINDOW * 2;
+/// Bytes that the system may hold for the broker: enough for the detections of seconds, and for one picture rather than
+/// for a minute of them on a slow uplink, where it would else keep megabytes.
+const SEND_BUFFER: u32 = 256 * 1024;
+/// How long a packet may take to be written, so that a large picture on a slow uplink is no reason to leave. Shorter
+/// than the keep-alive, whose answer is not read meanwhile.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(12);
 /// Silence after which the broker is asked whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long the broker may take to let us in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long before their end credentials are replaced.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
+/// Wait before a gateway is asked again that has refused our registration for good. Only people can change its mind.
+const UNWELCOME_WAIT: Duration = Duration::from_secs(600);
 /// How long a stopping device waits for its last acknowledgements.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Room for the topic and header of a packet beside the envelope.
@@ -54,9 +62,11 @@ pub(crate) struct Link {
     demand: Demand,
     sights: Receiver<Sight>,
     outbox: Outbox<Arc<Signed>>,
+    pictures: Pictures<Signed>,
     /// Whether an event of this start was acknowledged.
     published: bool,
-    dropped_frames: u64,
+    /// Whether the log says already that the gateway refuses us for good.
+    unwelcome: bool,
 }
 
 /// What the MQTT client tells of its connection.
@@ -86,15 +96,6 @@ enum LinkError {
     Ended,
 }
 
-/// Payload of `down/notice`.
-#[derive(Debug, Deserialize)]
-struct Notice {
-    stream: String,
-    boot: u64,
-    seq: u64,
-    reason: String,
-}
-
 impl Link {
     pub(crate) fn new(
         gateway: Gateway,
@@ -112,8 +113,9 @@ impl Link {
             demand,
             sights,
             outbox: Outbox::new(OUTBOX_CAPACITY, OUTBOX_WINDOW),
+            pictures: Pictures::new(),
             published: false,
-            dropped_frames: 0,
+            unwelcome: false,
         }
     }
 
@@ -127,10 +129,7 @@ impl Link {
                 Ok(End::Stopped) => break,
                 Ok(End::Renew) => debug!("credentials are about to end; connecting anew"),
                 Err(error) => {
-                    let wait = backoff.next_wait();
-                    let error = causes(&error);
-                    let waiting = self.outbox.len();
-                    warn!(%error, waiting, "not connected; next attempt in {} ms", wait.as_millis());
+                    let wait = self.after_failure(&error, &mut backoff);
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = self.collect_while(sleep(wait)) => {}
@@ -142,9 +141,26 @@ impl Link {
         info!(
             unsent,
             lost,
-            dropped_frames = self.dropped_frames,
+            dropped_frames = self.pictures.dropped(),
             "stopped publishing"
         );
+    }
+
+    /// Tells why there is no connection, and how long to wait for the next.
+    fn after_failure(&mut self, error: &LinkError, backoff: &mut Backoff) -> Duration {
+        if let LinkError::Gateway(error) = error
+            && error.is_final()
+        {
+            // Once: nothing changes until somebody does as it says.
+            if !std::mem::replace(&mut self.unwelcome, true) {
+                error!(device.id = %self.device(), "{error}");
+            }
+            return UNWELCOME_WAIT;
+        }
+        let wait = backoff.next_wait();
+        let (error, waiting) = (causes(error), self.outbox.len());
+        warn!(%error, waiting, "not connected; next attempt in {} ms", wait.as_millis());
+        wait
     }
 
     /// One connection, from registration to its end.
@@ -163,18 +179,23 @@ impl Link {
             () = stop.cancelled() => return Ok(End::Stopped),
             credentials = self.collect_while(entering) => credentials?,
         };
+        self.unwelcome = false;
         let renewal = renewal(&credentials);
         let options = options(&self.gateway, self.device(), &credentials);
         let (host, port) = options.broker_address();
-        let (client, event_loop) = AsyncClient::new(options, REQUESTS);
+        let (client, mut event_loop) = AsyncClient::new(options, REQUESTS);
+        event_loop.set_network_options(network_options());
         let (sender, mut events) = channel(REQUESTS);
         // The set ends its task when it is dropped, so no connection outlives this function.
         let mut driver = JoinSet::new();
         driver.spawn(drive(event_loop, sender));
         self.outbox.rewind();
-        timeout(CONNECT_TIMEOUT, self.collect_while(accepted(&mut events)))
-            .await
-            .map_err(|_| LinkError::Silent(format!("{host}:{port}")))??;
+        self.pictures.clear();
+        let accepted = timeout(CONNECT_TIMEOUT, self.collect_while(accepted(&mut events)));
+        tokio::select! {
+            () = stop.cancelled() => return Ok(End::Stopped),
+            answer = accepted => answer.map_err(|_| LinkError::Silent(format!("{host}:{port}")))??,
+        }
         backoff.reset();
         info!(device.id = %self.device(), "connected to the broker at {host}:{port}");
         let down = TopicFilter::AllDown(self.device()).to_string();
@@ -195,50 +216,61 @@ impl Link {
     ) -> Result<End, LinkError> {
         let mut renewal = pin!(sleep_until(renewal));
         loop {
-            self.flush(client)?;
+            self.flush(client);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(End::Stopped),
                 () = &mut renewal => return Ok(End::Renew),
                 event = events.recv() => self.heard(event.ok_or(LinkError::Ended)??),
                 sight = self.sights.recv() => match sight {
-                    Some(sight) => self.publish(client, sight),
+                    Some(sight) => self.publish(sight),
                     None => return Ok(End::Stopped),
                 },
             }
         }
     }
 
-    /// Hands over detections that are due, as many as may be under way.
-    fn flush(&mut self, client: &AsyncClient) -> Result<(), LinkError> {
-        while let Some(due) = self.outbox.due() {
-            let topic = Topic::Up(self.key.device_id(), due.stream.clone()).to_string();
-            client.try_publish(topic, QoS::AtLeastOnce, false, due.envelope.clone())?;
-            self.outbox.handed();
-        }
-        Ok(())
-    }
-
-    fn publish(&mut self, client: &AsyncClient, sight: Sight) {
+    /// Hands over what is due, as much as may be under way.
+    ///
+    /// A client that takes no more gets it later: one that is full tells of each packet that it writes, and then we
+    /// come again; one that has ended tells that.
+    fn flush(&mut self, client: &AsyncClient) {
+        let device = self.device();
         // The picture first: who gets the detections can then draw at once.
-        if let Some(frame) = sight.frame {
-            let topic = Topic::Up(self.device(), frame.stream).to_string();
+        while let Some(due) = self.pictures.due() {
+            let topic = Topic::Up(device, due.stream.clone()).to_string();
             if client
-                .try_publish(topic, QoS::AtMostOnce, false, frame.envelope)
+                .try_publish(topic, QoS::AtMostOnce, false, due.envelope.clone())
                 .is_err()
             {
-                self.dropped_frames += 1;
+                return;
             }
+            self.pictures.handed();
+        }
+        while let Some(due) = self.outbox.due() {
+            let topic = Topic::Up(device, due.stream.clone()).to_string();
+            if client
+                .try_publish(topic, QoS::AtLeastOnce, false, due.envelope.clone())
+                .is_err()
+            {
+                return;
+            }
+            self.outbox.handed();
+        }
+    }
+
+    fn publish(&mut self, sight: Sight) {
+        if let Some(frame) = sight.frame {
+            self.pictures.push(frame);
         }
         self.outbox.push(Arc::new(sight.detections));
     }
 
     fn heard(&mut self, event: Event) {
         match event {
-            // Packet 0 is a picture, which nobody acknowledges.
-            Event::Outgoing(Outgoing::Publish(packet)) if packet != 0 => {
-                self.outbox.written(packet);
-            }
+            // Packet 0 is one that nobody acknowledges. At worst it is our presence, and a picture goes a moment early.
+            Event::Outgoing(Outgoing::Publish(0)) => self.pictures.written(),
+            Event::Outgoing(Outgoing::Publish(packet)) => self.outbox.written(packet),
             Event::Incoming(Incoming::PubAck(ack)) => self.delivered(ack.pkid),
             Event::Incoming(Incoming::Publish(message)) => self.commanded(&message),
             _ => {}
@@ -262,13 +294,10 @@ impl Link {
             }
             Ok(Topic::Notice(device)) if device == self.device() => {
                 match serde_json::from_slice::<Notice>(&message.payload) {
-                    Ok(Notice {
-                        stream,
-                        boot,
-                        seq,
-                        reason,
-                    }) => {
-                        warn!(stream, boot, seq, reason, "the gateway refused an event");
+                    Ok(notice) => {
+                        let Notice { stream, reason, .. } = &notice;
+                        let (boot, seq) = (notice.boot.map(Boot::get), notice.seq.map(Seq::get));
+                        warn!(%stream, boot, seq, reason, "the gateway refused an event: {reason}");
                     }
                     Err(error) => warn!(%error, "the gateway's notice makes no sense"),
                 }
@@ -281,7 +310,7 @@ impl Link {
     async fn part(&mut self, client: &AsyncClient, events: &mut Receiver<Heard>, end: &End) {
         let farewell = async {
             while !self.outbox.is_empty() {
-                self.flush(client)?;
+                self.flush(client);
                 self.heard(events.recv().await.ok_or(LinkError::Ended)??);
             }
             Ok::<(), LinkError>(())
@@ -365,6 +394,13 @@ fn options(gateway: &Gateway, device: DeviceId, credentials: &Credentials) -> Mq
     options
 }
 
+fn network_options() -> NetworkOptions {
+    let mut options = NetworkOptions::new();
+    options.set_tcp_send_buffer_size(SEND_BUFFER);
+    options.set_connection_timeout(WRITE_TIMEOUT.as_secs());
+    options
+}
+
 /// When to connect anew: a little before the credentials end, or half-way through short ones.
 fn renewal(credentials: &Credentials) -> Instant {
     Instant::now() + renewal_after(credentials.expires_at, unix_seconds())
@@ -378,18 +414,4 @@ fn renewal_after(expires_at: u64, now: u64) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_replaced_before_they_end() {
-        for (life, after) in [(3600, 3570), (100, 70), (40, 20), (2, 1), (0, 1)] {
-            assert_eq!(
-                renewal_after(1_000 + life, 1_000).as_secs(),
-                after,
-                "{life}"
-            );
-        }
-        assert_eq!(renewal_after(5, 1_000).as_secs(), 1, "already over");
-    }
-}
+mod tests;

@@ -1,0 +1,191 @@
+use std::io::{self, Write};
+use std::sync::Mutex;
+
+use ashya_protocol::rest::Registration;
+use ashya_protocol::{Address, TimeUs};
+use rumqttc::Request;
+
+use super::*;
+use crate::voice::Voice;
+
+const DOMAIN: Domain = Domain {
+    chain_id: 31337,
+    ledger: Address::new([7; 20]),
+};
+
+fn key() -> DeviceKey {
+    DeviceKey::from_bytes([5; 32]).unwrap()
+}
+
+fn link() -> Link {
+    let key = key();
+    let registration = Registration {
+        device: key.device_id(),
+        owner: Address::new([2; 20]),
+        revision: 1,
+        title: "Gate".into(),
+        description: String::new(),
+        streams: vec!["detections".parse().unwrap(), "frames".parse().unwrap()],
+    };
+    let signature = key.sign(&DOMAIN.device_registration(&registration));
+    let signed = SignedRegistration {
+        registration,
+        signature,
+    };
+    let gateway = Gateway::new(&"http://127.0.0.1:9".parse().unwrap()).unwrap();
+    let (_, sights) = channel(1);
+    Link::new(gateway, key, DOMAIN, signed, Demand::default(), sights)
+}
+
+fn sights(count: usize) -> impl Iterator<Item = Sight> {
+    let mut voice = Voice::new(key(), DOMAIN, Boot::try_from(1).unwrap());
+    let mut sign = move |stream| {
+        let time_us = TimeUs::try_from(1_790_000_000_000_000).unwrap();
+        voice.sign(stream, "text/plain", time_us, *b"x").unwrap()
+    };
+    (0..count).map(move |_| Sight {
+        frame: Some(sign("frames")),
+        detections: sign("detections"),
+    })
+}
+
+/// Streams of the packets that wait in the client, which nothing has written yet.
+fn queued(event_loop: &mut EventLoop) -> Vec<String> {
+    event_loop.clean();
+    let requests = event_loop.pending.drain(..);
+    requests
+        .map(|request| match request {
+            Request::Publish(publish) => {
+                publish.topic.rsplit('/').next().unwrap_or_default().into()
+            }
+            other => format!("{other:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn a_slow_uplink_means_later_for_detections_and_only_the_newest_picture() {
+    let mut link = link();
+    let options = MqttOptions::new("d", "127.0.0.1", 9);
+    let (client, mut event_loop) = AsyncClient::new(options, 3);
+    for sight in sights(6) {
+        link.publish(sight);
+        link.flush(&client);
+    }
+    assert_eq!(
+        queued(&mut event_loop),
+        ["frames", "detections", "detections"],
+        "as much as the client takes"
+    );
+    assert_eq!(
+        (link.outbox.len(), link.outbox.lost()),
+        (6, 0),
+        "every detection is still with us"
+    );
+    assert_eq!(
+        link.pictures.dropped(),
+        4,
+        "of six pictures one is under way and the newest waits"
+    );
+    // The uplink has taken the three packets: what waited goes on, in its order.
+    link.heard(Event::Outgoing(Outgoing::Publish(0)));
+    for packet in 1..=2 {
+        link.heard(Event::Outgoing(Outgoing::Publish(packet)));
+    }
+    link.flush(&client);
+    assert_eq!(
+        queued(&mut event_loop),
+        ["frames", "detections", "detections"]
+    );
+    let due: Vec<u64> = std::iter::from_fn(|| {
+        let seq = link.outbox.due()?.seq.get();
+        link.outbox.handed();
+        Some(seq)
+    })
+    .collect();
+    assert_eq!(due, [4, 5]);
+}
+
+/// What is logged, for a test to read.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_notice_without_a_position_is_understood() {
+    let link = link();
+    for (payload, told) in [
+        (
+            r#"{"stream":"detections","boot":3,"seq":7,"reason":"replayed"}"#,
+            &[
+                "stream=detections",
+                "boot=3",
+                "seq=7",
+                "refused an event: replayed",
+            ][..],
+        ),
+        (
+            r#"{"stream":"frames","reason":"too-large"}"#,
+            &["stream=frames", "refused an event: too-large"],
+        ),
+        ("{}", &["makes no sense"]),
+    ] {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let topic = Topic::Notice(link.device()).to_string();
+        let message = Publish::new(topic, QoS::AtLeastOnce, payload);
+        tracing::subscriber::with_default(subscriber, || link.commanded(&message));
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        for part in told {
+            assert!(text.contains(part), "{payload}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_for_good_is_told_once_and_waits_long() {
+    let mut link = link();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .finish();
+    let removed = LinkError::from(GatewayError::Removed("http://gate".into()));
+    let mut backoff = Backoff::default();
+    tracing::subscriber::with_default(subscriber, || {
+        for _ in 0..3 {
+            let wait = link.after_failure(&removed, &mut backoff);
+            assert_eq!(wait, UNWELCOME_WAIT);
+        }
+    });
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains("registration.json"), "{text}");
+    let wait = link.after_failure(&LinkError::Ended, &mut backoff);
+    assert!(wait < Duration::from_secs(1), "{wait:?}");
+}
+
+#[test]
+fn credentials_are_replaced_before_they_end() {
+    for (life, after) in [(3600, 3570), (100, 70), (40, 20), (2, 1), (0, 1)] {
+        assert_eq!(
+            renewal_after(1_000 + life, 1_000).as_secs(),
+            after,
+            "{life}"
+        );
+    }
+    assert_eq!(renewal_after(5, 1_000).as_secs(), 1, "already over");
+}
