@@ -38,6 +38,8 @@ export interface Reading {
 }
 
 /** One feed as it is watched: what came, who signed it, and until when it is paid. */
+const UNREADABLE = 'The device sent detections that cannot be read.';
+
 export class LiveFeed {
   connection = $state<ConnectionState>('connecting');
   /** `null` while the gateway has not said that it sends. */
@@ -179,8 +181,9 @@ export class LiveFeed {
     try {
       detections = parseJson(decode(payload), detectionsShape, 'detections');
     } catch {
-      return this.note('The device sent detections that cannot be read.');
+      return this.note(UNREADABLE);
     }
+    this.notes = this.notes.filter((one) => one !== UNREADABLE);
     this.show(this.matcher.addSighting({ boot, timeUs, detections }, performance.now()));
     this.model = detections.model.name;
     this.seen = countSeen(detections.objects);
