@@ -83,7 +83,11 @@ impl SiweMessage {
         let domain = header
             .strip_suffix(HEADER)
             .ok_or(SiweError::Malformed("the first line"))?;
-        let domain = domain.split_once("://").map_or(domain, |(_, rest)| rest);
+        let domain = match domain.split_once("://") {
+            Some(("http" | "https", rest)) => rest,
+            Some(_) => return Err(SiweError::Malformed("the scheme of the domain")),
+            None => domain,
+        };
         if domain.is_empty() || domain.contains(char::is_whitespace) {
             return Err(SiweError::Malformed("the domain"));
         }

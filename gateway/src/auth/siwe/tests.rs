@@ -57,6 +57,7 @@ fn malformed_messages_are_refused() {
         "hello".into(),
         GOOD.replace(" wants you", " wants me"),
         GOOD.replace("127.0.0.1:8080 wants", " wants"),
+        GOOD.replace("127.0.0.1:8080 wants", "javascript://127.0.0.1:8080 wants"),
         GOOD.replace("127.0.0.1:8080 wants", "a b wants"),
         GOOD.replace("0xF39F", "0xF39"),
         GOOD.replace("0xF39F", "F39F"),
