@@ -28,6 +28,7 @@ mod names;
 mod numbers;
 mod offer;
 pub mod rest;
+mod text;
 mod topics;
 pub mod typed_data;
 #[cfg(test)]

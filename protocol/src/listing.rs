@@ -3,8 +3,9 @@ use thiserror::Error;
 
 use crate::hash::{Hash, keccak256};
 use crate::ids::DeviceId;
-use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_LISTING_BYTES, MAX_STREAMS, MAX_TITLE_BYTES};
+use crate::limits::{MAX_LISTING_BYTES, MAX_STREAMS};
 use crate::names::{FeedName, StreamName};
+use crate::text::{is_description, is_title};
 
 /// The owner's document that says what a feed holds. Its Keccak-256 hash stands on the ledger, so that a buyer
 /// pays for exactly what they read.
@@ -81,16 +82,16 @@ impl Listing {
     pub fn to_canonical_json(&self) -> Result<String, ListingError> {
         let limits = [
             (
-                self.title.is_empty() || self.title.len() > MAX_TITLE_BYTES,
-                "the title must have 1 to 120 bytes",
+                !is_title(&self.title),
+                "the title must be one line of 1 to 120 bytes without control or direction characters",
             ),
             (
-                self.description.len() > MAX_DESCRIPTION_BYTES,
-                "the description may have 2000 bytes at most",
+                !is_description(&self.description),
+                "the description may have 2000 bytes at most, without control or direction characters",
             ),
             (
-                self.privacy.len() > MAX_DESCRIPTION_BYTES,
-                "the privacy text may have 2000 bytes at most",
+                !is_description(&self.privacy),
+                "the privacy text may have 2000 bytes at most, without control or direction characters",
             ),
             (
                 self.streams.is_empty() || self.streams.len() > MAX_STREAMS,

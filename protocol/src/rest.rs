@@ -1,6 +1,9 @@
 //! Bodies of the REST interface under `/v1`. Errors are RFC 9457 problem documents ([`Problem`]).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::hash::Hash;
 use crate::ids::{Address, DeviceId, FeedId};
@@ -9,6 +12,7 @@ use crate::limits::{MAX_DESCRIPTION_BYTES, MAX_SAFE_INTEGER, MAX_STREAMS, MAX_TI
 use crate::names::{FeedName, StreamName};
 use crate::numbers::Wei;
 use crate::offer::Offer;
+use crate::text::{is_description, is_title};
 
 /// A device's word about itself; its EIP-712 digest is [`crate::Domain::device_registration`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,25 +33,53 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Checks the limits that the types alone cannot.
+    /// Checks the rules that the types alone cannot.
     ///
     /// # Errors
-    /// The first limit that is broken, in words.
-    pub fn check(&self) -> Result<(), &'static str> {
-        if self.title.is_empty() || self.title.len() > MAX_TITLE_BYTES {
-            return Err("the title must have 1 to 120 bytes");
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<(), RegistrationError> {
+        if !is_title(&self.title) {
+            return Err(RegistrationError::Title);
         }
-        if self.description.len() > MAX_DESCRIPTION_BYTES {
-            return Err("the description may have 2000 bytes at most");
+        if !is_description(&self.description) {
+            return Err(RegistrationError::Description);
         }
         if self.streams.is_empty() || self.streams.len() > MAX_STREAMS {
-            return Err("a device names 1 to 32 streams");
+            return Err(RegistrationError::StreamCount);
+        }
+        let mut names = BTreeSet::new();
+        if let Some(repeated) = self.streams.iter().find(|name| !names.insert(*name)) {
+            return Err(RegistrationError::RepeatedStream(repeated.clone()));
         }
         if self.revision > MAX_SAFE_INTEGER {
-            return Err("the revision must be below 2^53");
+            return Err(RegistrationError::Revision);
         }
         Ok(())
     }
+}
+
+/// The rule that a [`Registration`] breaks.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RegistrationError {
+    /// No title, too long a one, or one that deceives.
+    #[error(
+        "the title must be one line of 1 to {MAX_TITLE_BYTES} bytes without control or direction characters"
+    )]
+    Title,
+    /// Too long a description, or one that deceives.
+    #[error(
+        "the description may have {MAX_DESCRIPTION_BYTES} bytes at most, without control or direction characters"
+    )]
+    Description,
+    /// No stream, or too many.
+    #[error("a device names 1 to {MAX_STREAMS} streams")]
+    StreamCount,
+    /// A stream is named twice.
+    #[error("the stream {0} is named twice")]
+    RepeatedStream(StreamName),
+    /// A number that JavaScript cannot hold.
+    #[error("the revision must be below 2^53")]
+    Revision,
 }
 
 /// `POST /v1/devices` and `PUT /v1/devices/{id}`.
