@@ -37,9 +37,9 @@ export interface Reading {
   readonly text: string;
 }
 
-/** One feed as it is watched: what came, who signed it, and until when it is paid. */
 const UNREADABLE = 'The device sent detections that cannot be read.';
 
+/** One feed as it is watched: what came, who signed it, and until when it is paid. */
 export class LiveFeed {
   connection = $state<ConnectionState>('connecting');
   /** `null` while the gateway has not said that it sends. */
