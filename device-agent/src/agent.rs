@@ -1,6 +1,6 @@
 //! A device at work: everything that `run` starts, and how it stops.
 
-use ashya_protocol::rest::{Registration, SignedRegistration};
+use ashya_protocol::rest::{Registration, RegistrationError, SignedRegistration};
 use ashya_protocol::{Domain, NameError, StreamName};
 use thiserror::Error;
 use tokio::sync::mpsc::channel;
@@ -41,9 +41,9 @@ pub enum AgentError {
     /// The gateway's address is none.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
-    /// The title or description breaks a limit.
-    #[error("{0}")]
-    Registration(&'static str),
+    /// The title, the description or the streams break a rule.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
     /// The name of a stream is not valid.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -71,7 +71,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         description: config.description.clone(),
         streams: vec![StreamName::DETECTIONS.parse()?, StreamName::FRAMES.parse()?],
     };
-    document.check().map_err(AgentError::Registration)?;
+    document.check()?;
     let detector = load(&config).await?;
     info!(
         device.id = %key.device_id(),
