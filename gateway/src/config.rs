@@ -33,6 +33,8 @@ pub struct Config {
     pub data: PathBuf,
     /// The chain and the ledger.
     pub chain: ChainConfig,
+    /// Most devices that may register, those that were taken off included.
+    pub max_devices: usize,
     /// How long wallets' sessions last.
     pub session_lifetime: Duration,
     /// How long devices' MQTT passwords last.
@@ -108,7 +110,7 @@ pub enum LedgerSource {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     File {
         /// The file.
         path: PathBuf,
@@ -124,7 +126,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// The deployment file is not what it should be.
-    #[error("{path} is not a deployment file: {source}")]
+    #[error("{path} is not a deployment file")]
     Deployment {
         /// The file.
         path: PathBuf,

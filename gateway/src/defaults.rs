@@ -41,8 +41,14 @@ pub(crate) const DEVICE_PASSWORD_LIFETIME: Duration = Duration::from_secs(3600);
 /// Clocks of wallets may differ from ours by this much.
 pub(crate) const SIWE_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// Time between writes of the last accepted positions: what a kill can make the gateway accept again.
-pub(crate) const POSITIONS_WRITE_INTERVAL: Duration = Duration::from_millis(200);
+/// Most devices that register, about 40 MB of the longest documents; as many as the broker takes connections.
+pub(crate) const MAX_DEVICES: usize = 10_000;
+
+/// Time for a request's head to come, and longest silence of an open connection between two requests.
+pub(crate) const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Most open HTTP connections, websockets included: a few kB each, and a file descriptor.
+pub(crate) const MAX_HTTP_CONNECTIONS: usize = 16_384;
 
 /// Port for REST, websocket and page.
 pub(crate) const HTTP_PORT: u16 = 8080;

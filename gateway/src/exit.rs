@@ -1,5 +1,6 @@
 //! How the process ends: exit codes and signals.
 
+use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use clap::error::ErrorKind;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::Chained;
 use crate::config::ConfigError;
 use crate::server::ServerError;
 
@@ -35,22 +37,16 @@ pub fn usage(error: &clap::Error) -> ExitCode {
 
 /// Ends after a bad configuration.
 pub fn bad_config(error: &ConfigError) -> ExitCode {
-    eprintln!("error: {error}");
+    eprintln!("error: {}", Chained(error));
     ExitCode::from(BAD_CONFIG)
 }
 
-/// Ends after the work: a failure is one line on stderr.
-pub fn outcome(outcome: anyhow::Result<bool>) -> ExitCode {
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            match error.downcast_ref::<ServerError>() {
-                Some(ServerError::Config(_)) => ExitCode::from(BAD_CONFIG),
-                _ => ExitCode::FAILURE,
-            }
-        }
+/// Ends after a failure, which is one line on stderr.
+pub fn failure(error: &(dyn Error + 'static)) -> ExitCode {
+    eprintln!("error: {}", Chained(error));
+    match error.downcast_ref() {
+        Some(ServerError::Config(_) | ServerError::DataFolder(_)) => ExitCode::from(BAD_CONFIG),
+        _ => ExitCode::FAILURE,
     }
 }
 

@@ -2,35 +2,41 @@
 //!
 //! ```text
 //!  bytes ─► size ─► envelope ─► signature ─► device ─► stream ─► time ─► position ─► Hub
+//!                                                                           └─► disk ─► acknowledgement
 //! ```
 //!
 //! Recovering a signer takes tens of microseconds, so a few threads of its own do the work. All events of a device
-//! go to the same thread, in the order in which they came.
+//! go to the same thread, in the order in which they came. Watchers do not wait for the disk; whoever published does,
+//! and one flush serves all who wait.
 
 mod checks;
 
+use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use ashya_protocol::{DeviceId, Domain, Position, StreamName};
+use ashya_protocol::{DeviceId, Domain, Notice, Position, StreamName};
 use bytes::Bytes;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::chain_clock::ChainClock;
 use crate::hub::{Hub, Message, Moment};
 use crate::ledger_index::LedgerIndex;
 use crate::metrics::{Metrics, Rejection};
-use crate::positions::Positions;
+use crate::positions::{Batch, NotTaken, Positions, Taken};
 use crate::registry::Registry;
 
 use checks::{Expected, check};
 
 /// Events that may wait for one verifying thread; beyond, the devices wait.
 const QUEUE: usize = 256;
+/// Bytes of events that may wait for all threads together: some thirty of the largest, or full queues of ordinary ones.
+const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// Most verifying threads: each does more than 10,000 events a second.
 const MAX_THREADS: usize = 4;
 
@@ -57,6 +63,18 @@ pub struct IngestParts {
 #[derive(Debug, Clone)]
 pub struct Ingest {
     threads: Arc<[mpsc::Sender<Job>]>,
+    room: Arc<Semaphore>,
+    positions: Positions,
+    ended: CancellationToken,
+}
+
+/// What a verdict promises to whoever published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promise {
+    /// It holds after a kill or a power cut too: QoS 1, whose acknowledgement lets the device forget the event.
+    Durable,
+    /// It holds while the gateway runs: QoS 0, which nobody acknowledges.
+    Fleeting,
 }
 
 /// What became of an event; final either way.
@@ -73,6 +91,21 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// What the device is told, on `down/notice`, about an event of `stream`; nothing when it was accepted.
+    pub(crate) fn notice(self, stream: StreamName) -> Option<Notice> {
+        match self {
+            Self::Accepted => None,
+            Self::Refused { reason, position } => Some(Notice {
+                stream,
+                boot: position.map(|position| position.boot),
+                seq: position.map(|position| position.seq),
+                reason: reason.as_str().into(),
+            }),
+        }
+    }
+}
+
 /// The verifying threads are gone: the gateway is shutting down. The event was neither accepted nor refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("events are no longer taken")]
@@ -82,32 +115,64 @@ pub struct IngestClosed;
 struct Job {
     expected: Expected,
     envelope: Bytes,
-    verdict: oneshot::Sender<Verdict>,
+    decision: oneshot::Sender<Decision>,
+    _room: OwnedSemaphorePermit,
 }
 
+/// A verdict, and what has to be on the disk before it is durable.
+#[derive(Debug, Clone, Copy)]
+struct Decision {
+    verdict: Verdict,
+    batch: Option<Batch>,
+}
+
+/// What the verifying threads share. The last of them closes the positions.
+#[derive(Debug)]
+struct Work(IngestParts);
+
 impl Ingest {
-    /// Starts the verifying threads.
+    /// Starts the verifying threads, and the one that brings positions to the disk.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(parts: IngestParts) -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let parts = Arc::new(parts);
+        let positions = parts.positions.clone();
+        let work = Arc::new(Work(parts));
         let threads = (0..cores.min(MAX_THREADS))
             .map(|number| {
                 let (jobs, queue) = mpsc::channel(QUEUE);
-                let parts = parts.clone();
+                let work = work.clone();
                 thread::Builder::new()
                     .name(format!("ingest-{number}"))
-                    .spawn(move || work(&parts, queue))?;
+                    .spawn(move || work.run(queue))?;
                 Ok(jobs)
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { threads })
+        let ended = CancellationToken::new();
+        let (writer, last_word) = (positions.clone(), ended.clone().drop_guard());
+        thread::Builder::new()
+            .name("positions".into())
+            .spawn(move || {
+                writer.keep_writing();
+                drop(last_word);
+            })?;
+        Ok(Self {
+            threads,
+            room: Arc::new(Semaphore::new(MAX_WAITING_BYTES)),
+            positions,
+            ended,
+        })
     }
 
-    /// Takes an envelope that `device` published on `stream`, and gives back where the verdict will arrive. Waits
-    /// while too many others wait. Events of a device are decided in the order of these calls.
+    /// Waits until the last clone is gone, everything taken is decided, and every position is on the disk.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.ended.clone().cancelled_owned()
+    }
+
+    /// Takes an envelope that `device` published on `stream`, and gives back the verdict to come: nothing when the
+    /// gateway ends before it. Waits while too many others wait, or too large ones. Events of a device are decided in
+    /// the order of these calls.
     ///
     /// # Errors
     /// When the gateway is shutting down.
@@ -116,8 +181,12 @@ impl Ingest {
         device: DeviceId,
         stream: StreamName,
         envelope: Bytes,
-    ) -> Result<oneshot::Receiver<Verdict>, IngestClosed> {
-        let (verdict, receiver) = oneshot::channel();
+        promise: Promise,
+    ) -> Result<impl Future<Output = Option<Verdict>> + Send + use<>, IngestClosed> {
+        // Whoever gives more at once than there may ever be gets all of it.
+        let bytes = envelope.len().min(MAX_WAITING_BYTES) as u32;
+        let room = self.room.clone().acquire_many_owned(bytes).await;
+        let (decision, decided) = oneshot::channel();
         let mut hasher = DefaultHasher::new();
         device.hash(&mut hasher);
         // The remainder is below the number of threads, so it fits.
@@ -125,30 +194,49 @@ impl Ingest {
         let job = Job {
             expected: Expected { device, stream },
             envelope,
-            verdict,
+            decision,
+            _room: room.map_err(|_| IngestClosed)?,
         };
         self.threads[thread]
             .send(job)
             .await
             .map_err(|_| IngestClosed)?;
-        Ok(receiver)
+        let positions = self.positions.clone();
+        Ok(async move {
+            let Decision { verdict, batch } = decided.await.ok()?;
+            let on_disk = match batch.filter(|_| promise == Promise::Durable) {
+                Some(batch) => positions.written(batch).await,
+                None => true,
+            };
+            on_disk.then_some(verdict)
+        })
     }
 }
 
-fn work(parts: &IngestParts, mut queue: mpsc::Receiver<Job>) {
-    while let Some(job) = queue.blocking_recv() {
-        let verdict = decide(parts, &job.expected, job.envelope);
-        // A session that has gone no longer wants to know.
-        let _ = job.verdict.send(verdict);
+impl Work {
+    fn run(&self, mut queue: mpsc::Receiver<Job>) {
+        while let Some(job) = queue.blocking_recv() {
+            let decision = decide(&self.0, &job.expected, job.envelope);
+            // A session that has gone no longer wants to know.
+            let _ = job.decision.send(decision);
+        }
     }
 }
 
-fn decide(parts: &IngestParts, expected: &Expected, envelope: Bytes) -> Verdict {
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.positions.close();
+    }
+}
+
+fn decide(parts: &IngestParts, expected: &Expected, envelope: Bytes) -> Decision {
     let now = parts.clock.now_seconds();
     let registered = |stream: &StreamName| {
         let device = parts.registry.device(expected.device);
         device.is_some_and(|device| device.streams.contains(stream))
     };
+    // What refuses a replay has to be on the disk before the device may forget the event.
+    let mut known_in = None;
     let outcome = check(&envelope, expected, &parts.domain, now, registered).and_then(|verified| {
         let event = verified.event();
         let position = event.position;
@@ -156,18 +244,25 @@ fn decide(parts: &IngestParts, expected: &Expected, envelope: Bytes) -> Verdict 
             .positions
             .accept(event.device, &event.stream, position)
         {
-            Ok(gap) => Ok((verified, gap)),
-            Err(_) => Err((Rejection::Replayed, Some(position))),
+            Ok(taken) => Ok((verified, taken)),
+            Err(NotTaken::Replayed { batch }) => {
+                known_in = Some(batch);
+                Err((Rejection::Replayed, Some(position)))
+            }
+            Err(NotTaken::Streams) => Err((Rejection::Stream, Some(position))),
         }
     });
     match outcome {
-        Ok((verified, gap)) => {
+        Ok((verified, Taken { gap, batch })) => {
             let moment = moment(&parts.index, expected.device, now);
             parts
                 .hub
                 .publish(Message::new(verified, envelope, gap, moment));
             parts.metrics.events_accepted.inc();
-            Verdict::Accepted
+            Decision {
+                verdict: Verdict::Accepted,
+                batch: Some(batch),
+            }
         }
         Err((reason, position)) => {
             parts.metrics.rejected(reason);
@@ -177,7 +272,10 @@ fn decide(parts: &IngestParts, expected: &Expected, envelope: Bytes) -> Verdict 
                 reason = reason.as_str(),
                 "event refused"
             );
-            Verdict::Refused { reason, position }
+            Decision {
+                verdict: Verdict::Refused { reason, position },
+                batch: known_in,
+            }
         }
     }
 }
@@ -194,3 +292,6 @@ fn moment(index: &LedgerIndex, device: DeviceId, now: u64) -> Moment {
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

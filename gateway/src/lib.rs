@@ -20,6 +20,7 @@ mod chain;
 mod chain_clock;
 mod check;
 mod config;
+mod data_folder;
 mod defaults;
 mod demand;
 pub mod exit;
@@ -29,7 +30,6 @@ mod ledger_index;
 pub mod logging;
 mod metrics;
 mod mqtt;
-mod notice;
 mod positions;
 mod presence;
 mod registry;
@@ -51,13 +51,13 @@ pub use config::{
     Args, ChainConfig, Command, Config, ConfigError, HttpConfig, LedgerSource, LogFormat,
     MqttConfig, RunArgs, Settings,
 };
-pub use demand::Demand;
+pub use data_folder::DataFolderError;
 pub use hub::Hub;
-pub use ingest::{Ingest, IngestClosed, IngestParts, Verdict};
+pub use ingest::{Ingest, IngestClosed, IngestParts, Promise, Verdict};
 pub use ledger_index::{FeedView, LedgerIndex, ListingDocument, SubscriptionView};
 pub use metrics::{Loss, Metrics, Rejection};
 pub use mqtt::{MqttParts, serve as serve_mqtt};
-pub use positions::{Gap, Positions, Replayed};
+pub use positions::Positions;
 pub use presence::Presence;
 pub use registry::{Registered, Registry, RegistryError};
 pub use server::{Listeners, ServerError, run};

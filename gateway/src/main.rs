@@ -31,7 +31,11 @@ fn main() -> ExitCode {
         .build()
         .context("cannot start the runtime")
         .and_then(|runtime| runtime.block_on(start(config, checks_only)));
-    exit::outcome(outcome)
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => exit::failure(error.as_ref()),
+    }
 }
 
 /// True when all went well.

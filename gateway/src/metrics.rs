@@ -25,7 +25,7 @@ pub enum Rejection {
     Stream,
     /// Not after the last accepted event of its stream.
     Replayed,
-    /// Captured further ahead of now than clocks may differ.
+    /// Its device's start is further ahead of now than clocks may differ.
     Future,
 }
 

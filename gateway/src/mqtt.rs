@@ -55,8 +55,9 @@ const MAX_CONNECT_BYTES: u32 = 16 * 1024;
 /// Largest packet of a session: an envelope, its topic and MQTT 5 properties. What is a little too large for an
 /// envelope still arrives, so that its refusal can be told.
 pub(crate) const MAX_PACKET_BYTES: u32 = MAX_ENVELOPE_BYTES as u32 + 16 * 1024;
-/// Events of one session that may wait for their verdict; beyond, the session is not read from.
-const MAX_IN_FLIGHT: NonZeroU16 = NonZeroU16::new(32).expect("not zero");
+/// Events of one session that may wait for their verdict; beyond, the session is not read from. As many share one
+/// flush of the disk.
+const MAX_IN_FLIGHT: NonZeroU16 = NonZeroU16::new(256).expect("not zero");
 /// Pause after a failed accept: the process is out of file descriptors, and trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Time for sessions to end at shutdown.

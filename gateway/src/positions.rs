@@ -1,49 +1,99 @@
 //! The last accepted event of each stream: what makes a replay and a loss visible.
+//!
+//! ```text
+//!  accept ──► batch that gathers ──► writer thread: write, flush ──► everybody who waits for that batch
+//!                   ▲                         │
+//!                   └──────── put back ◄──────┘ the disk failed
+//! ```
+//!
+//! One flush serves all who wait for it (group commit), so that a durable answer costs a fraction of a disk write.
+
+mod writer;
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
 use std::sync::Arc;
 
+use ashya_protocol::limits::MAX_STREAMS;
 use ashya_protocol::{DeviceId, Position, Seq, StreamName};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use thiserror::Error;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
 
-use crate::defaults::POSITIONS_WRITE_INTERVAL;
 use crate::store::{Store, StoreError};
+
+/// Most streams of one device that are remembered: those that it names, and some that it named before. Forgetting one
+/// would let its old events be replayed.
+const MAX_STREAMS_REMEMBERED: usize = 8 * MAX_STREAMS;
 
 /// Numbers of one boot that never came, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
+pub(crate) struct Gap {
     /// First missing number.
-    pub from: Seq,
+    pub(crate) from: Seq,
     /// Last missing number.
-    pub to: Seq,
+    pub(crate) to: Seq,
 }
 
-/// An event that is not after the last one accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not after boot {} seq {}", last.boot, last.seq)]
-pub struct Replayed {
-    /// The last accepted position.
-    pub last: Position,
+/// A position that is not after the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Replayed {
+    last: Position,
 }
+
+/// A position that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// What is missing before it.
+    pub(crate) gap: Option<Gap>,
+    /// The batch in which it goes to the disk.
+    pub(crate) batch: Batch,
+}
+
+/// Why a position is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum NotTaken {
+    /// It is not after the last one.
+    #[error("not after the last one")]
+    Replayed {
+        /// The batch in which the last one goes to the disk.
+        batch: Batch,
+    },
+    /// The device has used up its names of streams.
+    #[error("the device has published on {MAX_STREAMS_REMEMBERED} streams already")]
+    Streams,
+}
+
+/// Positions that go to the disk together; later ones have greater numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Batch(u64);
 
 /// The last accepted [`Position`] of each (device, stream). Cheap to clone.
-///
-/// Written to the store by [`Self::write_behind`]: a kill forgets what was accepted in the last fraction of a
-/// second, and then an event of that moment may be accepted twice, but none is lost.
 #[derive(Debug, Clone)]
 pub struct Positions {
     store: Store,
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
 }
 
 type Key = (DeviceId, StreamName);
+type Dirty = BTreeMap<Key, Position>;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told when there is something to write, or nothing will come any more.
+    changed: Condvar,
+    /// The last batch that is on the disk.
+    written: watch::Sender<Batch>,
+}
+
+#[derive(Debug)]
 struct State {
-    last: HashMap<Key, Position>,
-    dirty: BTreeMap<Key, Position>,
+    last: HashMap<DeviceId, BTreeMap<StreamName, Position>>,
+    dirty: Dirty,
+    /// The batch that what is dirty belongs to.
+    gathering: Batch,
+    closed: bool,
 }
 
 impl Positions {
@@ -52,77 +102,107 @@ impl Positions {
     /// # Errors
     /// When the store fails.
     pub fn load(store: Store) -> Result<Self, StoreError> {
-        let records = store.positions.load::<Position>()?.into_iter();
-        let last = records
-            .map(|(key, position)| Ok((parse_key(&key).ok_or(StoreError::Key)?, position)))
-            .collect::<Result<_, StoreError>>()?;
+        let mut last = HashMap::<DeviceId, BTreeMap<StreamName, Position>>::new();
+        for (key, position) in store.positions.load::<Position>()? {
+            let (device, stream) = parse_key(&key).ok_or(StoreError::Key)?;
+            last.entry(device).or_default().insert(stream, position);
+        }
         let state = State {
             last,
-            dirty: BTreeMap::new(),
+            dirty: Dirty::new(),
+            gathering: Batch::NONE.next(),
+            closed: false,
+        };
+        let shared = Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            written: watch::Sender::new(Batch::NONE),
         };
         Ok(Self {
             store,
-            state: Arc::new(Mutex::new(state)),
+            shared: Arc::new(shared),
         })
     }
 
-    /// Accepts an event that is after the last one of its stream, and says what is missing between them; of two
-    /// callers with the same position only one is told yes.
+    /// Takes the position of an event that is after the last one of its stream, and says what is missing between
+    /// them; of two callers with the same position only one is told yes. It is on the disk once its batch is
+    /// [written](Self::written).
     ///
     /// # Errors
-    /// When it is not after the last one.
-    pub fn accept(
+    /// When it is not after the last one, or the device has had too many streams.
+    pub(crate) fn accept(
         &self,
         device: DeviceId,
         stream: &StreamName,
         position: Position,
-    ) -> Result<Option<Gap>, Replayed> {
+    ) -> Result<Taken, NotTaken> {
+        let mut state = self.shared.state.lock();
+        let batch = state.gathering;
         let key = (device, stream.clone());
-        let mut state = self.state.lock();
-        let gap = step(state.last.get(&key).copied(), position)?;
-        state.last.insert(key.clone(), position);
+        let streams = state.last.entry(device).or_default();
+        let last = streams.get(stream).copied();
+        if last.is_none() && streams.len() >= MAX_STREAMS_REMEMBERED {
+            return Err(NotTaken::Streams);
+        }
+        let Ok(gap) = step(last, position) else {
+            let batch = state.batch_of(&key);
+            return Err(NotTaken::Replayed { batch });
+        };
+        streams.insert(stream.clone(), position);
         state.dirty.insert(key, position);
-        Ok(gap)
+        drop(state);
+        self.shared.changed.notify_one();
+        Ok(Taken { gap, batch })
+    }
+
+    /// Waits until a batch is on the disk. False when nobody is left who could write it.
+    pub(crate) fn written(&self, batch: Batch) -> impl Future<Output = bool> + Send + use<> {
+        let mut written = self.shared.written.subscribe();
+        async move { written.wait_for(|last| *last >= batch).await.is_ok() }
+    }
+
+    /// The last accepted position of every stream.
+    pub(crate) fn all(&self) -> Vec<((DeviceId, StreamName), Position)> {
+        let state = self.shared.state.lock();
+        let devices = state.last.iter();
+        devices
+            .flat_map(|(device, streams)| {
+                let streams = streams.iter();
+                streams.map(|(stream, position)| ((*device, stream.clone()), *position))
+            })
+            .collect()
     }
 
     /// The last accepted position of a stream.
-    pub fn last(&self, device: DeviceId, stream: &StreamName) -> Option<Position> {
-        self.state
-            .lock()
-            .last
-            .get(&(device, stream.clone()))
-            .copied()
+    #[cfg(test)]
+    pub(crate) fn last(&self, device: DeviceId, stream: &StreamName) -> Option<Position> {
+        let state = self.shared.state.lock();
+        state.last.get(&device)?.get(stream).copied()
     }
+}
 
-    /// Brings changes to the disk every now and then, and once more at the end.
-    pub async fn write_behind(self, shutdown: CancellationToken) {
-        let mut ticks = tokio::time::interval(POSITIONS_WRITE_INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            let ended = tokio::select! {
-                () = shutdown.cancelled() => true,
-                _ = ticks.tick() => false,
-            };
-            if let Err(error) = self.write().await {
-                tracing::error!(%error, "positions cannot be written");
-            }
-            if ended {
-                return;
-            }
+impl State {
+    /// The batch that brought or brings the last position of a stream to the disk, or a later one.
+    fn batch_of(&self, key: &Key) -> Batch {
+        if self.dirty.contains_key(key) {
+            self.gathering
+        } else {
+            self.gathering.before()
         }
     }
+}
 
-    async fn write(&self) -> Result<(), StoreError> {
-        let dirty = std::mem::take(&mut self.state.lock().dirty);
-        if dirty.is_empty() {
-            return Ok(());
-        }
-        for ((device, stream), position) in &dirty {
-            self.store
-                .positions
-                .put(&key_bytes(*device, stream), position)?;
-        }
-        self.store.flush().await
+impl Batch {
+    /// What was on the disk at the start.
+    const NONE: Self = Self(0);
+
+    const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The gathering batch is never the first.
+    const fn before(self) -> Self {
+        Self(self.0 - 1)
     }
 }
 

@@ -31,9 +31,24 @@ pub(crate) enum Door {
     Bridge,
 }
 
-/// Whether a device that publishes this as its presence is online. Nothing is what clears a retained message.
-pub(crate) fn says_online(payload: &[u8]) -> bool {
-    !payload.is_empty() && payload != OFFLINE
+/// What is said of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// It is there.
+    Online,
+    /// It is gone.
+    Offline,
+}
+
+impl Word {
+    /// What a device means that publishes this as its presence. Nothing is what clears a retained message.
+    pub(crate) fn of_payload(payload: &[u8]) -> Self {
+        if payload.is_empty() || payload == OFFLINE {
+            Self::Offline
+        } else {
+            Self::Online
+        }
+    }
 }
 
 impl Presence {
@@ -45,23 +60,18 @@ impl Presence {
         }
     }
 
-    /// Notes that a device came to the embedded broker or left it.
-    pub fn set(&self, device: DeviceId, online: bool) {
-        self.set_at(Door::Broker, device, online);
-    }
-
     /// Notes that a device came or went.
-    pub(crate) fn set_at(&self, door: Door, device: DeviceId, online: bool) {
+    pub(crate) fn set(&self, door: Door, device: DeviceId, word: Word) {
         let mut set = self.online.write();
         let before = stands(&set, device);
-        if online {
-            set.insert((device, door));
-        } else {
-            set.remove(&(device, door));
-        }
+        match word {
+            Word::Online => set.insert((device, door)),
+            Word::Offline => set.remove(&(device, door)),
+        };
+        let after = stands(&set, device);
         // Sent under the lock, so that changes arrive in the order in which they happened. Nobody listening is fine.
-        if stands(&set, device) != before {
-            let _ = self.changes.send((device, online));
+        if after != before {
+            let _ = self.changes.send((device, after));
         }
     }
 
@@ -95,29 +105,29 @@ mod tests {
     fn a_device_is_online_while_it_stands_at_a_door() {
         let (presence, device) = (Presence::new(), DeviceId::new([1; 20]));
         let mut changes = presence.changes();
-        for (door, online, expected, told) in [
-            (Door::Broker, true, true, Some(true)),
-            (Door::Bridge, false, true, None),
-            (Door::Bridge, true, true, None),
-            (Door::Broker, false, true, None),
-            (Door::Bridge, false, false, Some(false)),
+        for (door, word, expected, told) in [
+            (Door::Broker, Word::Online, true, Some(true)),
+            (Door::Bridge, Word::Offline, true, None),
+            (Door::Bridge, Word::Online, true, None),
+            (Door::Broker, Word::Offline, true, None),
+            (Door::Bridge, Word::Offline, false, Some(false)),
         ] {
-            presence.set_at(door, device, online);
-            assert_eq!(presence.is_online(device), expected, "{door:?} {online}");
+            presence.set(door, device, word);
+            assert_eq!(presence.is_online(device), expected, "{door:?} {word:?}");
             let change = changes.try_recv().ok().map(|(_, online)| online);
-            assert_eq!(change, told, "{door:?} {online}");
+            assert_eq!(change, told, "{door:?} {word:?}");
         }
     }
 
     #[test]
     fn a_device_says_that_it_is_there() {
-        for (payload, online) in [
-            ("online", true),
-            ("1", true),
-            ("offline", false),
-            ("", false),
+        for (payload, word) in [
+            ("online", Word::Online),
+            ("1", Word::Online),
+            ("offline", Word::Offline),
+            ("", Word::Offline),
         ] {
-            assert_eq!(says_online(payload.as_bytes()), online, "{payload}");
+            assert_eq!(Word::of_payload(payload.as_bytes()), word, "{payload}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ashya_protocol::rest::{Registration, SignedRegistration};
+use ashya_protocol::rest::{Registration, RegistrationError, SignedRegistration};
 use ashya_protocol::{DeviceId, Domain, VerifyError};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use crate::store::{Store, StoreError};
 #[derive(Debug, Clone)]
 pub struct Registry {
     domain: Domain,
+    capacity: usize,
     store: Store,
     entries: Arc<RwLock<BTreeMap<DeviceId, Entry>>>,
 }
@@ -43,8 +44,8 @@ pub enum Registered {
 #[derive(Debug, Error)]
 pub enum RegistryError {
     /// A field breaks a limit.
-    #[error("{0}")]
-    Limit(&'static str),
+    #[error(transparent)]
+    Limit(#[from] RegistrationError),
     /// The device did not sign it.
     #[error("the registration is not signed by its device")]
     Signature(#[source] VerifyError),
@@ -56,6 +57,9 @@ pub enum RegistryError {
         /// The one offered.
         found: u64,
     },
+    /// There is no room for a device that was not there before.
+    #[error("this gateway takes {0} devices and has them all")]
+    Full(usize),
     /// No such device.
     #[error("device {0} is not registered")]
     Unknown(DeviceId),
@@ -65,11 +69,12 @@ pub enum RegistryError {
 }
 
 impl Registry {
-    /// Reads the registry of a store; signatures are for `domain`.
+    /// Reads the registry of a store; signatures are for `domain`. It takes `capacity` devices at most, those that were
+    /// taken off included, since their revisions are remembered.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn load(store: Store, domain: Domain) -> Result<Self, StoreError> {
+    pub fn load(store: Store, domain: Domain, capacity: usize) -> Result<Self, StoreError> {
         let records = store.devices.load::<Entry>()?.into_iter();
         let entries = records
             .map(|(key, entry)| {
@@ -79,6 +84,7 @@ impl Registry {
             .collect::<Result<_, StoreError>>()?;
         Ok(Self {
             domain,
+            capacity,
             store,
             entries: Arc::new(RwLock::new(entries)),
         })
@@ -105,15 +111,20 @@ impl Registry {
     /// Takes a device's word. It is on the disk when this returns.
     ///
     /// # Errors
-    /// When it breaks a limit, is not signed by the device, or is not above the revision that is there.
+    /// When it breaks a limit, is not signed by the device, is not above the revision that is there, or there is no
+    /// room for one more device.
     pub async fn register(&self, signed: SignedRegistration) -> Result<Registered, RegistryError> {
         let registration = &signed.registration;
-        registration.check().map_err(RegistryError::Limit)?;
+        registration.check()?;
         check_signature(&signed, &self.domain)?;
         let device = registration.device;
         let outcome = {
             let mut entries = self.entries.write();
-            let outcome = compare(entries.get(&device), &signed)?;
+            let known = entries.get(&device);
+            if known.is_none() && entries.len() >= self.capacity {
+                return Err(RegistryError::Full(self.capacity));
+            }
+            let outcome = compare(known, &signed)?;
             if outcome != Registered::Unchanged {
                 let entry = Entry::Registered(signed);
                 self.store.devices.put(device.as_bytes(), &entry)?;

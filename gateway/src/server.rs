@@ -1,5 +1,6 @@
 //! Puts the parts together and takes them apart again.
 
+mod http;
 mod listeners;
 
 use std::io;
@@ -24,7 +25,10 @@ use crate::bridge::{self, BridgeParts};
 use crate::chain::{ChainStatus, Follower, FollowerError, FollowerParts};
 use crate::chain_clock::ChainClock;
 use crate::config::{self, Config, ConfigError, LedgerSource};
-use crate::defaults::{DRAIN_DEADLINE, MAX_USED_NONCES, NONCE_LIFETIME};
+use crate::data_folder::{self, DataFolderError};
+use crate::defaults::{
+    DRAIN_DEADLINE, HTTP_HEAD_TIMEOUT, MAX_HTTP_CONNECTIONS, MAX_USED_NONCES, NONCE_LIFETIME,
+};
 use crate::hub::Hub;
 use crate::ingest::{Ingest, IngestParts};
 use crate::ledger_index::{LedgerIndex, ListingDocument};
@@ -36,6 +40,7 @@ use crate::registry::Registry;
 use crate::socket::{self, SocketParts};
 use crate::store::{Store, StoreError};
 
+use http::HttpLimits;
 pub use listeners::Listeners;
 
 /// Why the gateway cannot run.
@@ -44,6 +49,9 @@ pub enum ServerError {
     /// The configuration does not fit the chain.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    DataFolder(#[from] DataFolderError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -54,7 +62,7 @@ pub enum ServerError {
     #[error("the chain node does not tell its chain id; --deployment FILE would do without it")]
     ChainId(#[source] ChainError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -62,7 +70,7 @@ pub enum ServerError {
         source: io::Error,
     },
     /// The data folder cannot be written.
-    #[error("cannot write {path}: {source}")]
+    #[error("cannot write {path}")]
     Data {
         /// The file.
         path: PathBuf,
@@ -96,17 +104,20 @@ pub async fn run(
         mqtt: listeners.mqtt.local_addr()?,
         metrics: listeners.metrics.local_addr()?,
     };
+    data_folder::prepare(&config.data)?;
     let rpc = Rpc::new(&config.chain.rpc).map_err(ServerError::ChainId)?;
     let deployment = resolve(&config, &rpc).await?;
     let store = Store::open(&config.data.join("store"))?;
     let parts = Parts::load(&config, deployment, store, rpc)?;
     let follower = parts.follower(&config, deployment)?;
     parts.load_listings()?;
+    parts.hub.remember(parts.positions.all());
     let site = site(&config, deployment, &addresses);
     let tasks = TaskTracker::new();
     tasks.spawn(follower.run(shutdown.clone()));
-    tasks.spawn(parts.positions.clone().write_behind(shutdown.clone()));
+    tasks.spawn(parts.hub.clone().sweep_until(shutdown.clone()));
     let mqtt = parts.mqtt()?;
+    let ingest_ended = mqtt.ingest.ended();
     if let Some(address) = &config.mqtt.bridge {
         let (id, bridge) = parts.bridge(mqtt.ingest.clone())?;
         tasks.spawn(bridge::run(address.clone(), id, bridge, shutdown.clone()));
@@ -120,16 +131,23 @@ pub async fn run(
     let sockets = socket::routes(parts.sockets(shutdown.clone(), &tasks));
     let metrics = api::metrics_router(parts.metrics.clone());
     let routes = api::router(parts.api(site), &policy, sockets);
-    tasks.spawn(serve(listeners.http, routes, shutdown.clone()));
-    tasks.spawn(serve(listeners.metrics, metrics, shutdown.clone()));
+    let limits = HttpLimits {
+        head_timeout: HTTP_HEAD_TIMEOUT,
+        max_connections: MAX_HTTP_CONNECTIONS,
+    };
+    for (listener, routes) in [(listeners.http, routes), (listeners.metrics, metrics)] {
+        tasks.spawn(http::serve(listener, routes, limits, shutdown.clone()));
+    }
     announce(&config, &addresses)?;
     shutdown.cancelled().await;
     tracing::info!("stopping");
     tasks.close();
-    if tokio::time::timeout(DRAIN_DEADLINE, tasks.wait())
-        .await
-        .is_err()
-    {
+    // Positions are written until the last session has ended, and once more after it.
+    let drained = async {
+        tasks.wait().await;
+        ingest_ended.await;
+    };
+    if tokio::time::timeout(DRAIN_DEADLINE, drained).await.is_err() {
         tracing::warn!(tasks = tasks.len(), "not everything ended in time");
     }
     parts.store.flush().await?;
@@ -169,7 +187,7 @@ impl Parts {
         Ok(Self {
             rpc,
             index: LedgerIndex::new(domain),
-            registry: Registry::load(store.clone(), domain)?,
+            registry: Registry::load(store.clone(), domain, config.max_devices)?,
             clock: ChainClock::new(
                 config.chain.clock,
                 config.chain.freshness_on(deployment.chain_id),
@@ -347,15 +365,6 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), ServerError> {
     } = addresses;
     tracing::info!("listening http={http} mqtt={mqtt} metrics={metrics}");
     Ok(())
-}
-
-async fn serve(listener: TcpListener, routes: axum::Router, shutdown: CancellationToken) {
-    let served = axum::serve(listener, routes)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await;
-    if let Err(error) = served {
-        tracing::error!(%error, "an HTTP listener failed");
-    }
 }
 
 async fn broker(listener: TcpListener, parts: MqttParts, shutdown: CancellationToken) {

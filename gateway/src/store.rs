@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::chain_clock::wall_clock;
 
-pub(crate) use chain::{ChainCommit, Cursor, LedgerIdentity};
+pub(crate) use chain::{ChainCommit, Cursor, Extent, LedgerIdentity};
 use flusher::Flusher;
 
 /// Bytes of the secret behind nonces, sessions and device passwords.
@@ -121,6 +121,14 @@ impl Store {
         self.flusher.flush().await
     }
 
+    /// [`Self::flush`] for a thread that may block.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(crate) fn flush_blocking(&self) -> Result<(), StoreError> {
+        self.flusher.flush_blocking()
+    }
+
     fn with(db: sled::Db, path: &Path) -> Result<Self, StoreError> {
         Ok(Self {
             flusher: Arc::new(Flusher::start(db.clone(), path)?),
@@ -141,6 +149,18 @@ impl Tree {
     pub(crate) fn put<T: Serialize>(&self, key: &[u8], record: &T) -> Result<(), StoreError> {
         self.0.insert(key, serde_json::to_vec(record)?)?;
         Ok(())
+    }
+
+    /// Keeps records, all of them or none; they are on the disk after the next [`Store::flush`].
+    pub(crate) fn put_all<K: AsRef<[u8]>, T: Serialize>(
+        &self,
+        records: impl IntoIterator<Item = (K, T)>,
+    ) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        for (key, record) in records {
+            batch.insert(key.as_ref(), serde_json::to_vec(&record)?);
+        }
+        Ok(self.0.apply_batch(batch)?)
     }
 
     /// Forgets a record.

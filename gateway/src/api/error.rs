@@ -157,6 +157,9 @@ impl From<RegistryError> for HttpError {
             RegistryError::Limit(_) => Self::bad_request("registration-invalid", detail),
             RegistryError::Signature(_) => Self::forbidden("signature-invalid", detail),
             RegistryError::Revision { .. } => Self::conflict("revision-old", detail),
+            RegistryError::Full(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "registry-full", detail)
+            }
             RegistryError::Unknown(_) => Self::not_found("device-unknown", detail),
             RegistryError::Store(_) => Self::internal(&error),
         }

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::convert::Infallible;
 use std::pin::Pin;
 
-use ashya_protocol::{DeviceId, StreamName, Topic};
+use ashya_protocol::{Demand, DeviceId, Notice, StreamName, Topic};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered, unfold};
@@ -16,11 +16,11 @@ use tokio::sync::watch;
 
 use super::tunnel::TunnelError;
 use super::{BridgeAddress, BridgeParts, MAX_IN_FLIGHT, MAX_REQUESTS};
-use crate::demand::Demand;
+use crate::demand;
+use crate::ingest::Promise;
 use crate::metrics::Rejection;
 use crate::mqtt::MAX_PACKET_BYTES;
-use crate::notice::Notice;
-use crate::presence::{self, Door};
+use crate::presence::{self, Door, Word};
 
 /// All events and all presence. Nothing that we publish ourselves, so nothing comes back.
 const FILTERS: [&str; 2] = ["ashya/v1/+/up/+", "ashya/v1/+/presence"];
@@ -170,7 +170,14 @@ impl<'a> Session<'a> {
         publish: Publish,
     ) -> Result<(), BridgeError> {
         let bytes = payload.len();
-        let submitted = self.parts.ingest.submit(device, stream.clone(), payload);
+        let promise = match publish.qos {
+            QoS::AtMostOnce => Promise::Fleeting,
+            QoS::AtLeastOnce | QoS::ExactlyOnce => Promise::Durable,
+        };
+        let submitted = self
+            .parts
+            .ingest
+            .submit(device, stream.clone(), payload, promise);
         let verdict = submitted.await.map_err(|_| BridgeError::Closed)?;
         self.in_flight_bytes += bytes;
         self.verdicts.push_back(Box::pin(async move {
@@ -178,7 +185,7 @@ impl<'a> Session<'a> {
                 publish,
                 bytes,
                 device,
-                notice: Notice::of(stream, verdict.await.ok()?),
+                notice: verdict.await?.notice(stream),
             })
         }));
         Ok(())
@@ -190,7 +197,11 @@ impl<'a> Session<'a> {
         let decided = decided.ok_or(BridgeError::Closed)?;
         self.in_flight_bytes -= decided.bytes;
         match decided.notice {
-            Some(notice) => self.tell(&Topic::Notice(decided.device), false, notice.to_json())?,
+            Some(notice) => {
+                // Names and numbers always have a JSON form.
+                let json = serde_json::to_vec(&notice).unwrap_or_default();
+                self.tell(&Topic::Notice(decided.device), false, json)?;
+            }
             None => self.see(decided.device),
         }
         self.settle(&decided.publish)
@@ -210,12 +221,13 @@ impl<'a> Session<'a> {
             return;
         }
         self.see(device);
-        if !presence::says_online(payload) {
-            if self.online.remove(&device) {
-                self.parts.presence.set_at(Door::Bridge, device, false);
-            }
-        } else if self.online.len() < MAX_DEVICES && self.online.insert(device) {
-            self.parts.presence.set_at(Door::Bridge, device, true);
+        let word = Word::of_payload(payload);
+        let changed = match word {
+            Word::Online => self.online.len() < MAX_DEVICES && self.online.insert(device),
+            Word::Offline => self.online.remove(&device),
+        };
+        if changed {
+            self.parts.presence.set(Door::Bridge, device, word);
         }
     }
 
@@ -234,7 +246,7 @@ impl<'a> Session<'a> {
         device: DeviceId,
         mut demand: watch::Receiver<Demand>,
     ) -> Result<(), BridgeError> {
-        let json = demand.borrow_and_update().to_json();
+        let json = demand::to_json(&demand.borrow_and_update());
         self.tell(&Topic::Demand(device), true, json.into_bytes())?;
         self.demands.push(Box::pin(async move {
             if demand.changed().await.is_err() {
@@ -263,7 +275,7 @@ impl Drop for Session<'_> {
     fn drop(&mut self) {
         self.parts.metrics.bridge_connected.set(0);
         for device in self.online.drain() {
-            self.parts.presence.set_at(Door::Bridge, device, false);
+            self.parts.presence.set(Door::Bridge, device, Word::Offline);
         }
         self.demands.clear();
         for device in self.devices.drain() {

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use super::*;
 use crate::chain_clock::{ChainClock, ClockSource, Freshness};
 use crate::hub::tests::{DOMAIN, position};
-use crate::hub::{Outbox, Queued, StreamKey, Subscription};
-use crate::ingest::IngestParts;
+use crate::hub::{Following, Outbox, Queued, StreamKey};
+use crate::ingest::{IngestParts, Promise, Verdict};
 use crate::ledger_index::LedgerIndex;
 use crate::positions::Positions;
 use crate::store::Store;
@@ -38,7 +38,7 @@ impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("store")).unwrap();
-        let registry = Registry::load(store.clone(), DOMAIN).unwrap();
+        let registry = Registry::load(store.clone(), DOMAIN, 10).unwrap();
         let key = DeviceKey::from_bytes([1; 32]).unwrap();
         let registration = Registration {
             device: key.device_id(),
@@ -131,14 +131,14 @@ impl World {
     }
 
     /// Watches a stream, as a socket does for somebody who has paid.
-    fn watch(&self, stream: &str) -> (Outbox, Subscription) {
+    fn watch(&self, stream: &str) -> (Outbox, Following) {
         let outbox = Outbox::default();
         let key = StreamKey {
             device: self.device(),
             stream: stream.parse().unwrap(),
         };
-        let (subscription, _) = self.parts.hub.subscribe(key, &outbox, None);
-        (outbox, subscription)
+        let (following, _) = self.parts.hub.follow(key, &outbox, None);
+        (outbox, following)
     }
 
     fn up(&self, stream: &str) -> String {
@@ -408,8 +408,11 @@ async fn a_wrong_password_is_tried_again_and_harms_nothing() {
     // The rest lives: an event that comes in by another door is taken.
     let (device, stream) = (world.device(), "detections".parse().unwrap());
     let envelope = world.envelope(0).into();
-    let verdict = world.parts.ingest.submit(device, stream, envelope).await;
-    verdict.unwrap().await.unwrap();
+    let ingest = &world.parts.ingest;
+    let verdict = ingest
+        .submit(device, stream, envelope, Promise::Durable)
+        .await;
+    assert_eq!(verdict.unwrap().await, Some(Verdict::Accepted));
     assert_eq!(world.accepted(), 1);
     world.end().await;
     let mut world = World::new().await;

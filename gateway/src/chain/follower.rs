@@ -13,7 +13,7 @@ use crate::api::Chained;
 use crate::chain_clock::{ChainClock, HeadFromTheFuture};
 use crate::ledger_index::{Changed, LedgerIndex};
 use crate::metrics::Metrics;
-use crate::store::{ChainCommit, Cursor, LedgerIdentity, Store, StoreError};
+use crate::store::{ChainCommit, Cursor, Extent, LedgerIdentity, Store, StoreError};
 
 /// Time between two words about a long catch-up.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -236,7 +236,7 @@ impl Follower {
         while cursor.number < head.number {
             let (next, events) = self.read_range(ledger, cursor, head).await?;
             let changed = self.parts.index.apply(&events);
-            self.keep(next, &changed, false).await?;
+            self.keep(next, &changed, Extent::Changes).await?;
             cursor = next;
             self.cursor = Some(cursor);
             progress.tell(&self.parts.status, cursor.number, head.number);
@@ -261,7 +261,7 @@ impl Follower {
             progress.tell(&self.parts.status, cursor.number, head.number);
         }
         let snapshot = scratch.snapshot();
-        self.keep(cursor, &snapshot, true).await?;
+        self.keep(cursor, &snapshot, Extent::Whole).await?;
         self.parts.index.replace(snapshot);
         self.cursor = Some(cursor);
         Ok(())
@@ -304,15 +304,15 @@ impl Follower {
         &self,
         cursor: Cursor,
         changed: &Changed,
-        replaces: bool,
+        extent: Extent,
     ) -> Result<(), StoreError> {
         self.parts.store.commit_chain(&ChainCommit {
             cursor,
             changed,
-            replaces,
+            extent,
         })?;
         // Blocks without events may be read again after a power cut; they cost nothing.
-        if changed.is_empty() && !replaces {
+        if changed.is_empty() && extent == Extent::Changes {
             return Ok(());
         }
         self.parts.store.flush().await

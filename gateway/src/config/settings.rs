@@ -13,7 +13,7 @@ use super::{
 };
 use crate::bridge::{BridgeAddress, ParseBridgeAddressError};
 use crate::defaults::{
-    BLOCKS_PER_REQUEST, DEVICE_PASSWORD_LIFETIME, HTTP_PORT, METRICS_PORT, MQTT_PORT,
+    BLOCKS_PER_REQUEST, DEVICE_PASSWORD_LIFETIME, HTTP_PORT, MAX_DEVICES, METRICS_PORT, MQTT_PORT,
     REQUEST_TIMEOUT, SESSION_LIFETIME,
 };
 
@@ -24,6 +24,7 @@ pub struct Settings {
     /// Whether the page offers wallets with play money.
     pub demo: bool,
     data: DataSettings,
+    devices: DeviceSettings,
     http: HttpSettings,
     mqtt: MqttSettings,
     metrics: MetricsSettings,
@@ -47,6 +48,12 @@ pub enum LogFormat {
 #[serde(default, deny_unknown_fields)]
 struct DataSettings {
     folder: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DeviceSettings {
+    max: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +190,7 @@ impl Settings {
             },
             metrics_listen: self.metrics.listen,
             data: self.data.folder,
+            max_devices: self.devices.max,
             chain: ChainConfig {
                 rpc: check_http("chain.rpc", &chain.rpc)?,
                 public_rpc: chain
@@ -326,6 +334,12 @@ impl Default for DataSettings {
         Self {
             folder: "data".into(),
         }
+    }
+}
+
+impl Default for DeviceSettings {
+    fn default() -> Self {
+        Self { max: MAX_DEVICES }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::num::NonZeroU16;
 
-use ashya_protocol::{DeviceId, StreamName, Topic, TopicFilter};
+use ashya_protocol::{Demand, DeviceId, Notice, StreamName, Topic, TopicFilter};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -13,17 +13,17 @@ use tokio_util::sync::CancellationToken;
 use super::connect::Admission;
 use super::connection::{Connection, ConnectionError};
 use super::sessions::Place;
-use super::wire::{DisconnectReason, Incoming, Outgoing, Publish};
+use super::wire::{DisconnectReason, Incoming, Outgoing, Publish, Shortened};
 use super::{Broker, MAX_IN_FLIGHT, MAX_PACKET_BYTES, MqttParts};
 use crate::chain_clock::wall_instant_of;
-use crate::demand::Demand;
+use crate::demand;
+use crate::ingest::Promise;
 use crate::metrics::Rejection;
-use crate::notice::Notice;
-use crate::presence;
+use crate::presence::{self, Word};
 
 /// Most bytes of events of one session that may wait for their verdict.
 const MAX_IN_FLIGHT_BYTES: usize = 2 * MAX_PACKET_BYTES as usize;
-/// Most filters that a session may hold; a device needs two.
+/// Most filters that a session may hold, or name in one packet; a device needs two.
 const MAX_FILTERS: usize = 16;
 
 /// One device's MQTT session.
@@ -147,6 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Incoming::Publish(publish) => self.publish(publish).await,
             Incoming::Subscribe { packet_id, filters } => self.subscribe(packet_id, &filters).await,
             Incoming::Unsubscribe { packet_id, filters } => {
+                check_count(&filters)?;
                 self.filters.retain(|held| {
                     !filters
                         .iter()
@@ -169,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         match topic.ok().filter(|topic| topic.may_publish(self.device)) {
             Some(Topic::Up(_, stream)) => self.submit(stream, publish).await,
             Some(Topic::Presence(_)) if publish.payload.len() <= presence::MAX_BYTES => {
-                self.place.announce(presence::says_online(&publish.payload));
+                self.place.announce(Word::of_payload(&publish.payload));
                 let done = Decided {
                     packet_id: publish.packet_id,
                     bytes: 0,
@@ -182,7 +183,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
             _ => {
                 self.parts.metrics.rejected(Rejection::Topic);
-                tracing::warn!(device.id = %self.device, topic = publish.topic, "publish on a foreign topic");
+                let topic = Shortened(&publish.topic);
+                tracing::warn!(device.id = %self.device, %topic, "publish on a foreign topic");
                 Err(End::Ended(DisconnectReason::NotAuthorized))
             }
         }
@@ -190,10 +192,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     async fn submit(&mut self, stream: StreamName, publish: Publish) -> Result<(), End> {
         let bytes = publish.payload.len();
-        let submitted = self
-            .parts
-            .ingest
-            .submit(self.device, stream.clone(), publish.payload);
+        let promise = match publish.packet_id {
+            Some(_) => Promise::Durable,
+            None => Promise::Fleeting,
+        };
+        let submitted =
+            self.parts
+                .ingest
+                .submit(self.device, stream.clone(), publish.payload, promise);
         let Ok(verdict) = submitted.await else {
             return Err(End::Ended(DisconnectReason::ShuttingDown));
         };
@@ -203,13 +209,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Some(Decided {
                 packet_id,
                 bytes,
-                notice: Notice::of(stream, verdict.await.ok()?),
+                notice: verdict.await?.notice(stream),
             })
         }));
         Ok(())
     }
 
-    /// Acknowledges an event: it is accepted, or refused for good.
+    /// Acknowledges an event: it is durably accepted, already known, or refused for good.
     async fn acknowledge(&mut self, decided: Option<Decided>) -> Result<(), End> {
         // Without a verdict there is no acknowledgement: the device keeps the event and sends it again.
         let Some(decided) = decided else {
@@ -217,7 +223,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         };
         self.in_flight_bytes -= decided.bytes;
         if let Some(notice) = decided.notice {
-            let json = notice.to_json();
+            // Names and numbers always have a JSON form.
+            let json = serde_json::to_vec(&notice).unwrap_or_default();
             self.tell(&Topic::Notice(self.device), json.into(), false)?;
         }
         if let Some(packet_id) = decided.packet_id {
@@ -227,7 +234,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     async fn subscribe(&mut self, packet_id: NonZeroU16, filters: &[String]) -> Result<(), End> {
+        check_count(filters)?;
         let mut granted = Vec::with_capacity(filters.len());
+        let mut refused = None;
         let mut wants_demand = false;
         for text in filters {
             let filter = text.parse::<TopicFilter>();
@@ -237,13 +246,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             });
             granted.push(allowed.is_some());
             let Some(filter) = allowed else {
-                tracing::warn!(device.id = %self.device, filter = text, "subscription refused");
+                refused = refused.or(Some(text));
                 continue;
             };
             wants_demand |= filter.matches(&Topic::Demand(self.device));
             if !self.filters.contains(&filter) {
                 self.filters.push(filter);
             }
+        }
+        if let Some(filter) = refused {
+            let filter = Shortened(filter);
+            tracing::warn!(device.id = %self.device, %filter, "subscription refused");
         }
         self.connection
             .queue(Outgoing::SubscribeAck { packet_id, granted })?;
@@ -256,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Tells the demand; `retained` when it is what a new subscription finds (MQTT 3.1.1, 3.3.1.3).
     async fn tell_demand(&mut self, retained: bool) -> Result<(), End> {
-        let json = self.demand.borrow_and_update().to_json();
+        let json = demand::to_json(&self.demand.borrow_and_update());
         self.tell(&Topic::Demand(self.device), json.into(), retained)?;
         Ok(self.connection.flush().await?)
     }
@@ -274,4 +287,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         Ok(())
     }
+}
+
+/// Nobody with good intentions names many filters at once.
+fn check_count(filters: &[String]) -> Result<(), End> {
+    if filters.len() > MAX_FILTERS {
+        return Err(End::Ended(DisconnectReason::QuotaExceeded));
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
-use crate::presence::Presence;
+use crate::presence::{Door, Presence, Word};
 
 /// The one session of each device. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +43,7 @@ impl Sessions {
             metrics.devices_online.inc();
         }
         // Under the lock, as in `drop`: an older session's last word must not come after ours.
-        presence.set(device, true);
+        presence.set(Door::Broker, device, Word::Online);
         drop(state);
         Place {
             sessions: self.clone(),
@@ -58,14 +58,14 @@ impl Sessions {
 
 impl Place {
     /// What the device says of its presence, unless a newer session speaks for it.
-    pub(super) fn announce(&self, online: bool) {
+    pub(super) fn announce(&self, word: Word) {
         let state = self.sessions.0.lock();
         if state
             .live
             .get(&self.device)
             .is_some_and(|(number, _)| *number == self.number)
         {
-            self.presence.set(self.device, online);
+            self.presence.set(Door::Broker, self.device, word);
         }
     }
 }
@@ -79,7 +79,7 @@ impl Drop for Place {
             .is_some_and(|(number, _)| *number == self.number)
         {
             state.live.remove(&self.device);
-            self.presence.set(self.device, false);
+            self.presence.set(Door::Broker, self.device, Word::Offline);
             self.metrics.devices_online.dec();
         }
     }
@@ -96,12 +96,12 @@ mod tests {
         let older = sessions.take(device, &presence, &metrics);
         let newer = sessions.take(device, &presence, &metrics);
         assert!(older.taken_over.is_cancelled() && !newer.taken_over.is_cancelled());
-        older.announce(false);
+        older.announce(Word::Offline);
         drop(older);
         assert!(presence.is_online(device));
-        newer.announce(false);
+        newer.announce(Word::Offline);
         assert!(!presence.is_online(device));
-        newer.announce(true);
+        newer.announce(Word::Online);
         assert_eq!(metrics.devices_online.get(), 1);
         drop(newer);
         assert!(!presence.is_online(device));

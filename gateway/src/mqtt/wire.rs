@@ -6,6 +6,7 @@
 mod v3;
 mod v5;
 
+use std::fmt;
 use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
@@ -18,6 +19,8 @@ use thiserror::Error;
 
 /// First byte of a CONNECT packet.
 const CONNECT: u8 = 0x10;
+/// As much of a client's text as a log line shows; an honest topic is shorter.
+const SHOWN_CHARACTERS: usize = 120;
 
 /// What a client sends.
 #[derive(Debug, PartialEq, Eq)]
@@ -117,7 +120,11 @@ pub(super) enum DisconnectReason {
     TooLarge,
     Protocol,
     QosNotSupported,
+    QuotaExceeded,
 }
+
+/// A client's text as the log shows it: escaped, and the beginning of it only.
+pub(super) struct Shortened<'a>(pub(super) &'a str);
 
 /// Why bytes are not MQTT as we speak it.
 #[derive(Debug, PartialEq, Eq, Error)]
@@ -298,12 +305,32 @@ impl From<DecodeError> for WireError {
     }
 }
 
-impl std::fmt::Debug for Connect {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Shortened<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.chars().take(SHOWN_CHARACTERS).collect::<String>();
+        let more = if shown.len() < self.0.len() {
+            "…"
+        } else {
+            ""
+        };
+        write!(f, "\"{}{more}\"", shown.escape_debug())
+    }
+}
+
+impl fmt::Debug for Shortened<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The password stays out of every log.
+        let username = self.username.as_deref().map(Shortened);
+        let will = self.will.as_ref().map(|will| Shortened(&will.topic));
         f.debug_struct("Connect")
-            .field("username", &self.username)
-            .field("will", &self.will)
+            .field("username", &username)
+            .field("will", &will)
             .finish_non_exhaustive()
     }
 }
@@ -364,4 +391,22 @@ fn text(bytes: &NtexBytes) -> Option<String> {
 /// Payloads of ours are short JSON.
 fn size(payload: &Bytes) -> u32 {
     u32::try_from(payload.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_text_is_one_short_line_of_the_log() {
+        let long = "a".repeat(60_000);
+        let shortened = format!("\"{}…\"", "a".repeat(SHOWN_CHARACTERS));
+        for (text, shown) in [
+            ("ashya/v1/#", "\"ashya/v1/#\""),
+            ("a\nERROR b\u{1b}[2J\"", "\"a\\nERROR b\\u{1b}[2J\\\"\""),
+            (&long, &shortened),
+        ] {
+            assert_eq!(Shortened(text).to_string(), shown);
+        }
+    }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 const DEVICE: DeviceId = DeviceId::new([1; 20]);
@@ -39,8 +41,27 @@ fn positions_only_rise_and_gaps_are_seen() {
     }
 }
 
-#[tokio::test]
-async fn streams_are_apart_and_survive_a_restart() {
+fn gap(taken: Result<Taken, NotTaken>) -> Option<Gap> {
+    taken.unwrap().gap
+}
+
+/// Positions whose writer calls `write`, and the writer's thread.
+fn written_by(
+    folder: &tempfile::TempDir,
+    write: impl FnMut(&Dirty) -> Result<(), StoreError> + Send + 'static,
+) -> (Positions, std::thread::JoinHandle<()>) {
+    let positions = open(folder);
+    let writer = positions.clone();
+    let thread = std::thread::spawn(move || writer.keep_writing_by(write));
+    (positions, thread)
+}
+
+fn disk_failure() -> StoreError {
+    StoreError::Flush(std::io::Error::other("the disk is full"))
+}
+
+#[test]
+fn streams_are_apart_and_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let detections: StreamName = "detections".parse().unwrap();
     let frames: StreamName = "frames".parse().unwrap();
@@ -50,15 +71,92 @@ async fn streams_are_apart_and_survive_a_restart() {
         positions.accept(DEVICE, &frames, at(1, 0)).unwrap();
         let other = DeviceId::new([2; 20]);
         positions.accept(other, &detections, at(1, 0)).unwrap();
-        let shutdown = CancellationToken::new();
-        shutdown.cancel();
-        positions.write_behind(shutdown).await;
+        positions.close();
+        positions.keep_writing();
     }
     let positions = open(&folder);
-    let last = Replayed { last: at(1, 5) };
-    assert_eq!(positions.accept(DEVICE, &detections, at(1, 5)), Err(last));
-    assert_eq!(positions.accept(DEVICE, &frames, at(1, 1)), Ok(None));
+    assert!(matches!(
+        positions.accept(DEVICE, &detections, at(1, 5)),
+        Err(NotTaken::Replayed { .. })
+    ));
+    assert_eq!(gap(positions.accept(DEVICE, &frames, at(1, 1))), None);
     assert_eq!(positions.last(DEVICE, &detections), Some(at(1, 5)));
+}
+
+#[tokio::test]
+async fn a_position_counts_as_written_only_when_it_is_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream: StreamName = "detections".parse().unwrap();
+    let (let_go, gate) = std::sync::mpsc::channel();
+    let (positions, thread) = written_by(&folder, move |_| {
+        gate.recv().map_err(|_| disk_failure())?;
+        Ok(())
+    });
+    let taken = positions.accept(DEVICE, &stream, at(1, 0)).unwrap();
+    let written = positions.written(taken.batch);
+    tokio::pin!(written);
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut written).await;
+    assert!(early.is_err(), "told before it was written");
+    // A replay of what is only on its way to the disk waits with it.
+    let Err(NotTaken::Replayed { batch }) = positions.accept(DEVICE, &stream, at(1, 0)) else {
+        panic!("a replay was taken")
+    };
+    assert_eq!(batch, taken.batch);
+    let_go.send(()).unwrap();
+    assert!(written.await);
+    drop(let_go);
+    positions.close();
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_failed_write_is_tried_again_and_nobody_is_told_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream: StreamName = "detections".parse().unwrap();
+    let attempts = Arc::new(Mutex::new(Vec::new()));
+    let seen = attempts.clone();
+    let (let_go, gate) = std::sync::mpsc::channel::<()>();
+    let (positions, thread) = written_by(&folder, move |dirty| {
+        seen.lock().push(dirty.clone());
+        if seen.lock().len() > 1 {
+            return Ok(());
+        }
+        let _ = gate.recv();
+        Err(disk_failure())
+    });
+    let first = positions.accept(DEVICE, &stream, at(1, 0)).unwrap();
+    while attempts.lock().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let other: StreamName = "frames".parse().unwrap();
+    let second = positions.accept(DEVICE, &other, at(1, 7)).unwrap();
+    assert!(second.batch > first.batch);
+    let_go.send(()).unwrap();
+    assert!(positions.written(first.batch).await);
+    let attempts = attempts.lock().clone();
+    assert_eq!(
+        attempts.len(),
+        2,
+        "the first was told of before it was written"
+    );
+    let both = [((DEVICE, stream), at(1, 0)), ((DEVICE, other), at(1, 7))];
+    assert_eq!(attempts[1], Dirty::from(both));
+    positions.close();
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_device_cannot_make_the_gateway_remember_ever_more_streams() {
+    let folder = tempfile::tempdir().unwrap();
+    let positions = open(&folder);
+    let accept = |number: usize| {
+        let stream = format!("s{number}").parse().unwrap();
+        positions.accept(DEVICE, &stream, at(1, 0))
+    };
+    assert!((0..MAX_STREAMS_REMEMBERED).all(|number| accept(number).is_ok()));
+    assert_eq!(accept(MAX_STREAMS_REMEMBERED), Err(NotTaken::Streams));
+    let known = "s0".parse().unwrap();
+    assert!(positions.accept(DEVICE, &known, at(1, 1)).is_ok());
 }
 
 #[test]

@@ -12,15 +12,19 @@ fn key() -> DeviceKey {
 }
 
 fn signed(revision: u64, title: &str) -> SignedRegistration {
+    signed_by(&key(), revision, title)
+}
+
+fn signed_by(key: &DeviceKey, revision: u64, title: &str) -> SignedRegistration {
     let registration = Registration {
-        device: key().device_id(),
+        device: key.device_id(),
         owner: Address::new([1; 20]),
         revision,
         title: title.into(),
         description: String::new(),
         streams: vec!["detections".parse().unwrap()],
     };
-    let signature = key().sign(&DOMAIN.device_registration(&registration));
+    let signature = key.sign(&DOMAIN.device_registration(&registration));
     SignedRegistration {
         registration,
         signature,
@@ -29,7 +33,7 @@ fn signed(revision: u64, title: &str) -> SignedRegistration {
 
 fn open(folder: &tempfile::TempDir) -> Registry {
     let store = Store::open(&folder.path().join("store")).unwrap();
-    Registry::load(store, DOMAIN).unwrap()
+    Registry::load(store, DOMAIN, 2).unwrap()
 }
 
 #[tokio::test]
@@ -105,4 +109,32 @@ async fn only_the_device_speaks_for_itself() {
         Err(RegistryError::Limit(_))
     ));
     assert!(registry.devices().is_empty());
+}
+
+#[tokio::test]
+async fn a_full_registry_takes_no_new_device_but_later_words_of_known_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = open(&folder);
+    let key = |byte| DeviceKey::from_bytes([byte; 32]).unwrap();
+    for byte in [1, 2] {
+        let device = signed_by(&key(byte), 1, "Gate");
+        registry.register(device).await.unwrap();
+    }
+    // A device that was taken off is remembered, so it keeps its place.
+    registry.remove(key(2).device_id()).await.unwrap();
+    for (byte, revision, expected) in [
+        (3, 1, None),
+        (1, 2, Some(Registered::Updated)),
+        (2, 2, Some(Registered::New)),
+    ] {
+        let outcome = registry
+            .register(signed_by(&key(byte), revision, "Gate"))
+            .await;
+        match (outcome, expected) {
+            (Ok(outcome), Some(expected)) => assert_eq!(outcome, expected, "{byte}"),
+            (Err(RegistryError::Full(2)), None) => {}
+            (outcome, _) => panic!("{byte}: {outcome:?}"),
+        }
+    }
+    assert!(registry.device(key(3).device_id()).is_none());
 }

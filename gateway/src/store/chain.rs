@@ -37,8 +37,16 @@ pub(crate) struct Cursor {
 pub(crate) struct ChainCommit<'a> {
     pub(crate) cursor: Cursor,
     pub(crate) changed: &'a Changed,
-    /// Whether `changed` is everything there is, and older records go.
-    pub(crate) replaces: bool,
+    pub(crate) extent: Extent,
+}
+
+/// How much a batch holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What has changed; the rest stays.
+    Changes,
+    /// Everything there is; what it does not hold goes.
+    Whole,
 }
 
 impl Store {
@@ -91,7 +99,7 @@ impl Store {
         let cursor = serde_json::to_vec(&commit.cursor)?;
         let mut feeds = sled::Batch::default();
         let mut subscriptions = sled::Batch::default();
-        if commit.replaces {
+        if commit.extent == Extent::Whole {
             for key in self.feeds.iter().keys() {
                 feeds.remove(key?);
             }

@@ -3,6 +3,7 @@ use std::io;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 
+use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
@@ -47,10 +48,18 @@ impl Flusher {
         let (done, flushed) = oneshot::channel();
         let waiters = self.waiters.as_ref().ok_or_else(gone)?;
         waiters.send(done).await.map_err(|_| gone())?;
-        flushed
-            .await
-            .map_err(|_| gone())?
-            .map_err(|reason| StoreError::Flush(io::Error::other(reason)))
+        outcome(flushed.await)
+    }
+
+    /// [`Self::flush`] for a thread that may block.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(super) fn flush_blocking(&self) -> Result<(), StoreError> {
+        let (done, flushed) = oneshot::channel();
+        let waiters = self.waiters.as_ref().ok_or_else(gone)?;
+        waiters.blocking_send(done).map_err(|_| gone())?;
+        outcome(flushed.blocking_recv())
     }
 }
 
@@ -79,6 +88,12 @@ fn serve(db: &sled::Db, file: &File, mut queue: mpsc::Receiver<Waiter>) {
             let _ = waiter.send(flushed.clone());
         }
     }
+}
+
+fn outcome(flushed: Result<Result<(), String>, RecvError>) -> Result<(), StoreError> {
+    flushed
+        .map_err(|_| gone())?
+        .map_err(|reason| StoreError::Flush(io::Error::other(reason)))
 }
 
 fn gone() -> StoreError {

@@ -37,11 +37,11 @@ async fn the_chain_index_survives_a_restart() {
     let secret = {
         let store = Store::open(&path).unwrap();
         assert!(store.load_chain().unwrap().is_none());
-        for (number, feeds, replaces) in [(1, &[1, 2][..], false), (2, &[3], false)] {
+        for (number, feeds) in [(1, &[1, 2][..]), (2, &[3])] {
             let commit = ChainCommit {
                 cursor: cursor(number),
                 changed: &changed(feeds),
-                replaces,
+                extent: Extent::Changes,
             };
             store.commit_chain(&commit).unwrap();
         }
@@ -57,7 +57,7 @@ async fn the_chain_index_survives_a_restart() {
     let replacement = ChainCommit {
         cursor: cursor(9),
         changed: &changed(&[2, 4]),
-        replaces: true,
+        extent: Extent::Whole,
     };
     store.commit_chain(&replacement).unwrap();
     assert_eq!(

@@ -124,6 +124,7 @@ impl From<DisconnectReason> for v5::DisconnectReasonCode {
             DisconnectReason::TooLarge => Self::PacketTooLarge,
             DisconnectReason::Protocol => Self::ProtocolError,
             DisconnectReason::QosNotSupported => Self::QosNotSupported,
+            DisconnectReason::QuotaExceeded => Self::QuotaExceeded,
         }
     }
 }

@@ -1,0 +1,86 @@
+//! Brings positions to the disk, one batch after the other.
+
+use super::{Batch, Dirty, Positions, key_bytes};
+use crate::api::Chained;
+use crate::chain::Backoff;
+use crate::store::StoreError;
+
+impl Positions {
+    /// Writes batches until [`Self::close`], and then what is left. Blocks: it wants a thread of its own.
+    pub(crate) fn keep_writing(&self) {
+        self.keep_writing_by(|dirty| {
+            let records = dirty
+                .iter()
+                .map(|((device, stream), position)| (key_bytes(*device, stream), position));
+            self.store.positions.put_all(records)?;
+            self.store.flush_blocking()
+        });
+    }
+
+    /// Nothing will be accepted any more: the writer ends once all is written.
+    pub(crate) fn close(&self) {
+        self.shared.state.lock().closed = true;
+        self.shared.changed.notify_one();
+    }
+
+    pub(super) fn keep_writing_by(&self, mut write: impl FnMut(&Dirty) -> Result<(), StoreError>) {
+        let mut backoff = Backoff::new();
+        while let Some((batch, dirty)) = self.next_batch() {
+            match write(&dirty) {
+                Ok(()) => {
+                    self.shared.written.send_replace(batch);
+                    backoff.reset();
+                }
+                Err(error) => {
+                    tracing::error!(
+                        error = %Chained(&error),
+                        "positions cannot be written: events are not acknowledged until they are"
+                    );
+                    self.put_back(dirty);
+                    if !self.pause(&mut backoff) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for something to write; `None` when nothing will come any more.
+    fn next_batch(&self) -> Option<(Batch, Dirty)> {
+        let mut state = self.shared.state.lock();
+        while state.dirty.is_empty() {
+            if state.closed {
+                return None;
+            }
+            self.shared.changed.wait(&mut state);
+        }
+        let batch = state.gathering;
+        state.gathering = batch.next();
+        Some((batch, std::mem::take(&mut state.dirty)))
+    }
+
+    /// Lets the next batch carry what could not be written, except where a later position is there already.
+    fn put_back(&self, dirty: Dirty) {
+        let mut state = self.shared.state.lock();
+        for (key, position) in dirty {
+            state.dirty.entry(key).or_insert(position);
+        }
+    }
+
+    /// Gives the disk time. False when the gateway is stopping, and there is none.
+    fn pause(&self, backoff: &mut Backoff) -> bool {
+        let mut state = self.shared.state.lock();
+        let until = std::time::Instant::now() + backoff.next();
+        while !state.closed {
+            if self
+                .shared
+                .changed
+                .wait_until(&mut state, until)
+                .timed_out()
+            {
+                return true;
+            }
+        }
+        false
+    }
+}
