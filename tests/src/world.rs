@@ -1,3 +1,5 @@
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -326,6 +328,11 @@ impl FeedPlan {
 
 fn new_folder(parent: &Path, name: &str) -> Result<PathBuf> {
     let folder = parent.join(name);
-    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    // Keys and secrets lie in it, and the parts refuse a folder that others may enter.
+    DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(&folder)
+        .with_context(|| format!("make {}", folder.display()))?;
     Ok(folder)
 }

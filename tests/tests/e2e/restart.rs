@@ -9,8 +9,6 @@ use ashya_tests::{Delivery, FeedPlan};
 use crate::in_world;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// The gateway writes the last accepted positions a few times a second, not with each event.
-const POSITIONS_WRITTEN: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_keeps_registrations_listings_payments_and_positions() {
@@ -36,7 +34,7 @@ async fn a_crash_keeps_registrations_listings_payments_and_positions() {
             .body;
         let (devices, feeds) = (world.api().devices().await?, world.api().feeds().await?);
 
-        tokio::time::sleep(POSITIONS_WRITTEN).await;
+        // At once: every event was acknowledged, so every position is on the disk.
         world.gateway.crash_and_restart().await?;
         let offline = |mut device: ashya_protocol::rest::Device| {
             device.online = false;
