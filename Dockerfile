@@ -30,7 +30,8 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home ashya \
-    && install -d -o ashya -g ashya /data /shared
+    && install -d -o ashya -g ashya /shared \
+    && install -d -o ashya -g ashya -m 700 /data
 USER ashya
 WORKDIR /data
 
