@@ -1,0 +1,95 @@
+//! Devices: registration and credentials.
+
+use super::*;
+
+#[tokio::test]
+async fn a_device_registers_and_its_owner_is_proven_by_a_feed() {
+    let rig = Rig::new();
+    let (device, owner) = (key(7), key(8).address());
+    let signed = registration(&device, owner, 1);
+    let (status, first): (_, Device) = rig.post("/v1/devices", &signed).await;
+    assert_eq!(
+        (status.as_u16(), first.owner_proven, first.online),
+        (201, false, false)
+    );
+    let (status, _): (_, Device) = rig.post("/v1/devices", &signed).await;
+    assert_eq!(status.as_u16(), 200);
+    let other_owner = registration(&device, Address::ZERO, 1);
+    let (status, problem): (_, Problem) = rig.post("/v1/devices", &other_owner).await;
+    assert_eq!(
+        (status.as_u16(), problem.code.as_str()),
+        (409, "revision-old")
+    );
+    rig.open_feed(&device, "gate", owner);
+    rig.state
+        .presence
+        .set(Door::Broker, device.device_id(), Word::Online);
+    let path = format!("/v1/devices/{}", device.device_id());
+    let (_, proven): (_, Device) = rig.get(&path).await;
+    assert!(proven.owner_proven && proven.online);
+
+    for (wallet, status) in [(key(9).address(), 403), (owner, 204), (owner, 404)] {
+        let response = rig.send(rig.bearer(Method::DELETE, &path, wallet)).await;
+        assert_eq!(response.status().as_u16(), status, "{wallet}");
+    }
+    let (status, _): (_, Problem) = rig.post("/v1/devices", &signed).await;
+    assert_eq!(status.as_u16(), 409, "a removed device is not replayed");
+}
+
+#[tokio::test]
+async fn credentials_are_for_the_device_and_a_fresh_nonce() {
+    let rig = Rig::new();
+    let device = key(7);
+    let id = device.device_id();
+    let path = format!("/v1/devices/{id}/credentials");
+    let (_, Nonce { nonce }) = rig.post("/v1/auth/nonce", &()).await;
+    let ask = |nonce: &str, key: &DeviceKey| ashya_protocol::rest::CredentialRequest {
+        nonce: nonce.into(),
+        signature: key.sign(&DOMAIN.credential_request(id, nonce)),
+    };
+    let (status, problem): (_, Problem) = rig.post(&path, &ask(&nonce, &device)).await;
+    assert_eq!(
+        (status.as_u16(), problem.code.as_str()),
+        (404, "device-unknown")
+    );
+    let signed = registration(&device, Address::ZERO, 1);
+    let (_, _): (_, Device) = rig.post("/v1/devices", &signed).await;
+    for (request, code) in [
+        (ask("00", &device), "nonce-invalid"),
+        (ask(&nonce, &key(8)), "signature-invalid"),
+    ] {
+        let (status, problem): (_, Problem) = rig.post(&path, &request).await;
+        assert_eq!((status.as_u16(), problem.code.as_str()), (403, code));
+    }
+    let (status, given): (_, Credentials) = rig.post(&path, &ask(&nonce, &device)).await;
+    assert_eq!((status.as_u16(), given.mqtt_port), (200, 1883));
+    let claims = rig
+        .state
+        .passwords
+        .verify(&given.username, &given.password)
+        .unwrap();
+    assert_eq!((claims.device, claims.expires_at), (id, given.expires_at));
+    let other = key(8).device_id().to_string();
+    assert!(rig.state.passwords.verify(&other, &given.password).is_err());
+    assert!(
+        rig.state.sessions.wallet_of(&given.password).is_err(),
+        "not a wallet's token"
+    );
+    let (_, problem): (_, Problem) = rig.post(&path, &ask(&nonce, &device)).await;
+    assert_eq!(problem.code, "nonce-used");
+}
+
+#[tokio::test]
+async fn a_stream_is_named_once() {
+    let rig = Rig::new();
+    let (device, mut signed) = (key(7), registration(&key(7), Address::ZERO, 1));
+    let stream = signed.registration.streams[0].clone();
+    signed.registration.streams.push(stream);
+    signed.signature = device.sign(&DOMAIN.device_registration(&signed.registration));
+    let (status, problem): (_, Problem) = rig.post("/v1/devices", &signed).await;
+    assert_eq!(
+        (status.as_u16(), problem.code.as_str()),
+        (400, "registration-invalid")
+    );
+    assert!(problem.detail.contains("detections"), "{}", problem.detail);
+}
