@@ -122,7 +122,7 @@ async fn load(config: &Config) -> Result<Detector, AgentError> {
     let (options, model, threads) = (config.runtime.clone(), config.model.clone(), config.threads);
     tokio::task::spawn_blocking(move || {
         let runtime = Runtime::load(&options)?;
-        Ok(Detector::load(&runtime, &model, threads)?)
+        Ok(Detector::load(&runtime, &model, threads.get())?)
     })
     .await?
 }

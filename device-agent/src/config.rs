@@ -13,6 +13,7 @@ use url::Url;
 use crate::detect::Confidence;
 use crate::runtime::RuntimeOptions;
 use crate::source::SourceSpec;
+use crate::threads::Threads;
 
 /// Where a gateway of one's own listens.
 const GATEWAY: &str = "http://127.0.0.1:8080";
@@ -111,7 +112,7 @@ pub struct Config {
     /// JPEG quality of published pictures.
     pub frames_quality: u8,
     /// CPU threads for one picture.
-    pub threads: usize,
+    pub threads: Threads,
     /// Where ONNX Runtime is.
     pub runtime: RuntimeOptions,
 }
@@ -192,10 +193,10 @@ impl TryFrom<Settings> for Config {
         if !(1..=100).contains(&quality) {
             return Err(wrong("frames-quality", "expected 1 to 100"));
         }
-        let threads = settings.threads.unwrap_or_else(available_threads);
-        if threads == 0 {
-            return Err(wrong("threads", "expected at least 1"));
-        }
+        let threads = settings
+            .threads
+            .map_or_else(|| Ok(Threads::default()), Threads::try_from)
+            .map_err(|error| wrong("threads", error))?;
         let confidence = settings.confidence.unwrap_or(CONFIDENCE);
         Ok(Self {
             gateway: parse("gateway", settings.gateway.as_deref().unwrap_or(GATEWAY))?,
@@ -223,11 +224,6 @@ impl TryFrom<Settings> for Config {
     }
 }
 
-/// CPU threads of this machine.
-pub(crate) fn available_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// Where the data folder is by default.
 pub(crate) fn default_data() -> PathBuf {
     DATA.into()
@@ -252,7 +248,7 @@ pub fn defaults_as_toml() -> String {
          # threads = {}  # as many as this machine has\n\
          # onnxruntime = \"PATH\"  # the library that `make setup` installed\n\
          # onnxruntime-sha256 = \"HEX\"  # vouches for another library\n",
-        available_threads(),
+        Threads::default(),
     )
 }
 
@@ -323,6 +319,7 @@ mod tests {
             ("frames-quality = 0", "frames-quality"),
             ("confidence = 1.5", "confidence"),
             ("threads = 0", "threads"),
+            ("threads = 100000", "threads"),
             ("source = 'scene:x'", "source"),
             ("onnxruntime-sha256 = 'ab'", "onnxruntime-sha256"),
         ] {

@@ -146,12 +146,16 @@ impl DataDir {
         // Also for a key that was there: who made it may have been stopped before this, and a feed that the key
         // authorizes must not outlive it.
         sync_folder(&self.path).map_err(io_error("write", &self.path))?;
-        refuse_exposed(&path)?;
-        let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
-        DeviceKey::from_hex(&text).map_err(|_| DataError::Damaged {
+        let damaged = || DataError::Damaged {
             path: path.display().to_string(),
             expected: "64 hexadecimal digits",
-        })
+        };
+        if !path.is_file() {
+            return Err(damaged());
+        }
+        refuse_exposed(&path)?;
+        let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
+        DeviceKey::from_hex(&text).map_err(|_| damaged())
     }
 
     /// The number of this start: above every earlier one, also where the clock went back. It is on disk on return.
@@ -401,6 +405,14 @@ mod tests {
         let key = data.device_key().unwrap();
         assert_eq!(data.device_key().unwrap().address(), key.address());
         assert!(data.next_boot().is_ok());
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_the_key_is_no_key() {
+        let (_folder, data) = folder();
+        fs::create_dir(data.path.join(KEY_FILE)).unwrap();
+        let error = data.device_key().unwrap_err().to_string();
+        assert!(error.contains("expected 64 hexadecimal digits"), "{error}");
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod picture;
 mod pictures;
 mod runtime;
 mod source;
+mod threads;
 mod voice;
 
 pub use agent::{AgentError, run};
@@ -47,4 +48,5 @@ pub use source::{
     FolderSource, Frame, FrameSource, Playback, Scene, SceneSource, SourceError, SourceSpec,
     SourceSpecError, Truth, VideoError, VideoSource,
 };
+pub use threads::{Threads, ThreadsError};
 pub use voice::{Draft, Signed, Voice, VoiceError, detected, now_us};

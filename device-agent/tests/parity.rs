@@ -208,7 +208,10 @@ fn shared(test: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    tell(&format!("SKIPPED {test}: {} is not there", folder.display()));
+    tell(&format!(
+        "SKIPPED {test}: {} is not there",
+        folder.display()
+    ));
     None
 }
 

@@ -131,6 +131,15 @@ impl Api {
         self.send(request.bearer_auth(&session.token)).await
     }
 
+    /// Takes a device off, as its owner.
+    ///
+    /// # Errors
+    /// When the gateway cannot be reached.
+    pub async fn remove_device(&self, session: &Session, device: DeviceId) -> Result<Answer> {
+        let request = self.request(Method::DELETE, &format!("v1/devices/{device}"))?;
+        self.send(request.bearer_auth(&session.token)).await
+    }
+
     /// Where the money is.
     ///
     /// # Errors

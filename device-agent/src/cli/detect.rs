@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::annotate::annotate;
 use crate::cli::RuntimeArgs;
-use crate::config::available_threads;
 use crate::detect::{Candidate, Confidence, Detector, Overlap};
 use crate::runtime::Runtime;
 use crate::source::{Frame, Playback, SourceSpec};
+use crate::threads::Threads;
 
 /// Frames taken from a source that never ends.
 const ENDLESS_FRAMES: usize = 25;
@@ -43,7 +43,7 @@ pub(super) struct DetectArgs {
     confidence: Confidence,
     /// CPU threads for one picture [default: as many as there are]
     #[arg(long)]
-    threads: Option<usize>,
+    threads: Option<Threads>,
     /// Stop after so many pictures [default: all; 25 of a scene, which never ends]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -73,8 +73,8 @@ struct Object<'a> {
 /// Runs the model over the source. A picture that cannot be read is told and makes the exit code 1.
 pub(super) fn run(args: &DetectArgs) -> anyhow::Result<ExitCode> {
     let runtime = Runtime::load(&args.runtime.clone().into())?;
-    let threads = args.threads.unwrap_or_else(available_threads);
-    let mut detector = Detector::load(&runtime, &args.model, threads)?;
+    let threads = args.threads.unwrap_or_default();
+    let mut detector = Detector::load(&runtime, &args.model, threads.get())?;
     let mut source = args
         .source
         .open(Playback::Once, &CancellationToken::new())?;
