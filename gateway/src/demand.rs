@@ -1,19 +1,11 @@
 //! Which streams of a device somebody watches, so that a camera uploads pictures only when somebody pays.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use ashya_protocol::{DeviceId, StreamName};
+use ashya_protocol::{Demand, DeviceId, StreamName};
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio::sync::watch;
-
-/// The watched streams of one device: the payload of `ashya/v1/{device}/down/demand`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Demand {
-    /// Their names, in order.
-    pub streams: BTreeSet<StreamName>,
-}
 
 /// Counts the watchers of each stream and tells each device what is wanted of it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -25,12 +17,10 @@ struct Wanted {
     told: watch::Sender<Demand>,
 }
 
-impl Demand {
-    /// The demand as JSON: `{"streams":["detections"]}`.
-    pub fn to_json(&self) -> String {
-        // Names and lists always have a JSON form.
-        serde_json::to_string(self).unwrap_or_else(|_| r#"{"streams":[]}"#.to_owned())
-    }
+/// The payload of `…/down/demand`: `{"streams":["detections"]}`.
+pub(crate) fn to_json(demand: &Demand) -> String {
+    // Names and lists always have a JSON form.
+    serde_json::to_string(demand).unwrap_or_else(|_| r#"{"streams":[]}"#.to_owned())
 }
 
 impl DemandBoard {
@@ -91,34 +81,31 @@ fn forget_idle(board: &mut HashMap<DeviceId, Wanted>, device: DeviceId) {
 mod tests {
     use super::*;
 
+    fn streams(told: &mut watch::Receiver<Demand>) -> Vec<String> {
+        let demand = told.borrow_and_update();
+        demand.streams.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
     fn a_device_is_told_only_when_the_set_changes() {
         let board = DemandBoard::default();
         let device = DeviceId::new([1; 20]);
         let [detections, frames] = ["detections", "frames"].map(|name| name.parse().unwrap());
         let mut told = board.of(device);
-        assert_eq!(told.borrow_and_update().to_json(), r#"{"streams":[]}"#);
+        assert!(streams(&mut told).is_empty());
         board.add(device, &frames);
         assert!(told.has_changed().unwrap());
-        assert_eq!(
-            told.borrow_and_update().to_json(),
-            r#"{"streams":["frames"]}"#
-        );
+        assert_eq!(to_json(&told.borrow()), r#"{"streams":["frames"]}"#);
+        assert_eq!(streams(&mut told), ["frames"]);
         board.add(device, &frames);
         assert!(!told.has_changed().unwrap());
         board.add(device, &detections);
         board.remove(device, &frames);
-        assert_eq!(
-            told.borrow_and_update().to_json(),
-            r#"{"streams":["detections","frames"]}"#
-        );
+        assert_eq!(streams(&mut told), ["detections", "frames"]);
         board.remove(device, &frames);
-        assert_eq!(
-            told.borrow_and_update().to_json(),
-            r#"{"streams":["detections"]}"#
-        );
+        assert_eq!(streams(&mut told), ["detections"]);
         board.remove(device, &detections);
-        assert_eq!(told.borrow_and_update().to_json(), r#"{"streams":[]}"#);
+        assert!(streams(&mut told).is_empty());
         drop(told);
         board.release(device);
         assert!(board.0.lock().is_empty());

@@ -14,13 +14,15 @@ mod ring;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ashya_protocol::{DeviceId, Position, StreamName};
+use ashya_protocol::{Demand, DeviceId, Position, StreamName};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
-use crate::demand::{Demand, DemandBoard};
+use crate::demand::DemandBoard;
 use crate::metrics::{Loss, Metrics};
 
 pub(crate) use message::{Message, Moment};
@@ -28,12 +30,16 @@ pub(crate) use outbox::Outbox;
 use queue::Pushed;
 pub(crate) use queue::Queued;
 pub(crate) use ring::Replay;
-use ring::Ring;
+use ring::{Budget, Ring};
+
+/// Time between looks for events that are too old to be kept.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Where one stream of one device meets its watchers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Hub {
-    channels: Arc<RwLock<HashMap<StreamKey, Arc<Mutex<Channel>>>>>,
+    channels: Arc<RwLock<Channels>>,
+    budget: Budget,
     demand: DemandBoard,
     metrics: Metrics,
 }
@@ -46,6 +52,14 @@ pub(crate) struct StreamKey {
 }
 
 #[derive(Debug, Default)]
+struct Channels {
+    open: HashMap<StreamKey, Arc<Mutex<Channel>>>,
+    /// The last event of streams of which nothing is kept, so that whoever comes back is told what is gone. One for
+    /// each registered stream at most.
+    past: HashMap<StreamKey, Position>,
+}
+
+#[derive(Debug)]
 struct Channel {
     ring: Ring,
     watchers: Vec<Outbox>,
@@ -53,10 +67,11 @@ struct Channel {
 
 /// A place among the watchers of a stream; dropping it leaves.
 #[derive(Debug)]
-pub(crate) struct Subscription {
+pub(crate) struct Following {
     hub: Hub,
     key: StreamKey,
     outbox: Outbox,
+    wanted: bool,
 }
 
 impl Hub {
@@ -64,8 +79,29 @@ impl Hub {
     pub fn new(metrics: Metrics) -> Self {
         Self {
             channels: Arc::default(),
+            budget: Budget::default(),
             demand: DemandBoard::default(),
             metrics,
+        }
+    }
+
+    /// Learns which event of each stream was accepted last before this run: what came before it is gone.
+    pub fn remember(&self, last: impl IntoIterator<Item = ((DeviceId, StreamName), Position)>) {
+        let keyed = last
+            .into_iter()
+            .map(|((device, stream), position)| (StreamKey { device, stream }, position));
+        self.channels.write().past.extend(keyed);
+    }
+
+    /// Forgets what is too old, also of streams that have fallen silent, until `shutdown`.
+    pub async fn sweep_until(self, shutdown: CancellationToken) {
+        let mut ticks = interval(SWEEP_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                now = ticks.tick() => self.sweep(now),
+            }
         }
     }
 
@@ -101,12 +137,12 @@ impl Hub {
 
     /// Lets an outbox receive a stream from now on; with `since`, also what came after that position. Nothing falls
     /// between the two.
-    pub(crate) fn subscribe(
+    pub(crate) fn follow(
         &self,
         key: StreamKey,
         outbox: &Outbox,
         since: Option<Position>,
-    ) -> (Subscription, Replay) {
+    ) -> (Following, Replay) {
         let channel = self.channel(&key);
         let mut channel = channel.lock();
         let replay = since.map_or_else(Replay::default, |position| {
@@ -115,27 +151,59 @@ impl Hub {
         channel.watchers.push(outbox.clone());
         drop(channel);
         self.demand.add(key.device, &key.stream);
-        let subscription = Subscription {
+        let following = Following {
             hub: self.clone(),
             key,
             outbox: outbox.clone(),
+            wanted: true,
         };
-        (subscription, replay)
+        (following, replay)
     }
 
     fn channel(&self, key: &StreamKey) -> Arc<Mutex<Channel>> {
-        if let Some(channel) = self.channels.read().get(key) {
+        if let Some(channel) = self.channels.read().open.get(key) {
             return channel.clone();
         }
-        self.channels
-            .write()
-            .entry(key.clone())
-            .or_default()
-            .clone()
+        let mut channels = self.channels.write();
+        if let Some(channel) = channels.open.get(key) {
+            return channel.clone();
+        }
+        let ring = Ring::after(channels.past.remove(key), self.budget.clone());
+        let watchers = Vec::new();
+        let channel = Arc::new(Mutex::new(Channel { ring, watchers }));
+        channels.open.insert(key.clone(), channel.clone());
+        channel
+    }
+
+    fn sweep(&self, now: Instant) {
+        // Not under the lock of them all: publishers must not wait for a large sweep.
+        let open: Vec<_> = self.channels.read().open.values().cloned().collect();
+        for channel in open {
+            channel.lock().ring.prune(now);
+        }
+        let mut channels = self.channels.write();
+        let Channels { open, past } = &mut *channels;
+        open.retain(|key, channel| {
+            // Whoever holds the channel outside of the map is about to use it.
+            if Arc::strong_count(channel) > 1 {
+                return true;
+            }
+            let channel = channel.lock();
+            if !channel.watchers.is_empty() || !channel.ring.is_empty() {
+                return true;
+            }
+            past.extend(
+                channel
+                    .ring
+                    .last_forgotten()
+                    .map(|last| (key.clone(), last)),
+            );
+            false
+        });
     }
 }
 
-impl Subscription {
+impl Following {
     /// What came after `position`; what waits in the outbox is part of it and is taken out there.
     pub(crate) fn replay(&self, position: Position) -> Replay {
         let channel = self.hub.channel(&self.key);
@@ -143,9 +211,19 @@ impl Subscription {
         self.outbox.forget(&self.key);
         channel.ring.since(Instant::now(), position)
     }
+
+    /// Whether the device shall send the stream for this place: not while a pause holds it back.
+    pub(crate) fn set_wanted(&mut self, wanted: bool) {
+        match (self.wanted, wanted) {
+            (false, true) => self.hub.demand.add(self.key.device, &self.key.stream),
+            (true, false) => self.hub.demand.remove(self.key.device, &self.key.stream),
+            (true, true) | (false, false) => {}
+        }
+        self.wanted = wanted;
+    }
 }
 
-impl Drop for Subscription {
+impl Drop for Following {
     fn drop(&mut self) {
         let channel = self.hub.channel(&self.key);
         channel
@@ -153,7 +231,7 @@ impl Drop for Subscription {
             .watchers
             .retain(|outbox| !outbox.is(&self.outbox));
         self.outbox.forget(&self.key);
-        self.hub.demand.remove(self.key.device, &self.key.stream);
+        self.set_wanted(false);
     }
 }
 

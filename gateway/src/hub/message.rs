@@ -8,6 +8,9 @@ use bytes::Bytes;
 use super::StreamKey;
 use crate::positions::Gap;
 
+/// Room for what surrounds the payload in JSON: names, ids and the signature.
+const JSON_FRAME_BYTES: usize = 512;
+
 /// Events above this are treated as pictures: they may be dropped for a slow socket.
 const PICTURE_BYTES: usize = 16 * 1024;
 
@@ -50,6 +53,12 @@ impl Message {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) const fn after(mut self, lost: Gap) -> Self {
+        self.lost_before = Some(lost);
+        self
+    }
+
     pub(crate) const fn key(&self) -> &StreamKey {
         &self.key
     }
@@ -74,6 +83,11 @@ impl Message {
             .clone()
     }
 
+    /// The numbers before this event that never reached the gateway.
+    pub(crate) const fn lost(&self) -> Option<Gap> {
+        self.lost_before
+    }
+
     /// The `gap` that comes before this event because its numbers never reached the gateway.
     pub(crate) fn lost_before(&self) -> Option<ServerMessage> {
         let gap = self.lost_before?;
@@ -96,13 +110,20 @@ impl Message {
         self.key.stream.as_str() == StreamName::FRAMES || self.envelope.len() > PICTURE_BYTES
     }
 
-    /// Bytes that the event holds in memory, about: its envelope and its payload.
+    /// Bytes that the event may hold in memory, about: its envelope, its payload, and its JSON, which comes with the
+    /// first watcher who wants it and in which bytes that are no text take a third more.
     pub(crate) fn weight(&self) -> usize {
-        2 * self.envelope.len()
+        let payload = self.verified.event().payload.len();
+        self.envelope.len() + payload + (payload + payload / 3 + JSON_FRAME_BYTES)
     }
 }
 
 impl Moment {
+    /// Whether the feed's clock ran.
+    pub(crate) fn runs(&self, feed: FeedId) -> bool {
+        self.feed_times.iter().any(|(id, _)| *id == feed)
+    }
+
     /// Whether the feed's clock ran and showed a time within one of the half-open `windows`.
     pub(crate) fn is_within(&self, feed: FeedId, windows: &[(u64, u64)]) -> bool {
         self.feed_times

@@ -10,8 +10,8 @@ use super::{Message, StreamKey};
 pub(super) const MAX_SMALL: usize = 1_024;
 /// Most pictures that wait for one socket: a viewer who is further behind wants the newest, not all.
 pub(super) const MAX_PICTURES: usize = 8;
-/// Most bytes of pictures that wait for one socket.
-const MAX_PICTURE_BYTES: usize = 4 * 1024 * 1024;
+/// Most bytes of pictures that wait for one socket, with all that is made from them.
+const MAX_PICTURE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Most separate losses of one stream that are told one by one.
 const MAX_MISSED: usize = 64;
@@ -137,19 +137,20 @@ impl Queue {
         };
         self.forget_weight(&message);
         let position = message.position();
+        // Numbers lost before the picture would have been told with it: they go into the same hole.
+        let from = message.lost().map_or(position.seq, |gap| gap.from);
         let missed = self.missed.entry(message.key().clone()).or_default();
         let full = missed.len() >= MAX_MISSED;
         match missed.last_mut() {
             // A full list grows coarse rather than long.
             Some(last)
-                if last.boot == position.boot
-                    && (full || last.to.get() + 1 == position.seq.get()) =>
+                if last.boot == position.boot && (full || last.to.get() + 1 == from.get()) =>
             {
                 last.to = position.seq;
             }
             _ => missed.push(Missed {
                 boot: position.boot,
-                from: position.seq,
+                from,
                 to: position.seq,
             }),
         }

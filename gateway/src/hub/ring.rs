@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ashya_protocol::{Boot, Position, Seq};
@@ -11,8 +12,13 @@ use super::Message;
 const MAX_EVENTS: usize = 1_000;
 /// Longest time for which they are kept.
 const MAX_AGE: Duration = Duration::from_secs(600);
-/// Most memory for the events of one stream: all of the small ones, and a handful of pictures.
-const MAX_BYTES: usize = 1024 * 1024;
+/// Most memory for the events of one stream, with all that is made from them: enough for [`MAX_EVENTS`] detections
+/// of 2 kB each.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Most of it for pictures: a handful, since whoever comes back wants the newest.
+const MAX_PICTURE_BYTES: usize = 2 * 1024 * 1024;
+/// Most memory for the events of all streams. Beyond, the stream that publishes gives up its oldest.
+const MAX_TOTAL_BYTES: usize = 256 * 1024 * 1024;
 /// Most starts of a device whose last forgotten event is remembered.
 const MAX_BOOTS: usize = 16;
 
@@ -21,8 +27,17 @@ const MAX_BOOTS: usize = 16;
 pub(super) struct Ring {
     events: VecDeque<(Instant, Arc<Message>)>,
     bytes: usize,
+    picture_bytes: usize,
+    budget: Budget,
     /// The last forgotten number of each boot.
     forgotten: BTreeMap<Boot, Seq>,
+}
+
+/// The memory that all rings share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Budget {
+    used: Arc<AtomicUsize>,
+    max: usize,
 }
 
 /// What a returning client has missed.
@@ -34,11 +49,55 @@ pub(crate) struct Replay {
     pub(crate) events: Vec<Arc<Message>>,
 }
 
+impl Default for Budget {
+    fn default() -> Self {
+        Self::of(MAX_TOTAL_BYTES)
+    }
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub(super) fn of(max: usize) -> Self {
+        Self {
+            used: Arc::default(),
+            max,
+        }
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.used.load(Ordering::Relaxed) > self.max
+    }
+}
+
 impl Ring {
+    /// A ring of a stream of which everything up to `last` is no longer kept.
+    pub(super) fn after(last: Option<Position>, budget: Budget) -> Self {
+        let mut ring = Self::default();
+        ring.budget = budget;
+        ring.forgotten
+            .extend(last.map(|last| (last.boot, last.seq)));
+        ring
+    }
+
     pub(super) fn push(&mut self, now: Instant, message: Arc<Message>) {
-        self.bytes += message.weight();
+        let weight = message.weight();
+        self.bytes += weight;
+        if message.is_picture() {
+            self.picture_bytes += weight;
+        }
+        self.budget.used.fetch_add(weight, Ordering::Relaxed);
         self.events.push_back((now, message));
         self.prune(now);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The last event that is no longer kept.
+    pub(super) fn last_forgotten(&self) -> Option<Position> {
+        let (&boot, &seq) = self.forgotten.last_key_value()?;
+        Some(Position { boot, seq })
     }
 
     /// Everything after `position`, and which numbers are gone.
@@ -67,23 +126,41 @@ impl Ring {
         }
     }
 
-    fn prune(&mut self, now: Instant) {
+    /// Forgets what is too old or too much.
+    pub(super) fn prune(&mut self, now: Instant) {
         while let Some((at, _)) = self.events.front() {
-            let too_old = now.duration_since(*at) > MAX_AGE;
-            // One event always stays: a stream of large pictures would otherwise keep nothing at all.
-            let too_many =
-                self.events.len() > MAX_EVENTS || (self.bytes > MAX_BYTES && self.events.len() > 1);
-            if !too_old && !too_many {
+            let too_old = now.saturating_duration_since(*at) > MAX_AGE;
+            let too_many = self.events.len() > MAX_EVENTS;
+            // One event stays: a stream of large pictures would otherwise keep nothing at all.
+            let too_large = self.events.len() > 1
+                && (self.bytes > MAX_BYTES || self.picture_bytes > MAX_PICTURE_BYTES);
+            if !(too_old || too_many || too_large || self.budget.is_exceeded()) {
                 return;
             }
-            if let Some((_, message)) = self.events.pop_front() {
-                self.bytes -= message.weight();
-                self.forgotten
-                    .insert(message.position().boot, message.position().seq);
-            }
-            if self.forgotten.len() > MAX_BOOTS {
-                self.forgotten.pop_first();
-            }
+            self.forget_oldest();
         }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((_, message)) = self.events.pop_front() else {
+            return;
+        };
+        let weight = message.weight();
+        self.bytes -= weight;
+        if message.is_picture() {
+            self.picture_bytes -= weight;
+        }
+        self.budget.used.fetch_sub(weight, Ordering::Relaxed);
+        let Position { boot, seq } = message.position();
+        self.forgotten.insert(boot, seq);
+        if self.forgotten.len() > MAX_BOOTS {
+            self.forgotten.pop_first();
+        }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

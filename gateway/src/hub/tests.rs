@@ -4,6 +4,7 @@ use ashya_protocol::{Address, DeviceKey, Domain, Event, FeedId};
 
 use super::queue::{MAX_PICTURES, MAX_SMALL};
 use super::*;
+use crate::positions::Gap;
 
 pub(crate) const DOMAIN: Domain = Domain {
     chain_id: 31_337,
@@ -35,6 +36,12 @@ pub(crate) fn message(stream: &str, boot: u64, seq: u64, bytes: usize, moment: M
     let envelope = event.sign(&key, &DOMAIN);
     let bytes = envelope.encode().unwrap().into();
     Message::new(envelope.verify(&DOMAIN).unwrap(), bytes, None, moment)
+}
+
+/// The same, after numbers that never reached the gateway.
+fn message_after(lost: (u64, u64), stream: &str, boot: u64, seq: u64) -> Message {
+    let [from, to] = [lost.0, lost.1].map(|seq| seq.try_into().unwrap());
+    message(stream, boot, seq, 100, Moment::default()).after(Gap { from, to })
 }
 
 fn small(boot: u64, seq: u64) -> Message {
@@ -136,8 +143,8 @@ fn a_ring_of_pictures_keeps_a_handful_and_always_one() {
 #[test]
 fn a_slow_socket_loses_the_oldest_pictures_and_no_detection() {
     let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
-    let _frames = hub.subscribe(key("frames"), &outbox, None);
-    let _detections = hub.subscribe(key("detections"), &outbox, None);
+    let _frames = hub.follow(key("frames"), &outbox, None);
+    let _detections = hub.follow(key("detections"), &outbox, None);
     for seq in 0..12 {
         hub.publish(message("frames", 3, seq, 100, Moment::default()));
         hub.publish(small(3, seq));
@@ -171,7 +178,7 @@ fn a_slow_socket_loses_the_oldest_pictures_and_no_detection() {
 #[test]
 fn losses_are_told_apart_by_start_and_by_hole() {
     let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
-    let _frames = hub.subscribe(key("frames"), &outbox, None);
+    let _frames = hub.follow(key("frames"), &outbox, None);
     let before = [(3, 0), (3, 1), (3, 5), (4, 0)];
     let after = (1..=MAX_PICTURES as u64).map(|seq| (4, seq));
     for (boot, seq) in before.into_iter().chain(after) {
@@ -190,9 +197,118 @@ fn losses_are_told_apart_by_start_and_by_hole() {
 }
 
 #[test]
+fn numbers_lost_before_a_dropped_picture_are_told_with_it() {
+    let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
+    let _frames = hub.follow(key("frames"), &outbox, None);
+    hub.publish(message("frames", 3, 0, 100, Moment::default()));
+    hub.publish(message_after((1, 4), "frames", 3, 5));
+    hub.publish(message_after((7, 8), "frames", 3, 9));
+    for seq in 10..10 + MAX_PICTURES as u64 {
+        hub.publish(message("frames", 3, seq, 100, Moment::default()));
+    }
+    let told = [
+        "frames lost 0..5 of 3",
+        "frames lost 7..9 of 3",
+        "frames 10",
+    ];
+    assert_eq!(drain(&outbox)[..3], told);
+}
+
+#[test]
+fn a_thousand_ordinary_detections_are_kept() {
+    let now = Instant::now();
+    let mut ring = Ring::default();
+    for seq in 0..1_000 {
+        let detections = message("detections", 3, seq, 2_000, Moment::default());
+        ring.push(now, Arc::new(detections));
+    }
+    assert_eq!(ring.since(now, position(2, 0)).events.len(), 1_000);
+}
+
+#[test]
+fn all_rings_together_keep_to_their_budget() {
+    let now = Instant::now();
+    let weight = small(3, 0).weight();
+    let budget = Budget::of(15 * weight);
+    let [mut first, mut second] = [(); 2].map(|()| Ring::after(None, budget.clone()));
+    for seq in 0..10 {
+        first.push(now, Arc::new(small(3, seq)));
+    }
+    for seq in 0..10 {
+        second.push(now, Arc::new(small(3, seq)));
+    }
+    let kept = |ring: &mut Ring| seqs(&ring.since(now, position(2, 0)).events);
+    assert_eq!(kept(&mut first).len(), 10);
+    assert_eq!(kept(&mut second), [5, 6, 7, 8, 9]);
+    // What a ring held is free again when its stream is forgotten.
+    drop(first);
+    for seq in 10..20 {
+        second.push(now, Arc::new(small(3, seq)));
+    }
+    assert_eq!(kept(&mut second).len(), 15);
+}
+
+#[test]
+fn silent_streams_are_forgotten_and_what_is_gone_is_still_told() {
+    let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
+    let now = Instant::now();
+    let watched = hub.follow(key("frames"), &outbox, None);
+    for seq in 0..3 {
+        hub.publish(small(3, seq));
+        hub.publish(message("frames", 3, seq, 100, Moment::default()));
+    }
+    hub.sweep(now + Duration::from_secs(599));
+    assert_eq!(hub.channels.read().open.len(), 2);
+    hub.sweep(now + Duration::from_secs(601));
+    // Only the watched one is left, and nothing in it.
+    assert_eq!(hub.channels.read().open.len(), 1);
+    assert!(hub.channel(&key("frames")).lock().ring.is_empty());
+    drop(watched);
+    hub.sweep(now + Duration::from_secs(602));
+    assert!(hub.channels.read().open.is_empty());
+    let (_following, replay) = hub.follow(key("detections"), &outbox, Some(position(3, 0)));
+    assert_eq!(numbers(&replay.gone), [(3, 1, 2)]);
+}
+
+#[test]
+fn what_was_accepted_before_a_restart_is_gone() {
+    let hub = Hub::new(Metrics::new());
+    let last = (
+        (device_key().device_id(), "detections".parse().unwrap()),
+        position(3, 60),
+    );
+    hub.remember([last]);
+    let since = |at| {
+        let (following, replay) = hub.follow(key("detections"), &Outbox::default(), Some(at));
+        drop(following);
+        (numbers(&replay.gone), seqs(&replay.events))
+    };
+    assert_eq!(since(position(3, 41)), (vec![(3, 42, 60)], vec![]));
+    assert_eq!(since(position(3, 60)), (vec![], vec![]));
+    hub.publish(small(4, 0));
+    assert_eq!(since(position(3, 41)), (vec![(3, 42, 60)], vec![0]));
+}
+
+#[test]
+fn a_paused_place_wants_nothing_and_still_receives() {
+    let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
+    let demand = hub.demand(device_key().device_id());
+    let (mut following, _) = hub.follow(key("detections"), &outbox, None);
+    following.set_wanted(false);
+    following.set_wanted(false);
+    assert!(demand.borrow().streams.is_empty());
+    hub.publish(small(3, 0));
+    assert_eq!(drain(&outbox), ["detections 0"]);
+    following.set_wanted(true);
+    assert_eq!(demand.borrow().streams.len(), 1);
+    drop(following);
+    assert!(demand.borrow().streams.is_empty());
+}
+
+#[test]
 fn a_socket_that_lets_detections_pile_up_is_given_up() {
     let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
-    let _detections = hub.subscribe(key("detections"), &outbox, None);
+    let _detections = hub.follow(key("detections"), &outbox, None);
     let event = Arc::new(small(3, 0));
     for _ in 0..MAX_SMALL {
         assert_eq!(outbox.push(event.clone()), Pushed::Queued);
@@ -212,13 +328,13 @@ fn nothing_falls_between_replay_and_live() {
     for seq in 0..5 {
         hub.publish(small(3, seq));
     }
-    let (subscription, replay) = hub.subscribe(key("detections"), &outbox, Some(position(3, 1)));
+    let (following, replay) = hub.follow(key("detections"), &outbox, Some(position(3, 1)));
     hub.publish(small(3, 5));
     assert_eq!(seqs(&replay.events), [2, 3, 4]);
     // A second replay holds what waits, and takes it out of the queue.
-    assert_eq!(seqs(&subscription.replay(position(3, 3)).events), [4, 5]);
+    assert_eq!(seqs(&following.replay(position(3, 3)).events), [4, 5]);
     assert!(drain(&outbox).is_empty());
-    drop(subscription);
+    drop(following);
     hub.publish(small(3, 6));
     assert!(drain(&outbox).is_empty());
 }
@@ -227,13 +343,10 @@ fn nothing_falls_between_replay_and_live() {
 fn watchers_make_the_demand() {
     let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
     let mut demand = hub.demand(device_key().device_id());
-    let frames = hub.subscribe(key("frames"), &outbox, None);
-    assert_eq!(
-        demand.borrow_and_update().to_json(),
-        r#"{"streams":["frames"]}"#
-    );
+    let frames = hub.follow(key("frames"), &outbox, None);
+    assert_eq!(demand.borrow_and_update().streams.len(), 1);
     drop(frames);
-    assert_eq!(demand.borrow_and_update().to_json(), r#"{"streams":[]}"#);
+    assert!(demand.borrow_and_update().streams.is_empty());
 }
 
 #[test]
