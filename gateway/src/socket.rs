@@ -1,7 +1,7 @@
 //! The websocket `/v1/ws`, one task for each.
 //!
 //! ```text
-//!  client ──watch──► Socket ──► Viewer: which feeds, until when ──► Hub (subscribe, replay)
+//!  client ──watch──► Socket ──► Viewer: which feeds, until when ──► Hub (follow, replay)
 //!         ◄─events── Socket ◄── Viewer: asked before every write ◄── Outbox
 //! ```
 //!
@@ -9,7 +9,9 @@
 //! speaks the protocol and writes in time.
 
 mod actor;
+mod batch;
 mod limits;
+mod look_out;
 mod viewer;
 mod watch;
 
@@ -33,6 +35,8 @@ use crate::presence::Presence;
 use crate::sse;
 
 use actor::{Encoding, Socket};
+pub(crate) use batch::Batch;
+pub(crate) use limits::{BATCH_BYTES, BATCH_MESSAGES};
 pub(crate) use viewer::{Outgoing, Step, Viewer};
 pub(crate) use watch::WatchRefusal;
 

@@ -1,31 +1,42 @@
 //! `GET /v1/feeds/{id}/events`: a feed as Server-Sent Events, for whoever has no websocket.
 //!
-//! The same [`Viewer`] as behind the websocket decides what comes out. Each event's `data` is a `JsonEvent`; `watching`,
-//! `gap`, `notice` and `ended` have the websocket's JSON and its name as their event type.
+//! ```text
+//!  Viewer ──asked before every write──► Reader ──pieces, until a deadline──► Pipe ──► hyper ──► client
+//! ```
+//!
+//! The same [`Viewer`] as behind the websocket decides what comes out. Each event's `data` is the JSON message that
+//! the websocket's all-JSON subprotocol has, `type` included, and its `type` is the event's name too: `event`,
+//! `watching`, `gap`, `notice`, `ended`.
+
+mod pipe;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::time::Duration;
 
 use ashya_protocol::FeedId;
 use ashya_protocol::ws::ServerMessage;
+use axum::body::Body;
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt;
-use futures_util::stream::{self, Stream};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::api::{Bearer, HttpError, Id};
-use crate::chain_clock::wall_instant_of;
+use crate::chain_clock::{ChainClock, wall_instant_of};
 use crate::metrics::Metrics;
-use crate::socket::{Outgoing, SocketParts, Step, Viewer, WatchRefusal};
+use crate::socket::{
+    BATCH_BYTES, BATCH_MESSAGES, Batch, Outgoing, SocketParts, Step, Viewer, WatchRefusal,
+};
 
-/// Time between comments on a silent stream; middle boxes drop idle connections after a minute.
+use pipe::{Writer, pipe};
+
+/// Time between comments; middle boxes drop idle connections after a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// A comment.
+const COMMENT: &[u8] = b":\n\n";
 
 pub(crate) async fn events(
     State(parts): State<SocketParts>,
@@ -40,39 +51,63 @@ pub(crate) async fn events(
         Step::Write(Outgoing::Control(ServerMessage::PaymentRequired(offer)), _) => {
             return Err(HttpError::payment_required(offer));
         }
-        Step::Write(first, _) => Some(first),
+        Step::Write(first, until) => Some((first, until)),
         Step::Idle | Step::TooSlow => None,
     };
-    let metrics = parts.metrics.clone();
-    metrics.sockets.inc();
-    let reader = Reader {
+    let (writer, pipe) = pipe();
+    let mut reader = Reader {
         first,
         viewer,
-        session_ends: wall_instant_of(claims.expires_at),
-        shutdown: parts.shutdown.clone(),
-        _open: Open(metrics.sockets.clone()),
-        _task: parts.tasks.token(),
-        metrics,
+        writer,
+        clock: parts.clock,
+        metrics: parts.metrics,
     };
-    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
-    Ok(Sse::new(reader.into_stream())
-        .keep_alive(keep_alive)
-        .into_response())
+    let open = Open::count(&reader.metrics.sockets);
+    let session_ends = wall_instant_of(claims.expires_at);
+    parts.tasks.spawn(async move {
+        let _open = open;
+        tokio::select! {
+            () = parts.shutdown.cancelled() => {}
+            () = sleep_until(session_ends) => {}
+            () = reader.run() => {}
+        }
+        reader.writer.finish();
+    });
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    Ok((headers, Body::from_stream(pipe)).into_response())
 }
 
 /// One open event stream.
 struct Reader {
-    first: Option<Outgoing>,
+    first: Option<(Outgoing, Option<u64>)>,
     viewer: Viewer,
-    session_ends: Instant,
-    shutdown: CancellationToken,
+    writer: Writer,
+    clock: ChainClock,
     metrics: Metrics,
-    _open: Open,
-    _task: TaskTrackerToken,
+}
+
+/// How far a stream is after a batch.
+enum Progress {
+    /// More waits.
+    More,
+    /// Nothing waits.
+    Drained,
+    /// Nothing will come any more.
+    Over,
 }
 
 /// Counts an open stream until it is dropped.
 struct Open(Gauge);
+
+impl Open {
+    fn count(sockets: &Gauge) -> Self {
+        sockets.inc();
+        Self(sockets.clone())
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -81,50 +116,75 @@ impl Drop for Open {
 }
 
 impl Reader {
-    fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
-        stream::unfold(self, async |mut reader| {
-            let event = reader.next().await?;
-            Some((Ok(event), reader))
-        })
-    }
-
-    /// The next event; `None` when the stream is over.
-    async fn next(&mut self) -> Option<Event> {
+    async fn run(&mut self) {
+        let mut comments = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+        comments.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            if let Some(first) = self.first.take() {
-                return Some(encode(&first));
-            }
-            // Also while events wait: a busy stream must not keep the viewer from noticing a cancel.
-            let _ = self.viewer.turn().now_or_never();
-            match self.viewer.next() {
-                Step::Write(outgoing, _) => {
-                    if matches!(outgoing, Outgoing::Event(_)) {
-                        self.metrics.events_delivered.inc();
-                    }
-                    return Some(encode(&outgoing));
-                }
-                Step::TooSlow => return None,
-                Step::Idle if !self.viewer.is_watching() => return None,
-                Step::Idle => {}
-            }
+            let more = match self.write_batch().await {
+                Some(Progress::More) => true,
+                Some(Progress::Drained) => false,
+                Some(Progress::Over) | None => return,
+            };
             tokio::select! {
-                () = self.shutdown.cancelled() => return None,
-                () = sleep_until(self.session_ends) => return None,
+                () = self.writer.gone() => return,
                 () = self.viewer.turn() => {}
+                _ = comments.tick() => {
+                    if self.write(&Batch::new(), Bytes::from_static(COMMENT)).await.is_none() {
+                        return;
+                    }
+                }
+                () = std::future::ready(()), if more => {}
             }
         }
     }
+
+    /// Writes what waits, many messages in one go; `None` when the connection has to be given up.
+    async fn write_batch(&mut self) -> Option<Progress> {
+        let (mut batch, mut text) = (Batch::new(), BytesMut::new());
+        let mut messages = 0;
+        let progress = loop {
+            if messages >= BATCH_MESSAGES || text.len() >= BATCH_BYTES {
+                break Progress::More;
+            }
+            let (outgoing, until) = match self.first.take() {
+                Some(first) => first,
+                None => match self.viewer.next() {
+                    Step::Write(outgoing, until) => (outgoing, until),
+                    Step::Idle if self.viewer.is_watching() => break Progress::Drained,
+                    Step::Idle | Step::TooSlow => break Progress::Over,
+                },
+            };
+            messages += 1;
+            encode(&mut text, &outgoing);
+            if let Outgoing::Event(event) = outgoing {
+                batch.add(event, until.map(|until| self.clock.instant_of(until)));
+            }
+        };
+        if messages > 0 {
+            self.write(&batch, text.freeze()).await?;
+            self.metrics.events_delivered.inc_by(batch.events());
+        }
+        Some(progress)
+    }
+
+    async fn write(&mut self, batch: &Batch, bytes: Bytes) -> Option<()> {
+        let write = self.writer.write(bytes, batch.deadline());
+        self.viewer.carry(batch, write).await?.ok()
+    }
 }
 
-fn encode(outgoing: &Outgoing) -> Event {
+fn encode(text: &mut BytesMut, outgoing: &Outgoing) {
+    let mut put = |name: &str, json: &str| {
+        for part in ["event: ", name, "\ndata: ", json, "\n\n"] {
+            text.put_slice(part.as_bytes());
+        }
+    };
     match outgoing {
-        Outgoing::Event(message) => Event::default()
-            .event("event")
-            .data(message.json().as_str()),
+        Outgoing::Event(message) => put("event", message.json().as_str()),
         Outgoing::Control(message) => {
-            // Control messages hold only texts and numbers, which always have a JSON form.
+            // Control messages hold only texts and numbers, which always have a JSON form, on one line.
             let json = serde_json::to_string(message).unwrap_or_default();
-            Event::default().event(name(message)).data(json)
+            put(name(message), &json);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::limits::{
     AUTH_TIMEOUT, BATCH_BYTES, BATCH_MESSAGES, CLOSE_TIMEOUT, MAX_MALFORMED, PING_INTERVAL,
     STALE_AFTER, WRITE_TIMEOUT,
 };
-use super::{Outgoing, SocketParts, Step, Viewer};
+use super::{Batch, Outgoing, SocketParts, Step, Viewer};
 use crate::auth::sessions::SessionClaims;
 use crate::chain_clock::wall_instant_of;
 
@@ -28,6 +28,8 @@ pub(super) struct Socket {
     socket: WebSocket,
     encoding: Encoding,
     malformed: u32,
+    /// Whether a batch of events has not gone out whole: a goodbye would push the rest of it out.
+    unflushed: bool,
 }
 
 /// Why a socket is over.
@@ -44,6 +46,7 @@ impl Socket {
             socket,
             encoding,
             malformed: 0,
+            unflushed: false,
         }
     }
 
@@ -56,6 +59,9 @@ impl Socket {
         };
         self.parts.metrics.sockets.dec();
         match end {
+            End::Close(code) if self.unflushed => {
+                tracing::debug!(code = code.code(), "websocket given up within a write");
+            }
             End::Gone => tracing::debug!("websocket gone"),
             End::Close(code) => {
                 tracing::debug!(code = code.code(), "websocket closed");
@@ -117,11 +123,17 @@ impl Socket {
             let drained = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return End::Close(CloseCode::GoingAway),
+                () = sleep_until(session_ends) => return End::Close(CloseCode::Unauthorized),
                 drained = self.write(&mut viewer) => match drained {
                     Ok(drained) => drained,
                     Err(end) => return end,
                 },
             };
+            // While answers wait no further request is taken, and the client's silence is not held against it.
+            let listens = viewer.is_caught_up();
+            if !listens {
+                heard = Instant::now();
+            }
             // Unbiased: a client that talks without pause must not keep its viewer from noticing a cancel.
             tokio::select! {
                 () = shutdown.cancelled() => return End::Close(CloseCode::GoingAway),
@@ -134,7 +146,7 @@ impl Socket {
                         return end;
                     }
                 }
-                frame = self.socket.recv() => {
+                frame = self.socket.recv(), if listens => {
                     heard = Instant::now();
                     match self.take(&mut viewer, frame) {
                         Ok(Some(renewed)) => session_ends = wall_instant_of(renewed.expires_at),
@@ -202,35 +214,36 @@ impl Socket {
 
     /// Writes what waits, many messages in one go; `true` when nothing waits any more.
     ///
-    /// Access is asked for each event right before it is handed to the socket. A write that is not done when the
-    /// first access of its events ends is given up together with the connection: bytes cannot be called back.
+    /// Access is asked for each event right before it is handed to the socket, and while a write is blocked.
     async fn write(&mut self, viewer: &mut Viewer) -> Result<bool, End> {
-        let mut deadline = Instant::now() + WRITE_TIMEOUT;
+        let mut batch = Batch::new();
         let (mut messages, mut bytes) = (0, 0);
-        let mut events = 0;
-        let drained = loop {
+        let last = loop {
             if messages >= BATCH_MESSAGES || bytes >= BATCH_BYTES {
-                break false;
+                break Ok(false);
             }
             let (outgoing, until) = match viewer.next() {
                 Step::Write(outgoing, until) => (outgoing, until),
-                Step::Idle => break true,
-                Step::TooSlow => return Err(End::Close(CloseCode::TooSlow)),
+                Step::Idle => break Ok(true),
+                Step::TooSlow => break Err(End::Close(CloseCode::TooSlow)),
             };
-            if let Some(until) = until {
-                deadline = deadline.min(self.parts.clock.instant_of(until));
-            }
-            events += u64::from(matches!(outgoing, Outgoing::Event(_)));
             let frame = self.frame(&outgoing);
+            if let Outgoing::Event(event) = outgoing {
+                batch.add(event, until.map(|until| self.parts.clock.instant_of(until)));
+            }
             messages += 1;
             bytes += frame_bytes(&frame);
-            within(deadline, self.socket.feed(frame)).await?;
+            self.unflushed = true;
+            let fed = viewer.carry(&batch, self.socket.feed(frame)).await;
+            fed.and_then(Result::ok).ok_or(End::Gone)?;
         };
         if messages > 0 {
-            within(deadline, self.socket.flush()).await?;
-            self.parts.metrics.events_delivered.inc_by(events);
+            let flushed = viewer.carry(&batch, self.socket.flush()).await;
+            flushed.and_then(Result::ok).ok_or(End::Gone)?;
+            self.unflushed = false;
+            self.parts.metrics.events_delivered.inc_by(batch.events());
         }
-        Ok(drained)
+        last
     }
 
     fn frame(&self, outgoing: &Outgoing) -> Frame {

@@ -18,10 +18,10 @@ pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Most messages in one write: one TCP send for many small events.
-pub(super) const BATCH_MESSAGES: usize = 64;
+pub(crate) const BATCH_MESSAGES: usize = 64;
 
 /// Most bytes of events in one write.
-pub(super) const BATCH_BYTES: usize = 256 * 1024;
+pub(crate) const BATCH_BYTES: usize = 256 * 1024;
 
 /// Malformed messages that are answered; one more ends the socket.
 pub(super) const MAX_MALFORMED: u32 = 5;

@@ -1,22 +1,23 @@
+mod history;
+mod notices;
+mod rights;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use ashya_protocol::limits::MAX_WATCHES_PER_SOCKET;
-use ashya_protocol::ws::{EndReason, GapReason, NoticeState, ServerMessage};
+use ashya_protocol::ws::{EndReason, NoticeState, ServerMessage};
 use ashya_protocol::{Address, DeviceId, FeedId, Position, StreamName};
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use super::SocketParts;
-use super::limits::CUT_MARGIN;
+use super::look_out::LookOuts;
 use super::watch::{Change, Phase, Watch, WatchRefusal, step, streams_of};
-use crate::access::Access;
-use crate::hub::{Message, Outbox, Queued, Replay, StreamKey, Subscription};
+use crate::hub::{Following, Message, Outbox, Queued, StreamKey};
+
+use rights::Right;
 
 /// What one wallet sees over one connection: the feeds that it watches, each for as long as it is paid.
 ///
@@ -27,11 +28,14 @@ pub(crate) struct Viewer {
     parts: SocketParts,
     wallet: Address,
     watches: BTreeMap<FeedId, Watch>,
-    subscriptions: HashMap<StreamKey, Subscription>,
+    followed: HashMap<StreamKey, Following>,
     outbox: Outbox,
-    /// What goes out before the outbox: answers, notices and replays, in order.
+    /// What goes out before the outbox: answers, notices and replays, in order. A connection takes no request while
+    /// it holds any, so it never holds more than one request brings.
     ready: VecDeque<Outgoing>,
-    look_outs: FuturesUnordered<BoxFuture<'static, Option<LookOut>>>,
+    /// What was accepted, and so paid, before a pause that has not ended.
+    held: VecDeque<Outgoing>,
+    look_outs: LookOuts,
     presence: broadcast::Receiver<(DeviceId, bool)>,
     moved: watch::Receiver<u64>,
 }
@@ -54,17 +58,16 @@ pub(crate) enum Step {
     TooSlow,
 }
 
-type LookOut = (FeedId, watch::Receiver<u64>, CancellationToken);
-
 impl Viewer {
     pub(crate) fn new(parts: SocketParts, wallet: Address) -> Self {
         Self {
             wallet,
             watches: BTreeMap::new(),
-            subscriptions: HashMap::new(),
+            followed: HashMap::new(),
             outbox: Outbox::default(),
             ready: VecDeque::new(),
-            look_outs: FuturesUnordered::new(),
+            held: VecDeque::new(),
+            look_outs: LookOuts::default(),
             presence: parts.presence.changes(),
             moved: parts.clock.moved(),
             parts,
@@ -79,6 +82,11 @@ impl Viewer {
     /// Whether any feed is asked for, paid or not.
     pub(crate) fn is_watching(&self) -> bool {
         !self.watches.is_empty()
+    }
+
+    /// Whether all answers and replays are out, so that another request may be taken.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.ready.is_empty()
     }
 
     /// Begins to watch a feed, or answers with the offer; then the watch begins by itself once it is paid. A watch
@@ -105,15 +113,15 @@ impl Viewer {
             return Err(WatchRefusal::TooManyWatches);
         }
         let (phase, _) = step(Phase::Unpaid, self.access(feed));
-        let stop = CancellationToken::new();
-        self.look_outs.push(look_out(feed, changes, stop.clone()));
         let watch = Watch {
             device: view.device,
             wanted,
             streams,
             phase,
+            paid: self.paid(feed),
             reminded: false,
-            _look_out: stop.drop_guard(),
+            _look_out: self.look_outs.add(feed, changes.clone()),
+            changes,
         };
         if self.watches.insert(feed, watch).is_none() {
             self.parts.metrics.watches.inc();
@@ -149,6 +157,7 @@ impl Viewer {
 
     /// The next thing to write now. An event comes out only if its wallet has access at this moment.
     pub(crate) fn next(&mut self) -> Step {
+        self.look_at_changed();
         loop {
             let next = match self.ready.pop_front() {
                 Some(next) => next,
@@ -156,21 +165,21 @@ impl Viewer {
                     Err(_) => return Step::TooSlow,
                     Ok(None) => return Step::Idle,
                     Ok(Some(Queued::Gap(key, missed))) => Outgoing::Control(missed.tell(&key)),
-                    Ok(Some(Queued::Event(message))) => {
-                        let lost = message.lost_before();
-                        self.ready.push_front(Outgoing::Event(message));
-                        match lost {
-                            Some(gap) => Outgoing::Control(gap),
-                            None => continue,
+                    Ok(Some(Queued::Event(message))) => match message.lost_before() {
+                        Some(gap) => {
+                            self.ready.push_front(Outgoing::Event(message));
+                            Outgoing::Control(gap)
                         }
-                    }
+                        None => Outgoing::Event(message),
+                    },
                 },
             };
             match &next {
                 Outgoing::Control(_) => return Step::Write(next, None),
-                Outgoing::Event(message) => match self.may_see(message.key()) {
-                    Access::Denied => {}
-                    access => return Step::Write(next, access.until()),
+                Outgoing::Event(message) => match self.right_to(message) {
+                    Right::Until(until) => return Step::Write(next, until),
+                    Right::Held => self.held.push_back(next),
+                    Right::None => self.count_paused(message),
                 },
             }
         }
@@ -183,10 +192,7 @@ impl Viewer {
         let never = Instant::now() + std::time::Duration::from_secs(3600);
         tokio::select! {
             () = self.outbox.filled() => {}
-            Some(changed) = self.look_outs.next() => if let Some((feed, changes, stop)) = changed {
-                self.look_outs.push(look_out(feed, changes, stop));
-                self.look_at(feed);
-            },
+            feed = self.look_outs.next() => self.look_at(feed),
             () = sleep_until(due.unwrap_or(never)), if due.is_some() => self.tick(),
             Ok(()) = self.moved.changed() => self.tick(),
             change = self.presence.recv() => match change {
@@ -197,42 +203,45 @@ impl Viewer {
         }
     }
 
-    fn access(&self, feed: FeedId) -> Access {
-        let now = self.parts.clock.now_seconds();
-        self.parts.index.access(feed, self.wallet, now)
+    /// Waits until a right may have changed. Safe to drop while it waits.
+    pub(super) async fn changed(&mut self) {
+        tokio::select! {
+            feed = self.look_outs.next() => self.look_at(feed),
+            Ok(()) = self.moved.changed() => self.tick(),
+        }
     }
 
-    /// The best right to a stream, by any watch, at this moment.
-    fn may_see(&self, key: &StreamKey) -> Access {
-        let earliest = self.parts.clock.now() + CUT_MARGIN;
-        let mut best = Access::Denied;
-        for watch in self.watches.values() {
-            if watch.device != key.device || !watch.streams.contains(&key.stream) {
-                continue;
-            }
-            match watch.phase {
-                Phase::Live { until: None } => return Access::Owner,
-                Phase::Live { until: Some(until) }
-                    if earliest < std::time::Duration::from_secs(until) =>
-                {
-                    let until = best.until().map_or(until, |other| other.max(until));
-                    best = Access::Granted { until: Some(until) };
-                }
-                Phase::Live { .. } | Phase::Unpaid | Phase::Held => {}
-            }
+    /// Looks again at the feeds that have changed since the last look. The look-outs would bring that about too, but
+    /// only when the task gets to them.
+    fn look_at_changed(&mut self) {
+        let changed = self.watches.iter();
+        let changed = changed.filter(|(_, watch)| watch.changes.has_changed().unwrap_or(true));
+        for feed in changed.map(|(feed, _)| *feed).collect::<Vec<_>>() {
+            self.look_at(feed);
         }
-        best
     }
 
     /// Looks again at a feed that has changed, or whose time has come.
     fn look_at(&mut self, feed: FeedId) {
-        let access = self.access(feed);
+        let Some(watch) = self.watches.get_mut(&feed) else {
+            return;
+        };
+        // Marked before it is read, so that no change falls between the two.
+        if watch.changes.has_changed().is_ok() {
+            watch.changes.mark_unchanged();
+        } else {
+            // A reorg has taken the feed away; it may come again.
+            watch.changes = self.parts.index.changes(feed);
+            watch._look_out = self.look_outs.add(feed, watch.changes.clone());
+        }
+        let (access, paid) = (self.access(feed), self.paid(feed));
         let view = self.parts.index.feed(feed);
         let Some(watch) = self.watches.get_mut(&feed) else {
             return;
         };
         let (phase, change) = step(watch.phase, access);
         watch.phase = phase;
+        watch.paid = paid;
         let mut differs = false;
         if let Some(view) = view {
             // While the new listing's document has not come, what was sold is still sent.
@@ -266,6 +275,7 @@ impl Viewer {
             self.say_watching(feed);
         }
         self.follow(feed, &BTreeMap::new());
+        self.release_held();
     }
 
     /// Does what is due: reminders, and the end of access.
@@ -297,124 +307,6 @@ impl Viewer {
         self.unwatch(feed);
         self.say(ServerMessage::Ended { feed, reason });
     }
-
-    /// Subscribes to what the live watch of `feed` entitles to, replays what it asks for, and leaves what no watch
-    /// entitles to any more.
-    fn follow(&mut self, feed: FeedId, since: &BTreeMap<StreamName, Position>) {
-        if let Some(watch) = self.watches.get(&feed).filter(|watch| watch.is_live()) {
-            for stream in watch.streams.clone() {
-                let key = StreamKey {
-                    device: watch.device,
-                    stream,
-                };
-                let position = since.get(&key.stream).copied();
-                let replay = match self.subscriptions.get(&key) {
-                    Some(subscription) => position.map(|position| subscription.replay(position)),
-                    None => {
-                        let hub = &self.parts.hub;
-                        let (subscription, replay) =
-                            hub.subscribe(key.clone(), &self.outbox, position);
-                        self.subscriptions.insert(key.clone(), subscription);
-                        Some(replay)
-                    }
-                };
-                if let Some(replay) = replay {
-                    let replayed = self.paid_part(feed, &key, replay);
-                    self.ready.extend(replayed);
-                }
-            }
-        }
-        self.leave_unwatched();
-    }
-
-    /// History is sold like the present: of a replay, what was accepted inside the wallet's own paid, unpaused time.
-    fn paid_part(&self, feed: FeedId, key: &StreamKey, replay: Replay) -> Vec<Outgoing> {
-        let is_owner = self.access(feed) == Access::Owner;
-        let subscriptions = self.parts.index.subscriptions_of(self.wallet).into_iter();
-        let windows: Vec<_> = subscriptions
-            .filter(|paid| paid.feed == feed && paid.beneficiary == self.wallet)
-            .map(|paid| (paid.start, paid.expiry))
-            .collect();
-        let gone = replay.gone.into_iter().map(|(boot, from, to)| {
-            Outgoing::Control(ServerMessage::Gap {
-                device: key.device,
-                stream: key.stream.clone(),
-                boot,
-                from,
-                to,
-                reason: GapReason::Gone,
-            })
-        });
-        let paid = |message: &Arc<Message>| is_owner || message.moment().is_within(feed, &windows);
-        let events = replay.events.into_iter().filter(paid).flat_map(|message| {
-            let lost = message.lost_before().map(Outgoing::Control);
-            lost.into_iter().chain([Outgoing::Event(message)])
-        });
-        gone.chain(events).collect()
-    }
-
-    fn leave_unwatched(&mut self) {
-        let live: Vec<_> = self
-            .watches
-            .values()
-            .filter(|watch| watch.is_live())
-            .collect();
-        self.subscriptions.retain(|key, _| {
-            live.iter()
-                .any(|watch| watch.device == key.device && watch.streams.contains(&key.stream))
-        });
-    }
-
-    fn say_watching(&mut self, feed: FeedId) {
-        let Some(watch) = self.watches.get(&feed) else {
-            return;
-        };
-        let message = ServerMessage::Watching {
-            feed,
-            device: watch.device,
-            streams: watch.streams.iter().cloned().collect(),
-            expires_at: watch.expires_at(),
-        };
-        let offline = !self.parts.presence.is_online(watch.device);
-        self.say(message);
-        if offline {
-            self.say_notice(feed, NoticeState::Offline);
-        }
-    }
-
-    fn say_notice(&mut self, feed: FeedId, state: NoticeState) {
-        if let Some(watch) = self.watches.get(&feed) {
-            let expires_at = watch.expires_at();
-            self.say(ServerMessage::Notice {
-                feed,
-                state,
-                expires_at,
-            });
-        }
-    }
-
-    fn tell_presence(&mut self, device: DeviceId, online: bool) {
-        let state = if online {
-            NoticeState::Online
-        } else {
-            NoticeState::Offline
-        };
-        let paid = self
-            .watches
-            .iter()
-            .filter(|(_, watch)| watch.phase != Phase::Unpaid);
-        let feeds = paid.filter(|(_, watch)| watch.device == device);
-        for feed in feeds.map(|(feed, _)| *feed).collect::<Vec<_>>() {
-            self.say_notice(feed, state);
-        }
-    }
-
-    fn tell_all_presence(&mut self) {
-        let devices: BTreeSet<_> = self.watches.values().map(|watch| watch.device).collect();
-        for device in devices {
-            self.tell_presence(device, self.parts.presence.is_online(device));
-        }
-    }
 }
 
 impl Drop for Viewer {
@@ -422,18 +314,4 @@ impl Drop for Viewer {
         // At most MAX_WATCHES_PER_SOCKET, so it fits.
         self.parts.metrics.watches.dec_by(self.watches.len() as i64);
     }
-}
-
-/// Waits for the next change of a feed; `None` when nobody watches it any more.
-fn look_out(
-    feed: FeedId,
-    mut changes: watch::Receiver<u64>,
-    stop: CancellationToken,
-) -> BoxFuture<'static, Option<LookOut>> {
-    Box::pin(async move {
-        tokio::select! {
-            () = stop.cancelled() => None,
-            changed = changes.changed() => changed.ok().map(|()| (feed, changes, stop.clone())),
-        }
-    })
 }

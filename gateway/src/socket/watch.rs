@@ -3,10 +3,12 @@ use std::collections::BTreeSet;
 use ashya_protocol::ws::ErrorCode;
 use ashya_protocol::{DeviceId, StreamName};
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 
 use super::limits::EXPIRY_NOTICE_SECONDS;
 use crate::access::Access;
+use crate::hub::StreamKey;
 use crate::ledger_index::FeedView;
 
 /// One feed that a client has asked for.
@@ -18,6 +20,10 @@ pub(super) struct Watch {
     /// The streams that it gets.
     pub(super) streams: BTreeSet<StreamName>,
     pub(super) phase: Phase,
+    /// What the wallet has paid of it: half-open windows of feed time.
+    pub(super) paid: Vec<(u64, u64)>,
+    /// Tells whether the feed has changed since it was looked at.
+    pub(super) changes: watch::Receiver<u64>,
     /// Whether the coming end was told.
     pub(super) reminded: bool,
     /// Ends the look-out for changes of the feed.
@@ -73,6 +79,16 @@ impl Watch {
 
     pub(super) const fn is_live(&self) -> bool {
         matches!(self.phase, Phase::Live { .. })
+    }
+
+    /// Whether it is paid, paused or not.
+    pub(super) fn is_paid(&self) -> bool {
+        self.phase != Phase::Unpaid
+    }
+
+    /// Whether it gets a stream.
+    pub(super) fn holds(&self, key: &StreamKey) -> bool {
+        self.device == key.device && self.streams.contains(&key.stream)
     }
 
     /// The next Unix second at which something is due: the reminder, then the end.

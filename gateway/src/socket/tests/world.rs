@@ -8,7 +8,8 @@ use ashya_protocol::ws::ServerMessage;
 use ashya_protocol::{Address, FeedId, Listing, ListingStream, Position, Wei};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpListener;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -22,10 +23,11 @@ use crate::hub::tests::{DOMAIN, device_key, message};
 use crate::hub::{Hub, Moment};
 use crate::ledger_index::{LedgerIndex, ListingDocument};
 use crate::metrics::Metrics;
-use crate::presence::Presence;
+use crate::presence::{Door, Presence, Word};
 
 pub(super) const OWNER: Address = Address::new([1; 20]);
 pub(super) const ALICE: Address = Address::new([2; 20]);
+pub(super) const BOB: Address = Address::new([3; 20]);
 pub(super) const FEED: FeedId = FeedId::new([5; 32]);
 pub(super) const SECOND_FEED: FeedId = FeedId::new([6; 32]);
 /// Chain time at which everything begins, and both feeds are opened.
@@ -70,7 +72,8 @@ impl World {
             shutdown: Default::default(),
             tasks: Default::default(),
         };
-        parts.presence.set(device_key().device_id(), true);
+        let device = device_key().device_id();
+        parts.presence.set(Door::Broker, device, Word::Online);
         open_feed(&parts.index, FEED);
         open_feed(&parts.index, SECOND_FEED);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -122,6 +125,48 @@ impl World {
         self.subscribe(feed, wallet, START + now);
     }
 
+    /// Gives the first feed to another owner.
+    pub(super) fn transfer(&self, to: Address) {
+        let from = self.parts.index.feed(FEED).unwrap().owner;
+        let feed = FEED;
+        self.parts
+            .index
+            .apply(&[LedgerEvent::FeedTransferred { feed, from, to }]);
+    }
+
+    /// Milliseconds of chain time since the start.
+    pub(super) fn milliseconds(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    /// Waits until as many sockets and event streams are open.
+    pub(super) async fn until_open(&self, sockets: i64, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while self.parts.metrics.sockets.get() != sockets {
+            assert!(Instant::now() < deadline, "never {sockets} sockets");
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Publishes more than the kernel's buffers take, in pictures, of which a reader who stands still gets some.
+    pub(super) async fn publish_flood(&self, pictures: u64) {
+        for seq in 0..pictures {
+            self.publish_sized("frames", seq, 200_000);
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Opens an event stream over a bare connection.
+    pub(super) async fn event_stream(&self, wallet: Address, feed: FeedId) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let token = self.parts.sessions.issue(wallet).token;
+        let head = format!(
+            "GET /v1/feeds/{feed}/events HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    }
+
     /// Stops the clock of the first feed.
     pub(super) fn pause(&self, at: u64) {
         self.set_clock(Some(at), 0);
@@ -158,6 +203,12 @@ impl World {
         let mut moment = self.running();
         moment.feed_times.retain(|(feed, _)| *feed != FEED);
         self.publish_with(stream, seq, 10, moment);
+    }
+
+    /// Publishes an event that was accepted at a feed time of both feeds.
+    pub(super) fn publish_at(&self, stream: &str, seq: u64, feed_time: u64) {
+        let feed_times = vec![(FEED, feed_time), (SECOND_FEED, feed_time)];
+        self.publish_with(stream, seq, 10, Moment { feed_times });
     }
 
     /// Publishes an event each millisecond, numbered by the milliseconds since the start, until `extra` after a Unix
@@ -289,6 +340,17 @@ impl Client {
             Heard::Message(message) => message,
             other => panic!("not a message: {other:?}"),
         }
+    }
+
+    /// Reads to the end, however it comes.
+    pub(super) async fn rest(&mut self) -> Vec<ServerMessage> {
+        let mut rest = Vec::new();
+        while let Some(Ok(frame)) = timeout(PATIENCE, self.0.next()).await.expect("no end") {
+            if let Frame::Text(text) = frame {
+                rest.push(serde_json::from_str(&text).unwrap());
+            }
+        }
+        rest
     }
 
     pub(super) async fn close_code(&mut self) -> u16 {

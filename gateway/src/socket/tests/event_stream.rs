@@ -1,0 +1,174 @@
+//! Event streams, over real connections where it matters what hyper and the kernel hold.
+
+use std::time::Duration;
+
+use ashya_protocol::ws::ServerMessage;
+use axum::body::Body;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+use tower::ServiceExt;
+
+use super::world::{ALICE, FEED, PATIENCE, START, World};
+use crate::socket::limits::WRITE_TIMEOUT;
+
+/// Numbers of the events that came whole.
+fn numbers(text: &str) -> Vec<u64> {
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    data.filter_map(|json| match serde_json::from_str(json) {
+        Ok(ServerMessage::Event(event)) => Some(event.seq.get()),
+        _ => None,
+    })
+    .collect()
+}
+
+/// The body of an answer, read to its end; whether that came in order.
+async fn read_to_end(mut stream: TcpStream) -> (String, bool) {
+    let mut bytes = Vec::new();
+    // An answer that is cut may end with a reset.
+    let read = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
+    drop(read.expect("no end"));
+    let text = String::from_utf8(bytes).unwrap();
+    let (_, mut chunks) = text.split_once("\r\n\r\n").unwrap_or_default();
+    let mut body = String::new();
+    while let Some((length, rest)) = chunks.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).unwrap();
+        if length == 0 {
+            return (body, true);
+        }
+        let (chunk, rest) = rest.split_at(length.min(rest.len()));
+        body.push_str(chunk);
+        chunks = rest.strip_prefix("\r\n").unwrap_or_default();
+    }
+    (body, false)
+}
+
+/// An open stream whose reader stands still, with a write that is blocked.
+async fn stalled(world: &World) -> TcpStream {
+    let stream = world.event_stream(ALICE, FEED).await;
+    world.until_open(1, PATIENCE).await;
+    world.publish_flood(150).await;
+    stream
+}
+
+#[tokio::test]
+async fn a_stalled_reader_gets_nothing_after_expiry() {
+    let world = World::start().await;
+    let until = world.parts.clock.now_seconds() + 2;
+    world.subscribe(FEED, ALICE, until);
+    let stream = stalled(&world).await;
+    assert!(
+        world.milliseconds() < 1_900,
+        "too slow a machine for this test"
+    );
+    assert_eq!(world.parts.metrics.sockets.get(), 1);
+    // It is given up at its expiry though the reader has not moved, and its camera may rest.
+    let expiry = Duration::from_millis((until - START) * 1_000 - world.milliseconds());
+    world
+        .until_open(0, expiry + Duration::from_millis(200))
+        .await;
+    assert_eq!(world.parts.metrics.watches.get(), 0);
+    // What the kernel had is all that comes.
+    let (text, in_order) = read_to_end(stream).await;
+    assert!(!numbers(&text).is_empty() && !text.contains("event: ended"));
+    assert!(!in_order);
+}
+
+#[tokio::test]
+async fn a_stalled_reader_is_given_up() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let stream = stalled(&world).await;
+    tokio::time::pause();
+    tokio::time::advance(WRITE_TIMEOUT).await;
+    tokio::time::resume();
+    world.until_open(0, Duration::from_secs(1)).await;
+    assert!(!read_to_end(stream).await.1);
+}
+
+#[tokio::test]
+async fn a_cancel_gives_a_stalled_reader_up_at_once() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let stream = stalled(&world).await;
+    world.cancel(FEED, ALICE);
+    world.until_open(0, Duration::from_millis(500)).await;
+    assert!(!read_to_end(stream).await.1);
+}
+
+#[tokio::test]
+async fn the_end_of_the_gateway_does_not_wait_for_a_stalled_reader() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let stream = stalled(&world).await;
+    world.parts.shutdown.cancel();
+    world.until_open(0, Duration::from_millis(500)).await;
+    assert!(!read_to_end(stream).await.1);
+}
+
+#[tokio::test]
+async fn a_reader_who_comes_back_in_time_misses_only_pictures() {
+    let world = World::start().await;
+    let until = world.parts.clock.now_seconds() + 4;
+    world.subscribe(FEED, ALICE, until);
+    let stream = stalled(&world).await;
+    let (text, in_order) = read_to_end(stream).await;
+    assert!(text.contains("\"reason\":\"slow\""));
+    assert!(in_order && text.contains("event: ended"));
+    assert_eq!(numbers(&text).last(), Some(&149));
+}
+
+#[tokio::test]
+async fn a_reader_who_leaves_is_noticed() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let stream = world.event_stream(ALICE, FEED).await;
+    world.until_open(1, PATIENCE).await;
+    drop(stream);
+    world.until_open(0, Duration::from_secs(1)).await;
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(world.parts.metrics.watches.get(), 0);
+}
+
+#[tokio::test]
+async fn an_event_stream_has_the_same_rules() {
+    let world = World::start().await;
+    let uri = format!("/v1/feeds/{FEED}/events");
+    let request = |token: Option<String>| {
+        let request = Request::get(&uri);
+        let request = match token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        };
+        crate::socket::routes(world.parts.clone()).oneshot(request.body(Body::empty()).unwrap())
+    };
+    assert_eq!(
+        request(None).await.unwrap().status(),
+        StatusCode::UNAUTHORIZED
+    );
+    let token = world.parts.sessions.issue(ALICE).token;
+    let unpaid = request(Some(token.clone())).await.unwrap();
+    assert_eq!(unpaid.status(), StatusCode::PAYMENT_REQUIRED);
+    let problem = unpaid.into_body().collect().await.unwrap().to_bytes();
+    let problem: ashya_protocol::rest::Problem = serde_json::from_slice(&problem).unwrap();
+    assert_eq!(problem.offer.unwrap().price.get(), 5);
+    let until = world.parts.clock.now_seconds() + 2;
+    world.subscribe(FEED, ALICE, until);
+    let mut paid = request(Some(token)).await.unwrap().into_body();
+    assert_eq!(world.parts.metrics.sockets.get(), 1);
+    let publisher = world.publish_milliseconds_until(until, Duration::from_millis(100));
+    let mut text = String::new();
+    let started = Instant::now();
+    while let Some(frame) = timeout(PATIENCE, paid.frame()).await.unwrap() {
+        text.push_str(std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap());
+    }
+    assert!(started.elapsed() < Duration::from_secs(4));
+    publisher.await.unwrap();
+    assert!(text.starts_with("event: watching\n"), "{}", &text[..80]);
+    assert!(text.contains("event: ended\n"));
+    let last = numbers(&text).into_iter().max().unwrap();
+    assert!((1_900..2_000).contains(&last), "{last}");
+    world.until_open(0, PATIENCE).await;
+}

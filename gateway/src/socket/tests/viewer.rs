@@ -1,0 +1,132 @@
+//! What a viewer gives out, without a connection.
+
+use std::collections::BTreeMap;
+
+use ashya_protocol::ws::ServerMessage;
+use ashya_protocol::{FeedId, Position};
+
+use super::world::{ALICE, FEED, SECOND_FEED, START, World};
+use crate::hub::tests::{device_key, position};
+use crate::socket::{Outgoing, Step, Viewer};
+
+fn watch(viewer: &mut Viewer, feed: FeedId, since: Option<Position>) {
+    let streams = Some(["detections".parse().unwrap()].into());
+    let since: BTreeMap<_, _> = since
+        .map(|position| ("detections".parse().unwrap(), position))
+        .into_iter()
+        .collect();
+    viewer.watch(feed, streams, &since).unwrap();
+}
+
+/// All that a viewer has to say now, in words.
+fn drain(viewer: &mut Viewer) -> Vec<String> {
+    let mut said = Vec::new();
+    loop {
+        said.push(match viewer.next() {
+            Step::Idle => return said,
+            Step::TooSlow => "too slow".to_owned(),
+            Step::Write(Outgoing::Event(event), _) => event.position().seq.to_string(),
+            Step::Write(Outgoing::Control(message), _) => match message {
+                ServerMessage::Watching { .. } => "watching".to_owned(),
+                ServerMessage::Notice { state, .. } => format!("{state:?}").to_lowercase(),
+                ServerMessage::Ended { reason, .. } => format!("{reason:?}").to_lowercase(),
+                other => format!("{other:?}"),
+            },
+        });
+    }
+}
+
+fn paused_drops(world: &World) -> bool {
+    let text = world.parts.metrics.render();
+    text.contains("events_dropped_total{reason=\"paused\"} 1\n")
+}
+
+#[tokio::test]
+async fn a_pause_holds_back_what_is_paid_and_drops_what_is_not() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, None);
+    world.publish("detections", 0);
+    world.publish("detections", 1);
+    world.pause(START + 1);
+    world.publish_held("detections", 2);
+    assert_eq!(drain(&mut alice), ["watching", "paused"]);
+    assert!(paused_drops(&world));
+    let demand = world.parts.hub.demand(device_key().device_id());
+    assert!(demand.borrow().streams.is_empty());
+    world.resume(10);
+    world.publish("detections", 3);
+    assert_eq!(drain(&mut alice), ["resumed", "0", "1", "3"]);
+    assert_eq!(demand.borrow().streams.len(), 1);
+    world.cancel(FEED, ALICE);
+    world.publish("detections", 4);
+    assert_eq!(drain(&mut alice), ["cancelled"]);
+}
+
+#[tokio::test]
+async fn who_comes_back_during_a_pause_gets_the_replay_after_it() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    for seq in 0..3 {
+        world.publish("detections", seq);
+    }
+    world.pause(START + 1);
+    world.publish_held("detections", 3);
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, Some(position(3, 0)));
+    assert_eq!(drain(&mut alice), ["watching"]);
+    world.resume(10);
+    assert_eq!(drain(&mut alice), ["resumed", "1", "2"]);
+}
+
+#[tokio::test]
+async fn a_replay_holds_what_any_feed_has_paid() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    world.subscribe_from(SECOND_FEED, ALICE, START + 100, START + 600);
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, None);
+    for seq in 0..3 {
+        world.publish("detections", seq);
+    }
+    world.jump(100);
+    world.publish("detections", 3);
+    // The second feed was not paid yet when these came, but the first was.
+    watch(&mut alice, SECOND_FEED, Some(position(3, 0)));
+    assert_eq!(drain(&mut alice), ["watching", "watching", "1", "2", "3"]);
+    world.publish("detections", 4);
+    assert_eq!(drain(&mut alice), ["4"]);
+}
+
+#[tokio::test]
+async fn a_newer_replay_takes_the_place_of_an_older_one() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    for seq in 0..1_100 {
+        world.publish("detections", seq);
+    }
+    let mut alice = Viewer::new(world.parts, ALICE);
+    for _ in 0..50 {
+        watch(&mut alice, FEED, Some(position(3, 0)));
+        assert!(!alice.is_caught_up());
+    }
+    let said = drain(&mut alice);
+    assert!(alice.is_caught_up());
+    let events = said.iter().filter(|word| word.parse::<u64>().is_ok());
+    assert_eq!(events.count(), 1_000);
+    let gone = said.iter().filter(|word| word.contains("Gap"));
+    assert_eq!(gone.count(), 1);
+}
+
+#[tokio::test]
+async fn an_event_from_before_the_payment_is_not_paid() {
+    let world = World::start().await;
+    world.subscribe_from(FEED, ALICE, START + 1, START + 600);
+    world.jump(1);
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, None);
+    world.publish_at("detections", 0, 0);
+    world.publish_at("detections", 1, 1);
+    assert_eq!(drain(&mut alice), ["watching", "1"]);
+}

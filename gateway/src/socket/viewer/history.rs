@@ -1,0 +1,112 @@
+//! What a viewer follows, what it replays, and what it holds back during a pause.
+
+use std::collections::BTreeMap;
+
+use ashya_protocol::ws::{GapReason, ServerMessage};
+use ashya_protocol::{FeedId, Position, StreamName};
+
+use super::{Outgoing, Viewer};
+use crate::hub::{Replay, StreamKey};
+
+impl Viewer {
+    /// Follows what the paid watch of `feed` entitles to, replays what it asks for, and leaves what no watch entitles
+    /// to any more. A paused watch keeps its place, so that nothing is lost at either end of the pause.
+    pub(super) fn follow(&mut self, feed: FeedId, since: &BTreeMap<StreamName, Position>) {
+        if let Some(watch) = self.watches.get(&feed).filter(|watch| watch.is_paid()) {
+            for stream in watch.streams.clone() {
+                let device = self.watches[&feed].device;
+                let key = StreamKey { device, stream };
+                let position = since.get(&key.stream).copied();
+                let replay = match self.followed.get(&key) {
+                    Some(following) => position.map(|position| following.replay(position)),
+                    None => {
+                        let hub = &self.parts.hub;
+                        let (following, replay) = hub.follow(key.clone(), &self.outbox, position);
+                        self.followed.insert(key.clone(), following);
+                        Some(replay)
+                    }
+                };
+                if let Some(replay) = replay {
+                    if position.is_some() {
+                        self.forget_replay(&key);
+                    }
+                    let replayed = self.paid_part(&key, replay);
+                    self.ready.extend(replayed);
+                }
+            }
+        }
+        self.leave_unwatched();
+    }
+
+    /// Of a replay, what any of the wallet's watches has paid for.
+    fn paid_part(&self, key: &StreamKey, replay: Replay) -> Vec<Outgoing> {
+        let gone = replay.gone.into_iter().map(|(boot, from, to)| {
+            Outgoing::Control(ServerMessage::Gap {
+                device: key.device,
+                stream: key.stream.clone(),
+                boot,
+                from,
+                to,
+                reason: GapReason::Gone,
+            })
+        });
+        let paid = replay.events.into_iter().filter(|message| {
+            let mut watches = self.watches.iter();
+            watches.any(|(feed, watch)| watch.holds(key) && watch.has_paid_for(*feed, message))
+        });
+        let events = paid.flat_map(|message| {
+            let lost = message.lost_before().map(Outgoing::Control);
+            lost.into_iter().chain([Outgoing::Event(message)])
+        });
+        gone.chain(events).collect()
+    }
+
+    /// Drops what an older replay of a stream, or a pause, still holds: the newer replay has it.
+    fn forget_replay(&mut self, key: &StreamKey) {
+        let is_other = |outgoing: &Outgoing| match outgoing {
+            Outgoing::Event(message) => message.key() != key,
+            Outgoing::Control(ServerMessage::Gap { device, stream, .. }) => {
+                (device, stream) != (&key.device, &key.stream)
+            }
+            Outgoing::Control(_) => true,
+        };
+        self.ready.retain(is_other);
+        self.held.retain(is_other);
+    }
+
+    /// Lets go of what a pause has held back, once the feed's clock runs: before any later event, after what was said
+    /// before.
+    pub(super) fn release_held(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        let mut released = Vec::new();
+        for outgoing in held {
+            let Outgoing::Event(message) = &outgoing else {
+                continue;
+            };
+            let mut watches = self.watches.values();
+            if watches.any(|watch| watch.is_live() && watch.holds(message.key())) {
+                released.push(outgoing);
+            } else if self.followed.contains_key(message.key()) {
+                self.held.push_back(outgoing);
+            }
+        }
+        let is_event = |outgoing: &Outgoing| matches!(outgoing, Outgoing::Event(_));
+        let first = self.ready.iter().position(is_event);
+        let later = self.ready.split_off(first.unwrap_or(self.ready.len()));
+        self.ready.extend(released);
+        self.ready.extend(later);
+    }
+
+    pub(super) fn leave_unwatched(&mut self) {
+        let watches = &self.watches;
+        self.followed.retain(|key, following| {
+            let mut paid = watches
+                .values()
+                .filter(|watch| watch.is_paid() && watch.holds(key))
+                .peekable();
+            let is_followed = paid.peek().is_some();
+            following.set_wanted(paid.any(|watch| watch.is_live()));
+            is_followed
+        });
+    }
+}
