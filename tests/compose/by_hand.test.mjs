@@ -96,7 +96,8 @@ function translator(name, volumes) {
   const folders = volumes.map((volume) => {
     const [source, target] = volume.split(':');
     const path = join(folder, source);
-    mkdirSync(path, { recursive: true });
+    // As the image makes them: nobody else may look into /data.
+    mkdirSync(path, { recursive: true, mode: target === '/data' ? 0o700 : 0o755 });
     return [target, path];
   });
   return (text) => {
