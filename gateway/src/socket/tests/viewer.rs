@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ashya_protocol::ws::ServerMessage;
 use ashya_protocol::{FeedId, Position};
 
-use super::world::{ALICE, FEED, SECOND_FEED, START, World};
+use super::world::{ALICE, BOB, FEED, OWNER, SECOND_FEED, START, World};
 use crate::hub::tests::{device_key, position};
 use crate::socket::{Outgoing, Step, Viewer};
 
@@ -129,4 +129,28 @@ async fn an_event_from_before_the_payment_is_not_paid() {
     world.publish_at("detections", 0, 0);
     world.publish_at("detections", 1, 1);
     assert_eq!(drain(&mut alice), ["watching", "1"]);
+}
+
+#[tokio::test]
+async fn the_ledgers_word_acts_before_the_very_next_event() {
+    type Word = fn(&World);
+    let cancel: Word = |world| world.cancel(FEED, ALICE);
+    let transfer: Word = |world| world.transfer(BOB);
+    let pause: Word = |world| world.pause(START + 1);
+    for (wallet, word, told) in [
+        (ALICE, cancel, "cancelled"),
+        (OWNER, transfer, "cancelled"),
+        (ALICE, pause, "paused"),
+    ] {
+        let world = World::start().await;
+        world.subscribe(FEED, ALICE, START + 600);
+        let mut viewer = Viewer::new(world.parts.clone(), wallet);
+        watch(&mut viewer, FEED, None);
+        world.publish("detections", 0);
+        assert_eq!(drain(&mut viewer), ["watching", "0"]);
+        // Nothing waits for the viewer's turn: the next event was accepted before, and is already in its queue.
+        world.publish("detections", 1);
+        word(&world);
+        assert_eq!(drain(&mut viewer), [told]);
+    }
 }
