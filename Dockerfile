@@ -8,8 +8,6 @@ COPY contracts/package.json contracts/
 RUN npm ci
 
 FROM node AS web
-COPY protocol/vectors protocol/vectors
-COPY contracts/abi contracts/abi
 COPY web web
 RUN npm run --workspace web build
 
@@ -18,7 +16,7 @@ COPY scripts/onnxruntime.mjs scripts/
 COPY device-agent/onnxruntime.sha256 device-agent/
 RUN node scripts/onnxruntime.mjs
 
-FROM rust:1.95-bookworm AS rust
+FROM rust:1.95.0-bookworm AS rust
 WORKDIR /src
 COPY . .
 COPY --from=web /src/web/dist web/dist

@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with Rust and Node: `make demo` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint web build test-build rust-test solidity-test web-test models-test compose-test
+.PHONY: help setup packages demo test bench lint web build test-build rust-test solidity-test web-test models-test compose-test
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,10 @@ build: web ## build the page and the programs
 test-build: web ## build the programs and the tests
 	cargo build --release --locked --workspace --all-targets
 
-web: ## build the page
+packages: ## fetch the npm packages
+	@scripts/setup.sh build
+
+web: packages ## build the page
 	npm run --silent --workspace web build
 
 lint: web ## formats, clippy, svelte-check, forge fmt, licences and sources
@@ -42,17 +45,17 @@ lint: web ## formats, clippy, svelte-check, forge fmt, licences and sources
 	npm run --silent --workspace web check
 	shellcheck scripts/*.sh .ci/run
 
-solidity-test: ## contract tests and the drift of the committed ABI
+solidity-test: packages ## contract tests and the drift of the committed ABI
 	npm run --silent --workspace contracts test
 
-web-test: ## unit tests of the page and the TypeScript client
+web-test: packages ## unit tests of the page and the TypeScript client
 	npm run --silent --workspace web test
 
-models-test: ## the model files are the ones that the manifest names
+models-test: packages ## the model files are the ones that the manifest names
 	node scripts/check-models.mjs
 
 compose-test: test-build ## every service of docker-compose.yml, run by hand as the file has it
-	node --test tests/compose/
+	node --test tests/compose/by_hand.test.mjs
 
 rust-test: test-build ## Rust unit tests, end-to-end tests and the browser test
 	cargo test --release --locked --workspace

@@ -44,3 +44,21 @@ pub const MIN_SUBSCRIPTION_SECONDS: u64 = 60;
 
 /// Longest time ahead that may be paid for, in seconds (366 days), as `FeedLedger` enforces it.
 pub const MAX_SUBSCRIPTION_SECONDS: u64 = 366 * 24 * 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_has_the_same_limits() {
+        let schema = include_str!("../envelope.cddl");
+        for line in [
+            format!("bytes .size (0..{MAX_PAYLOAD_BYTES})"),
+            format!("tstr .size (3..{MAX_CONTENT_TYPE_BYTES})"),
+            format!("[a-z0-9-]{{1,{MAX_STREAM_NAME_BYTES}}}"),
+            format!("uint .le {MAX_SAFE_INTEGER}"),
+        ] {
+            assert!(schema.contains(&line), "{line}");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-// The peer of `ashya-bench verify`: checks the golden detections envelope COUNT times with cborg and viem, as a subscriber
+// The peer of `ashya-bench`: checks the golden detections envelope COUNT times with cborg and viem, as a subscriber
 // in Node would, and prints the seconds that it took.
 import { readFileSync } from 'node:fs';
 import { decode } from 'cborg';

@@ -3,7 +3,7 @@
 // 127.0.0.1, ports become free ones, volumes become folders.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -32,6 +32,14 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+test('docker compose accepts the file', (context) => {
+  const commands = [['docker', 'compose'], ['docker-compose']];
+  const [program, ...args] = commands.find(([name, ...rest]) => run(name, ...rest, 'version').status === 0) ?? [];
+  if (!program) return context.skip('neither `docker compose` nor `docker-compose` is installed');
+  const answer = run(program, ...args, '--file', join(ROOT, 'docker-compose.yml'), 'config', '--quiet');
+  assert.equal(answer.status, 0, answer.stderr);
+});
+
 test('every service runs as the file has it, and both feeds are on sale', { timeout: 300_000 }, async () => {
   for (const name of inOrder(services)) await start(name, services[name]);
 
@@ -45,6 +53,10 @@ test('every service runs as the file has it, and both feeds are on sale', { time
   const metrics = await (await fetch(`http://127.0.0.1:${ports[9090]}/metrics`)).text();
   assert.match(metrics, /^ashya_events_accepted_total [1-9]/m);
 });
+
+function run(program, ...args) {
+  return spawnSync(program, args, { encoding: 'utf8' });
+}
 
 /** The services, each behind those that it waits for. */
 function inOrder(all) {

@@ -8,7 +8,12 @@ use crate::paths;
 use crate::process::Process;
 
 /// Names under which chromium is installed.
-const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+const CHROMIUM: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+];
 
 /// Runs a script of `tests/browser` in Node with a real browser, and returns what it printed.
 ///
