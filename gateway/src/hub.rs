@@ -55,7 +55,7 @@ pub(crate) struct StreamKey {
 struct Channels {
     open: HashMap<StreamKey, Arc<Mutex<Channel>>>,
     /// The last event of streams of which nothing is kept, so that whoever comes back is told what is gone. One for
-    /// each registered stream at most.
+    /// each stream that the positions remember.
     past: HashMap<StreamKey, Position>,
 }
 

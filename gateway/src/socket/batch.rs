@@ -54,7 +54,11 @@ impl Viewer {
         write: impl Future<Output = T>,
     ) -> Option<T> {
         let mut write = pin!(write);
-        // The access was asked just now, and most writes are done at once.
+        // The access was asked just now, and most writes are done at once. Between the two the task may have stood
+        // still for longer than the margin, though, and then nothing may go out.
+        if Instant::now() >= batch.deadline + CUT_MARGIN {
+            return None;
+        }
         if let Some(done) = write.as_mut().now_or_never() {
             return Some(done);
         }

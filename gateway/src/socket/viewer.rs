@@ -139,6 +139,7 @@ impl Viewer {
             Phase::Live { .. } | Phase::Held => self.say_watching(feed),
         }
         self.follow(feed, since);
+        self.release_held();
         Ok(())
     }
 

@@ -108,5 +108,9 @@ impl Viewer {
             following.set_wanted(paid.any(|watch| watch.is_live()));
             is_followed
         });
+        let followed = &self.followed;
+        self.held.retain(|outgoing| {
+            matches!(outgoing, Outgoing::Event(message) if followed.contains_key(message.key()))
+        });
     }
 }
