@@ -3,8 +3,9 @@ pragma solidity 0.8.30;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {LibBit} from "solady/utils/LibBit.sol";
 import {SafeCastLib} from "solady/utils/SafeCastLib.sol";
+import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
+import {Earnings} from "./Earnings.sol";
 import {IFeedLedger} from "./IFeedLedger.sol";
 
 /// @title The ledger of feeds
@@ -12,6 +13,8 @@ import {IFeedLedger} from "./IFeedLedger.sol";
 /// @dev Every function checks, then writes, then pays, in that order: a recipient that calls back finds the books closed.
 /// The contract never reads its own balance, so forced ETH changes nothing.
 contract FeedLedger is IFeedLedger, EIP712 {
+    using Earnings for Earnings.Book;
+
     /// @dev One slot: what `subscribe`, `extend` and `cancel` decide upon. Forty bits of seconds last until the year
     /// 36812.
     struct Terms {
@@ -22,20 +25,20 @@ contract FeedLedger is IFeedLedger, EIP712 {
         uint40 retiresAt;
     }
 
-    /// @dev One slot. All the ETH there is, below 2^87 wei, bounds `rate` (a price is prepaid for 60 seconds) and
-    /// `carry` (that rate over 2^32 seconds); an overflow would revert all the same.
-    struct Books {
-        uint96 rate;
-        int128 carry;
-        // The first bucket that is not settled, so that feed time is settled up to (nextBucket - 1) hours. It begins
-        // at one and is never zero, which spares the first subscriber the price of a fresh slot.
-        uint32 nextBucket;
-    }
-
-    /// @dev Ten slots; the terms and the books come first, the rest only the provider's calls touch.
+    /// @dev All that belongs to one feed, so that no two feeds share a slot of money:
+    ///
+    ///    0      | price 96 | base 40 | pausedAt 40 | pausedTotal 40 | retiresAt 40 |   terms
+    ///    1..3   see {Earnings}                                                        book
+    ///    4      | keccak(beneficiary, keccak(payer, slot 4)) -> | price 96 | start 64 | expiry 64 |
+    ///    5      | listing 256 |
+    ///    6..11  | owner 160 |, | payout 160 |, | device 160 |, | pauser 160 |, | pendingOwner 160 |, | pausedBy 160 |
+    ///    12     | name 256 |
+    ///
+    /// A subscriber's call reads or writes slots 0 to 5 only; the rest is for the provider's calls.
     struct Feed {
         Terms terms;
-        Books books;
+        Earnings.Book book;
+        mapping(address payer => mapping(address beneficiary => Subscription)) subscriptions;
         bytes32 listing;
         address owner;
         address payout;
@@ -46,24 +49,12 @@ contract FeedLedger is IFeedLedger, EIP712 {
         bytes32 name;
     }
 
-    /// @dev One slot. `ends` is the sum of prices that end in the hour, `over` what they do not earn of it.
-    struct Bucket {
-        uint96 ends;
-        uint128 over;
-    }
-
     bytes32 private constant FEED_AUTHORIZATION_TYPEHASH =
         keccak256("FeedAuthorization(address device,bytes32 name,address owner,uint64 deadline)");
-    uint256 private constant HOUR = 1 hours;
     uint64 private constant MIN_DURATION = 60 seconds;
     uint64 private constant MAX_AHEAD = 366 days;
 
     mapping(bytes32 feed => Feed) private _feeds;
-    mapping(bytes32 feed => mapping(uint256 bucket => Bucket)) private _buckets;
-    /// @dev Bit `b % 256` of word `b / 256` is set while bucket `b` holds something.
-    mapping(bytes32 feed => mapping(uint256 word => uint256)) private _marks;
-    mapping(bytes32 feed => mapping(address payer => mapping(address beneficiary => Subscription))) private
-        _subscriptions;
 
     constructor() EIP712("Ashya", "1") {}
 
@@ -92,15 +83,13 @@ contract FeedLedger is IFeedLedger, EIP712 {
         // Effect
         uint40 base = _timestamp();
         f.terms = Terms({price: price, base: base, pausedAt: 0, pausedTotal: 0, retiresAt: 0});
-        f.books = Books({rate: 0, carry: 0, nextBucket: 1});
         f.listing = listing;
         f.owner = msg.sender;
         f.payout = payout;
         f.device = device;
         f.pauser = pauser;
         f.name = name;
-        // No expiry falls into bucket zero: the mark only spares the first subscriber the price of a fresh slot.
-        _marks[feed][0] = 1;
+        f.book.open();
         emit FeedOpened(feed, device, name, msg.sender, base);
         emit FeedSet(feed, device, price, payout, pauser, listing);
     }
@@ -219,7 +208,7 @@ contract FeedLedger is IFeedLedger, EIP712 {
         if (t.retiresAt != 0) revert FeedRetired(feed, t.retiresAt);
 
         // Effect
-        f.terms.retiresAt = SafeCastLib.toUint40((_feedTime(t) / HOUR + 1) * HOUR);
+        f.terms.retiresAt = SafeCastLib.toUint40((_feedTime(t) / Earnings.HOUR + 1) * Earnings.HOUR);
         _emitFeedClock(feed, f);
     }
 
@@ -229,12 +218,7 @@ contract FeedLedger is IFeedLedger, EIP712 {
         (Feed storage f, Terms memory t) = _owned(feed);
 
         // Effect
-        Books memory books = _settled(feed, f.books, _feedTime(t), maxBuckets);
-        if (books.carry > 0) {
-            paid = SafeCastLib.toUint256(books.carry);
-            books.carry = 0;
-        }
-        f.books = books;
+        paid = f.book.take(_feedTime(t), maxBuckets);
         if (paid == 0) return 0;
         address payout = f.payout;
         emit Withdrawn(feed, payout, paid);
@@ -249,7 +233,7 @@ contract FeedLedger is IFeedLedger, EIP712 {
         (Feed storage f, Terms memory t) = _known(feed);
 
         // Effect
-        f.books = _settled(feed, f.books, _feedTime(t), maxBuckets);
+        f.book.settle(_feedTime(t), maxBuckets);
     }
 
     // -------------------------------------------------------------------------------------------- subscriber
@@ -265,7 +249,7 @@ contract FeedLedger is IFeedLedger, EIP712 {
         _checkOpen(feed, t);
         if (beneficiary == address(0)) revert ZeroAddress();
         uint64 start = _feedTime(t);
-        Subscription storage s = _subscriptions[feed][msg.sender][beneficiary];
+        Subscription storage s = f.subscriptions[msg.sender][beneficiary];
         if (s.expiry > start) revert SubscriptionLive(s.expiry, start);
         if (t.price > maxPrice) revert PriceAboveMax(t.price, maxPrice);
         bytes32 current = f.listing;
@@ -275,22 +259,18 @@ contract FeedLedger is IFeedLedger, EIP712 {
 
         // Effect
         expiry = start + duration;
-        _subscriptions[feed][msg.sender][beneficiary] = Subscription({price: t.price, start: start, expiry: expiry});
-        Books memory books = f.books;
-        books.rate += t.price;
-        books.carry -= _unsettled(books, t.price, start);
-        f.books = books;
-        _addToBucket(feed, t.price, expiry);
+        f.subscriptions[msg.sender][beneficiary] = Subscription({price: t.price, start: start, expiry: expiry});
+        f.book.enter(t.price, start, expiry);
         emit SubscriptionSet(feed, beneficiary, msg.sender, t.price, start, expiry);
     }
 
     /// @inheritdoc IFeedLedger
     function extend(bytes32 feed, address beneficiary, uint64 duration) external payable returns (uint64 expiry) {
         // Check
-        (, Terms memory t) = _known(feed);
+        (Feed storage f, Terms memory t) = _known(feed);
         _checkOpen(feed, t);
         uint64 feedTime = _feedTime(t);
-        Subscription storage s = _subscriptions[feed][msg.sender][beneficiary];
+        Subscription storage s = f.subscriptions[msg.sender][beneficiary];
         Subscription memory old = s;
         if (old.expiry <= feedTime) revert SubscriptionNotLive(old.expiry, feedTime);
         if (old.price != t.price) revert PriceChanged(old.price, t.price);
@@ -300,8 +280,7 @@ contract FeedLedger is IFeedLedger, EIP712 {
         // Effect
         expiry = old.expiry + duration;
         s.expiry = expiry;
-        _takeFromBucket(feed, old.price, old.expiry);
-        _addToBucket(feed, old.price, expiry);
+        f.book.move(old.price, old.expiry, expiry);
         emit SubscriptionSet(feed, beneficiary, msg.sender, old.price, old.start, expiry);
     }
 
@@ -311,18 +290,14 @@ contract FeedLedger is IFeedLedger, EIP712 {
         (Feed storage f, Terms memory t) = _known(feed);
         if (to == address(0)) revert ZeroAddress();
         uint64 feedTime = _feedTime(t);
-        Subscription storage s = _subscriptions[feed][msg.sender][beneficiary];
+        Subscription storage s = f.subscriptions[msg.sender][beneficiary];
         Subscription memory old = s;
         if (old.expiry <= feedTime) revert SubscriptionNotLive(old.expiry, feedTime);
 
         // Effect
         refund = uint256(old.price) * (old.expiry - feedTime);
         s.expiry = feedTime;
-        Books memory books = f.books;
-        books.rate -= old.price;
-        books.carry += _unsettled(books, old.price, feedTime);
-        f.books = books;
-        _takeFromBucket(feed, old.price, old.expiry);
+        f.book.leave(old.price, feedTime, old.expiry);
         emit SubscriptionSet(feed, beneficiary, msg.sender, old.price, old.start, feedTime);
 
         // Interaction
@@ -365,116 +340,20 @@ contract FeedLedger is IFeedLedger, EIP712 {
         view
         returns (Subscription memory)
     {
-        return _subscriptions[feed][payer][beneficiary];
+        return _feeds[feed].subscriptions[payer][beneficiary];
     }
 
     /// @inheritdoc IFeedLedger
     function withdrawableOf(bytes32 feed) external view returns (uint256) {
         (Feed storage f, Terms memory t) = _known(feed);
-        Books memory books = f.books;
-        uint256 last = _feedTime(t) / HOUR;
-        while (books.nextBucket <= last) {
-            (uint256 bucket, bool marked) = _nextMarked(feed, books.nextBucket, last);
-            _advance(books, bucket);
-            if (marked) _release(books, _buckets[feed][bucket]);
-        }
-        return books.carry > 0 ? SafeCastLib.toUint256(books.carry) : 0;
+        return f.book.takeable(_feedTime(t));
     }
 
-    // ----------------------------------------------------------------------------------------------- earnings
+    // ------------------------------------------------------------------------------------------------ payment
 
-    /// @dev The books after up to `maxBuckets` used buckets and the unused ones between them, which are cleared. Never
-    /// passes the last full hour: what is earned inside the running hour cannot be told from buckets.
-    function _settled(bytes32 feed, Books memory books, uint64 feedTime, uint256 maxBuckets)
-        private
-        returns (Books memory)
-    {
-        uint256 last = feedTime / HOUR;
-        while (books.nextBucket <= last) {
-            (uint256 bucket, bool marked) = _nextMarked(feed, books.nextBucket, last);
-            if (marked && maxBuckets == 0) {
-                _advance(books, bucket - 1);
-                break;
-            }
-            _advance(books, bucket);
-            if (marked) {
-                _release(books, _buckets[feed][bucket]);
-                _clear(feed, bucket);
-                --maxBuckets;
-            }
-        }
-        return books;
-    }
-
-    /// @dev Earns at the present rate up to the end of `bucket`.
-    function _advance(Books memory books, uint256 bucket) private pure {
-        books.carry += _wei(books.rate, (bucket + 1 - books.nextBucket) * HOUR);
-        books.nextBucket = SafeCastLib.toUint32(bucket + 1);
-    }
-
-    /// @dev Ends what ends in the bucket that was just earned in full.
-    function _release(Books memory books, Bucket memory bucket) private pure {
-        books.rate -= bucket.ends;
-        books.carry -= SafeCastLib.toInt128(uint256(bucket.over));
-    }
-
-    /// @dev The first used bucket in `[from, last]`, or else `last`. Costs one read per 256 hours.
-    function _nextMarked(bytes32 feed, uint256 from, uint256 last) private view returns (uint256, bool) {
-        mapping(uint256 word => uint256) storage marks = _marks[feed];
-        uint256 bits = marks[from >> 8] >> (from & 0xff);
-        while (bits == 0) {
-            from = (from | 0xff) + 1;
-            if (from > last) return (last, false);
-            bits = marks[from >> 8];
-        }
-        from += LibBit.ffs(bits);
-        return from > last ? (last, false) : (from, true);
-    }
-
-    function _addToBucket(bytes32 feed, uint96 price, uint64 expiry) private {
-        uint256 bucket = _bucketOf(expiry);
-        Bucket memory b = _buckets[feed][bucket];
-        if (b.ends == 0) _marks[feed][bucket >> 8] |= _markOf(bucket);
-        b.ends += price;
-        b.over += SafeCastLib.toUint128(price * (bucket * HOUR - expiry));
-        _buckets[feed][bucket] = b;
-    }
-
-    function _takeFromBucket(bytes32 feed, uint96 price, uint64 expiry) private {
-        uint256 bucket = _bucketOf(expiry);
-        Bucket memory b = _buckets[feed][bucket];
-        if (b.ends == price) return _clear(feed, bucket);
-        b.ends -= price;
-        b.over -= SafeCastLib.toUint128(price * (bucket * HOUR - expiry));
-        _buckets[feed][bucket] = b;
-    }
-
-    function _clear(bytes32 feed, uint256 bucket) private {
-        delete _buckets[feed][bucket];
-        _marks[feed][bucket >> 8] &= ~_markOf(bucket);
-    }
-
-    /// @dev What `price` is worth between the settled boundary and now.
-    function _unsettled(Books memory books, uint96 price, uint64 feedTime) private pure returns (int128) {
-        return _wei(price, feedTime - (books.nextBucket - 1) * HOUR);
-    }
-
-    function _wei(uint96 rate, uint256 elapsed) private pure returns (int128) {
-        return SafeCastLib.toInt128(rate * elapsed);
-    }
-
-    function _bucketOf(uint64 expiry) private pure returns (uint256) {
-        return (expiry + HOUR - 1) / HOUR;
-    }
-
-    function _markOf(uint256 bucket) private pure returns (uint256) {
-        // The operands are in the right order: one bit is moved to its place.
-        // forge-lint: disable-next-line(incorrect-shift)
-        return 1 << (bucket & 0xff);
-    }
-
+    /// @dev Gives the recipient all the gas there is and takes none of the data that it returns.
     function _pay(address to, uint256 amount) private {
-        (bool success,) = to.call{value: amount}("");
+        bool success = SafeTransferLib.trySafeTransferETH(to, amount, gasleft());
         if (!success) revert PaymentFailed(to, amount);
     }
 

@@ -2,7 +2,6 @@
 pragma solidity 0.8.30;
 
 import {Test} from "forge-std/Test.sol";
-import {FeedLedger} from "../src/FeedLedger.sol";
 import {IFeedLedger} from "../src/IFeedLedger.sol";
 
 /// @dev A ledger with one open feed, people with money, and the words that the tests are written in.
@@ -16,7 +15,7 @@ abstract contract LedgerTest is Test {
     uint256 internal constant DEVICE_KEY = 0xde1ce;
     uint256 internal constant OTHER_DEVICE_KEY = 0xde2ce;
 
-    FeedLedger internal ledger;
+    IFeedLedger internal ledger;
     bytes32 internal feed;
 
     address internal device = vm.addr(DEVICE_KEY);
@@ -30,7 +29,7 @@ abstract contract LedgerTest is Test {
 
     function setUp() public virtual {
         vm.warp(START);
-        ledger = new FeedLedger();
+        ledger = IFeedLedger(deployCode("FeedLedger.sol:FeedLedger"));
         feed = openFeed(NAME, PRICE);
         vm.deal(alice, 1e30);
         vm.deal(bob, 1e30);

@@ -4,7 +4,6 @@ pragma solidity 0.8.30;
 import {CommonBase} from "forge-std/Base.sol";
 import {StdCheats} from "forge-std/StdCheats.sol";
 import {StdUtils} from "forge-std/StdUtils.sol";
-import {FeedLedger} from "../src/FeedLedger.sol";
 import {IFeedLedger} from "../src/IFeedLedger.sol";
 
 /// @dev Does random things to two feeds, and keeps the books by the second and the subscription: slow, plain and
@@ -21,7 +20,7 @@ contract MoneyHandler is CommonBase, StdCheats, StdUtils {
 
     uint256 private constant PEOPLE = 4;
 
-    FeedLedger private immutable LEDGER;
+    IFeedLedger private immutable LEDGER;
     address private immutable OWNER;
     bytes32 private immutable LISTING;
 
@@ -32,7 +31,7 @@ contract MoneyHandler is CommonBase, StdCheats, StdUtils {
     mapping(uint256 index => Sub[]) private _subs;
     uint256 private _now = block.timestamp;
 
-    constructor(FeedLedger ledger, bytes32[2] memory feeds_, address owner, bytes32 listing) {
+    constructor(IFeedLedger ledger, bytes32[2] memory feeds_, address owner, bytes32 listing) {
         LEDGER = ledger;
         feeds = feeds_;
         OWNER = owner;

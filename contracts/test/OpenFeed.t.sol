@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.30;
 
+import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {IFeedLedger} from "../src/IFeedLedger.sol";
 import {LedgerTest} from "./LedgerTest.sol";
 
@@ -125,7 +126,7 @@ contract OpenFeedTest is LedgerTest {
 
     function test_ReportsItsDomain() public view {
         (, string memory name, string memory version, uint256 chainId, address verifyingContract,,) =
-            ledger.eip712Domain();
+            IERC5267(address(ledger)).eip712Domain();
         assertEq(name, "Ashya");
         assertEq(version, "1");
         assertEq(chainId, block.chainid);

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.30;
 
-import {FeedLedger} from "../src/FeedLedger.sol";
+import {IFeedLedger} from "../src/IFeedLedger.sol";
 
 /// @dev Calls the ledger back from inside the payment that it receives.
 contract Reentrant {
-    FeedLedger private immutable LEDGER;
+    IFeedLedger private immutable LEDGER;
     bytes private _callback;
     bool public calledBack;
     bool public calledBackSuccessfully;
     bytes public lastReason;
 
-    constructor(FeedLedger ledger) {
+    constructor(IFeedLedger ledger) {
         LEDGER = ledger;
     }
 
