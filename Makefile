@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with Rust and Node: `make demo` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo test bench lint web build test-build rust-test solidity-test web-test models-test compose-test
+.PHONY: help setup packages demo test bench prove lint web build test-build rust-test solidity-test web-test models-test compose-test
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ bench: ## measure what the README claims
 	@scripts/setup.sh demo
 	@$(MAKE) --no-print-directory build
 	@target/release/ashya-bench
+
+prove: packages ## the long proofs, recorded in docs/proof; PARTS="slither mutation" runs some
+	@scripts/prove.sh $(PARTS)
 
 setup: ## fetch what is missing for demo and tests
 	@scripts/setup.sh test
@@ -43,7 +46,7 @@ lint: web ## formats, clippy, svelte-check, forge fmt, licences and sources
 	scripts/deny.sh
 	npm run --silent --workspace contracts lint
 	npm run --silent --workspace web check
-	shellcheck scripts/*.sh .ci/run
+	shellcheck scripts/*.sh scripts/prove/*.sh .ci/run
 
 solidity-test: packages ## contract tests and the drift of the committed ABI
 	npm run --silent --workspace contracts test
