@@ -3,7 +3,7 @@ use thiserror::Error;
 
 use crate::hash::{Hash, keccak256};
 use crate::ids::DeviceId;
-use crate::limits::{MAX_LISTING_BYTES, MAX_STREAMS};
+use crate::limits::{MAX_LISTING_BYTES, MAX_STREAMS, OUTAGE_SECONDS};
 use crate::names::{FeedName, StreamName};
 use crate::text::{is_description, is_title};
 
@@ -21,6 +21,10 @@ pub struct Listing {
     pub device: DeviceId,
     /// Name of the feed on the ledger.
     pub name: FeedName,
+    /// Seconds without an event after which the gateway, where it is the feed's pauser, stops the feed's clock so that
+    /// nobody is charged; absent where the owner does not promise it. From 30 to 86,400.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outage_seconds: Option<u32>,
     /// What happens to people and places in the picture: masks, retention, notices.
     pub privacy: String,
     /// The streams that a subscriber receives, at least one.
@@ -98,6 +102,11 @@ impl Listing {
                 "a listing names 1 to 32 streams",
             ),
             (self.repeats_a_stream(), "a stream is named twice"),
+            (
+                self.outage_seconds
+                    .is_some_and(|seconds| !OUTAGE_SECONDS.contains(&seconds)),
+                "outageSeconds must be from 30 to 86400",
+            ),
         ];
         if let Some((_, message)) = limits.into_iter().find(|(broken, _)| *broken) {
             return Err(ListingError::Field(message));
@@ -137,6 +146,7 @@ mod tests {
             description: "Who passes the gate".into(),
             device: DeviceId::new([1; 20]),
             name: "gate".parse().unwrap(),
+            outage_seconds: Some(60),
             privacy: "No faces are kept".into(),
             streams: vec![ListingStream {
                 events_per_minute: 300,
@@ -153,6 +163,7 @@ mod tests {
             "\"description\"",
             "\"device\"",
             "\"name\"",
+            "\"outageSeconds\"",
             "\"privacy\"",
             "\"streams\"",
             "\"title\"",
@@ -168,6 +179,11 @@ mod tests {
         let mut twice = listing();
         twice.streams.push(twice.streams[0].clone());
         assert!(twice.to_canonical_json().is_err());
+        for seconds in [0, 29, 86_401] {
+            let mut hasty = listing();
+            hasty.outage_seconds = Some(seconds);
+            assert!(hasty.to_canonical_json().is_err(), "{seconds}");
+        }
         for other in [
             format!(" {text}"),
             text.replace(':', ": "),

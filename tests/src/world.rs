@@ -229,6 +229,7 @@ impl World {
             description: "People and traffic on a generated street".into(),
             device: authorization.device,
             name: authorization.name.clone(),
+            outage_seconds: None,
             privacy: "Generated scene; nobody is in it".into(),
             streams: streams.collect::<Result<_>>()?,
             title: plan.title,

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use ashya_protocol::limits::OUTAGE_SECONDS;
 use ashya_protocol::{Address, FeedId, ListingStream, Wei};
 use clap::{Parser, Subcommand};
 use url::Url;
@@ -109,6 +110,9 @@ pub(crate) struct OpenFeedArgs {
     /// What happens to people and places in the picture
     #[arg(long, default_value = "")]
     pub(crate) privacy: String,
+    /// Seconds of silence after which the gateway, where it is the pauser, stops the clock so that nobody is charged
+    #[arg(long, value_name = "SECONDS", requires = "pauser", value_parser = outage_seconds())]
+    pub(crate) outage: Option<u32>,
     /// A stream that is sold and the most events a minute; may be repeated
     #[arg(long = "stream", value_name = "NAME[:PER_MINUTE]", value_parser = parse_stream, default_values = ["detections", "frames"])]
     pub(crate) streams: Vec<ListingStream>,
@@ -148,4 +152,9 @@ pub(crate) struct CancelArgs {
     /// Who receives the refund; the wallet when left out
     #[arg(long)]
     pub(crate) to: Option<Address>,
+}
+
+fn outage_seconds() -> clap::builder::RangedI64ValueParser<u32> {
+    let (least, most) = OUTAGE_SECONDS.into_inner();
+    clap::value_parser!(u32).range(i64::from(least)..=i64::from(most))
 }

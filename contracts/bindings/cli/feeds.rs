@@ -47,6 +47,7 @@ pub(super) async fn open(config: &Config, args: OpenFeedArgs) -> Result<Outcome>
         description: args.description,
         device: authorization.device,
         name: authorization.name.clone(),
+        outage_seconds: args.outage,
         privacy: args.privacy,
         streams: args.streams,
         title: args.title.unwrap_or_else(|| authorization.name.to_string()),

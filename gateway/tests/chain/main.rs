@@ -20,6 +20,7 @@ fn listing(name: &str) -> String {
         description: "Who passes".into(),
         device: device().device_id(),
         name: name.parse().unwrap(),
+        outage_seconds: None,
         privacy: String::new(),
         streams: vec![ListingStream {
             events_per_minute: 300,

@@ -39,6 +39,7 @@ export const listingShape: Shape<Listing> = object({
   description: text,
   device: address,
   name: text,
+  outageSeconds: withDefault(nullable(count), null),
   privacy: text,
   streams: list(object({ eventsPerMinute: count, name: text })),
   title: text,

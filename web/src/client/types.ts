@@ -56,6 +56,8 @@ export interface Listing {
   readonly description: string;
   readonly device: Address;
   readonly name: string;
+  /** Seconds of silence after which nobody is charged, where the owner promises it. */
+  readonly outageSeconds: number | null;
   readonly privacy: string;
   readonly streams: readonly { readonly eventsPerMinute: number; readonly name: string }[];
   readonly title: string;

@@ -376,6 +376,7 @@ fn open_feed(index: &LedgerIndex, feed: FeedId) {
         description: String::new(),
         device,
         name: "gate".parse().unwrap(),
+        outage_seconds: None,
         privacy: String::new(),
         streams: ["detections", "frames"]
             .map(|name| ListingStream {
