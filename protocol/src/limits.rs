@@ -65,4 +65,4 @@ mod tests {
 
 /// How long a device may be silent before its feed's clock is stopped, in seconds: a shorter time would be a network's
 /// hiccup, a longer one no promise.
-pub const OUTAGE_SECONDS: std::ops::RangeInclusive<u32> = 30..=86_400;
+pub const OUTAGE_SECONDS: std::ops::RangeInclusive<u32> = 10..=86_400;

@@ -22,7 +22,7 @@ pub struct Listing {
     /// Name of the feed on the ledger.
     pub name: FeedName,
     /// Seconds without an event after which the gateway, where it is the feed's pauser, stops the feed's clock so that
-    /// nobody is charged; absent where the owner does not promise it. From 30 to 86,400.
+    /// nobody is charged; absent where the owner does not promise it. From 10 to 86,400.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outage_seconds: Option<u32>,
     /// What happens to people and places in the picture: masks, retention, notices.
@@ -105,7 +105,7 @@ impl Listing {
             (
                 self.outage_seconds
                     .is_some_and(|seconds| !OUTAGE_SECONDS.contains(&seconds)),
-                "outageSeconds must be from 30 to 86400",
+                "outageSeconds must be from 10 to 86400",
             ),
         ];
         if let Some((_, message)) = limits.into_iter().find(|(broken, _)| *broken) {
@@ -179,7 +179,7 @@ mod tests {
         let mut twice = listing();
         twice.streams.push(twice.streams[0].clone());
         assert!(twice.to_canonical_json().is_err());
-        for seconds in [0, 29, 86_401] {
+        for seconds in [0, 9, 86_401] {
             let mut hasty = listing();
             hasty.outage_seconds = Some(seconds);
             assert!(hasty.to_canonical_json().is_err(), "{seconds}");
