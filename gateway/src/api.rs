@@ -15,16 +15,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ashya_contracts::Rpc;
+use ashya_protocol::Domain;
 use ashya_protocol::limits::MAX_REST_BODY_BYTES;
 use ashya_protocol::rest::Chain;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use http::HeaderValue;
 use url::Url;
 
+use crate::auth::client::Proxies;
 use crate::auth::device_passwords::DevicePasswords;
 use crate::auth::nonces::Nonces;
+use crate::auth::rates::Rates;
 use crate::auth::sessions::Sessions;
 use crate::chain::ChainStatus;
 use crate::chain_clock::ChainClock;
@@ -47,6 +50,7 @@ pub(crate) struct ApiState {
     pub(crate) sessions: Sessions,
     pub(crate) passwords: DevicePasswords,
     pub(crate) nonces: Nonces,
+    pub(crate) rates: Rates,
     pub(crate) clock: ChainClock,
     pub(crate) presence: Presence,
     pub(crate) chain: ChainStatus,
@@ -69,8 +73,20 @@ pub(crate) struct SiteInfo {
     pub(crate) chain: Chain,
     /// Port of the broker, as devices see it.
     pub(crate) mqtt_port: u16,
+    /// Who may say for whom they ask.
+    pub(crate) proxies: Proxies,
     /// Host of the broker, where it is not the one of REST.
     pub(crate) mqtt_host: Option<String>,
+}
+
+impl SiteInfo {
+    /// The domain of every signature.
+    pub(crate) fn domain(&self) -> Domain {
+        Domain {
+            chain_id: self.chain.chain_id,
+            ledger: self.chain.ledger,
+        }
+    }
 }
 
 /// How requests are treated before and after they are handled.
@@ -100,6 +116,7 @@ substates! {
     sessions: Sessions,
     passwords: DevicePasswords,
     nonces: Nonces,
+    rates: Rates,
     clock: ChainClock,
     presence: Presence,
     chain: ChainStatus,
@@ -113,7 +130,15 @@ substates! {
 pub(crate) fn router(state: ApiState, policy: &HttpPolicy, more: Router) -> Router {
     let rest = Router::new()
         .route("/v1/auth/nonce", post(auth::nonce))
-        .route("/v1/auth/session", post(auth::session))
+        .route(
+            "/v1/auth/session",
+            post(auth::session).delete(auth::sign_out),
+        )
+        .route(
+            "/v1/auth/sessions",
+            get(auth::list).delete(auth::sign_out_everywhere),
+        )
+        .route("/v1/auth/sessions/{id}", delete(auth::end))
         .route("/v1/chain", get(chain::chain))
         .route("/v1/devices", get(devices::list).post(devices::register))
         .route(

@@ -1,7 +1,10 @@
 //! Who is asking: nonces, Sign-In with Ethereum, wallet sessions, and device passwords.
 
+pub(crate) mod client;
 pub(crate) mod device_passwords;
+pub(crate) mod fleet_key;
 pub(crate) mod nonces;
+pub(crate) mod rates;
 pub(crate) mod sessions;
 pub(crate) mod siwe;
 mod tokens;
@@ -20,4 +23,10 @@ pub enum AuthError {
     /// The password is another device's.
     #[error("the password belongs to another device")]
     OtherDevice,
+    /// The session was revoked.
+    #[error("the session was revoked")]
+    Revoked,
+    /// The wallet's places are taken.
+    #[error("this wallet has as many sockets open as it may")]
+    TooManySockets,
 }

@@ -13,6 +13,8 @@ use http::HeaderValue;
 use thiserror::Error;
 use url::Url;
 
+use crate::auth::client::Proxies;
+use crate::auth::rates::RateConfig;
 use crate::bridge::BridgeAddress;
 use crate::chain_clock::{ClockSource, Freshness};
 use crate::defaults::{LOCAL_CHAIN_ID, LOCAL_POLL, MAX_HEAD_AGE, MAX_SILENCE, PUBLIC_POLL};
@@ -35,10 +37,8 @@ pub struct Config {
     pub chain: ChainConfig,
     /// Most devices that may register, those that were taken off included.
     pub max_devices: usize,
-    /// How long wallets' sessions last.
-    pub session_lifetime: Duration,
-    /// How long devices' MQTT passwords last.
-    pub device_password_lifetime: Duration,
+    /// Sessions and passwords, and how many of them.
+    pub auth: AuthConfig,
     /// Form of the log.
     pub log: LogFormat,
     /// Whether the page offers wallets with play money; on chain 31337 only.
@@ -56,6 +56,23 @@ pub struct HttpConfig {
     pub cors_origins: Vec<HeaderValue>,
     /// Longest time to the head of an answer.
     pub request_timeout: Duration,
+    /// Proxies in front of the gateway.
+    pub proxies: Proxies,
+}
+
+/// Sessions and passwords, and how many of them.
+#[derive(Debug, Clone)]
+pub struct AuthConfig {
+    /// File of the key that the fleet shares; one in the data folder when absent.
+    pub key_file: Option<PathBuf>,
+    /// How long wallets' sessions last.
+    pub session_lifetime: Duration,
+    /// How long devices' MQTT passwords last.
+    pub device_password_lifetime: Duration,
+    /// Sockets and event streams that one wallet may have open.
+    pub sockets_per_wallet: usize,
+    /// How often a client may ask.
+    pub rates: RateConfig,
 }
 
 /// The embedded broker.

@@ -79,3 +79,30 @@ pub(crate) const LISTEN_BACKLOG: u32 = 4_096;
 
 /// How long open requests and sockets get to end when the gateway stops.
 pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
+
+/// Most sessions of one wallet that are good at a time; one more ends the oldest. People have a few browsers.
+pub(crate) const MAX_SESSIONS_PER_WALLET: usize = 256;
+
+/// Most sessions that are listed, about 50 MB; one more takes the oldest off the list, though it stays good.
+pub(crate) const MAX_SESSIONS: usize = 200_000;
+
+/// Most sockets and event streams that one wallet may have open, about 5 MB.
+pub(crate) const SOCKETS_PER_WALLET: usize = 1_024;
+
+/// Most networks or addresses that a rate limit tells apart, about 20 MB; more share one allowance.
+pub(crate) const MAX_RATE_KEYS: usize = 100_000;
+
+/// Nonces that one network may ask for in a minute. Many people share an address behind a carrier's NAT.
+pub(crate) const NONCES_PER_MINUTE: u32 = 600;
+
+/// Sign-ins that one network may try in a minute; each costs the node a call.
+pub(crate) const SESSIONS_PER_MINUTE: u32 = 300;
+
+/// Registrations that one network may send in a minute: a site with so many cameras starts at once.
+pub(crate) const REGISTRATIONS_PER_MINUTE: u32 = 60;
+
+/// MQTT passwords that one network may ask for in a minute.
+pub(crate) const CREDENTIALS_PER_MINUTE: u32 = 300;
+
+/// Sessions, registrations or passwords that one wallet or device may get in a minute.
+pub(crate) const PER_ADDRESS_PER_MINUTE: u32 = 60;

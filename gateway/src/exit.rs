@@ -45,7 +45,9 @@ pub fn bad_config(error: &ConfigError) -> ExitCode {
 pub fn failure(error: &(dyn Error + 'static)) -> ExitCode {
     eprintln!("error: {}", Chained(error));
     match error.downcast_ref() {
-        Some(ServerError::Config(_) | ServerError::DataFolder(_)) => ExitCode::from(BAD_CONFIG),
+        Some(ServerError::Config(_) | ServerError::DataFolder(_) | ServerError::FleetKey(_)) => {
+            ExitCode::from(BAD_CONFIG)
+        }
         _ => ExitCode::FAILURE,
     }
 }

@@ -41,15 +41,18 @@ mod store;
 pub use access::Access;
 pub use api::{Bearer, HttpError};
 pub use auth::AuthError;
+pub use auth::client::{ForwardedHeader, Proxies};
 pub use auth::device_passwords::{DeviceClaims, DevicePasswords};
-pub use auth::sessions::{SessionClaims, Sessions};
+pub use auth::fleet_key::FleetKeyError;
+pub use auth::rates::RateConfig;
+pub use auth::sessions::{Seat, SessionClaims, SessionId, Sessions};
 pub use bridge::{BridgeAddress, ParseBridgeAddressError};
 pub use chain::FollowerError;
 pub use chain_clock::{ChainClock, ClockSource, Freshness, HeadFromTheFuture, wall_instant_of};
 pub use check::check;
 pub use config::{
-    Args, ChainConfig, Command, Config, ConfigError, HttpConfig, LedgerSource, LogFormat,
-    MqttConfig, RunArgs, Settings,
+    Args, AuthConfig, ChainConfig, Command, Config, ConfigError, HttpConfig, LedgerSource,
+    LogFormat, MqttConfig, RunArgs, Settings,
 };
 pub use data_folder::DataFolderError;
 pub use hub::Hub;

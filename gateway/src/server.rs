@@ -19,7 +19,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::{self, ApiState, HttpPolicy, Site, SiteInfo};
 use crate::auth::device_passwords::DevicePasswords;
+use crate::auth::fleet_key::{self, FleetKeyError};
 use crate::auth::nonces::Nonces;
+use crate::auth::rates::Rates;
 use crate::auth::sessions::Sessions;
 use crate::bridge::{self, BridgeParts};
 use crate::chain::{ChainStatus, Follower, FollowerError, FollowerParts};
@@ -52,6 +54,9 @@ pub enum ServerError {
     /// The data folder cannot be used.
     #[error(transparent)]
     DataFolder(#[from] DataFolderError),
+    /// The fleet's key cannot be used.
+    #[error(transparent)]
+    FleetKey(#[from] FleetKeyError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -167,6 +172,7 @@ struct Parts {
     sessions: Sessions,
     passwords: DevicePasswords,
     nonces: Nonces,
+    rates: Rates,
     hub: Hub,
     chain: ChainStatus,
 }
@@ -177,12 +183,12 @@ impl Parts {
         deployment: Deployment,
         store: Store,
         rpc: Rpc,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, ServerError> {
         let domain = Domain {
             chain_id: deployment.chain_id,
             ledger: deployment.ledger,
         };
-        let secret = store.secret()?;
+        let key = fleet_key::load(config.auth.key_file.as_deref(), &config.data)?;
         let metrics = Metrics::new();
         Ok(Self {
             rpc,
@@ -194,9 +200,15 @@ impl Parts {
             ),
             positions: Positions::load(store.clone())?,
             presence: Presence::new(),
-            sessions: Sessions::new(&secret, config.session_lifetime),
-            passwords: DevicePasswords::new(&secret, config.device_password_lifetime),
-            nonces: Nonces::load(store.clone(), &secret, NONCE_LIFETIME, MAX_USED_NONCES)?,
+            sessions: Sessions::load(
+                store.clone(),
+                &key,
+                config.auth.session_lifetime,
+                config.auth.sockets_per_wallet,
+            )?,
+            passwords: DevicePasswords::new(&key, config.auth.device_password_lifetime),
+            nonces: Nonces::load(store.clone(), &key, NONCE_LIFETIME, MAX_USED_NONCES)?,
+            rates: Rates::new(config.auth.rates),
             hub: Hub::new(metrics.clone()),
             chain: ChainStatus::default(),
             metrics,
@@ -291,6 +303,7 @@ impl Parts {
             sessions: self.sessions.clone(),
             passwords: self.passwords.clone(),
             nonces: self.nonces.clone(),
+            rates: self.rates.clone(),
             clock: self.clock.clone(),
             presence: self.presence.clone(),
             chain: self.chain.clone(),
@@ -332,6 +345,7 @@ fn site(config: &Config, deployment: Deployment, addresses: &Addresses) -> Site 
         chain,
         mqtt_port: config.mqtt.public_port.unwrap_or(addresses.mqtt.port()),
         mqtt_host: config.mqtt.public_host.clone(),
+        proxies: config.http.proxies.clone(),
     }))
 }
 

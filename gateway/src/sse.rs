@@ -22,7 +22,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::api::{Bearer, HttpError, Id};
 use crate::chain_clock::{ChainClock, wall_instant_of};
@@ -35,6 +35,8 @@ use pipe::{Writer, pipe};
 
 /// Time between comments; middle boxes drop idle connections after a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Time for the last words to a client.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// A comment.
 const COMMENT: &[u8] = b":\n\n";
 
@@ -43,6 +45,7 @@ pub(crate) async fn events(
     Bearer(claims): Bearer,
     Id(feed): Id<FeedId>,
 ) -> Result<Response, HttpError> {
+    let seat = parts.sessions.sit(claims)?;
     let mut viewer = Viewer::new(parts.clone(), claims.wallet);
     viewer
         .watch(feed, None, &BTreeMap::new())
@@ -69,6 +72,7 @@ pub(crate) async fn events(
         tokio::select! {
             () = parts.shutdown.cancelled() => {}
             () = sleep_until(session_ends) => {}
+            () = seat.revoked() => reader.end_revoked().await,
             () = reader.run() => {}
         }
         reader.writer.finish();
@@ -136,6 +140,14 @@ impl Reader {
                 () = std::future::ready(()), if more => {}
             }
         }
+    }
+
+    /// Tells the client that nothing more will come, as far as it listens.
+    async fn end_revoked(&mut self) {
+        self.viewer.revoke();
+        self.first = None;
+        // Best effort: a client that does not read is not waited for.
+        let _ = timeout(GOODBYE, self.write_batch()).await;
     }
 
     /// Writes what waits, many messages in one go; `None` when the connection has to be given up.

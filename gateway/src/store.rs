@@ -30,6 +30,7 @@ pub struct Store {
     pub(crate) listings: Tree,
     pub(crate) positions: Tree,
     pub(crate) nonces: Tree,
+    pub(crate) sessions: Tree,
     feeds: sled::Tree,
     subscriptions: sled::Tree,
     chain: sled::Tree,
@@ -99,7 +100,15 @@ impl Store {
         }
     }
 
-    /// The gateway's secret, made when there is none.
+    /// A store that goes with the process.
+    #[cfg(test)]
+    pub(crate) fn temporary() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // Kept until the process ends: whoever holds the store does not hold its folder.
+        Self::open(&folder.keep().join("store")).unwrap()
+    }
+
+    /// The gateway's own secret, made when there is none.
     ///
     /// # Errors
     /// When the store fails.
@@ -136,6 +145,7 @@ impl Store {
             listings: Tree(db.open_tree("listings")?),
             positions: Tree(db.open_tree("positions")?),
             nonces: Tree(db.open_tree("nonces")?),
+            sessions: Tree(db.open_tree("sessions")?),
             feeds: db.open_tree("feeds")?,
             subscriptions: db.open_tree("subscriptions")?,
             chain: db.open_tree("chain")?,

@@ -20,6 +20,20 @@ hex_newtype! {
 impl Address {
     /// The zero address, by which the ledger says "nobody".
     pub const ZERO: Self = Self::new([0; 20]);
+
+    /// The address with the mixed-case checksum of EIP-55.
+    pub fn to_checksummed(self) -> String {
+        let digits = hex::encode(self.as_bytes());
+        let hash = hex::encode(keccak256(digits.as_bytes()).as_bytes());
+        let raised = digits.chars().zip(hash.chars()).map(|(digit, weight)| {
+            if weight >= '8' {
+                digit.to_ascii_uppercase()
+            } else {
+                digit
+            }
+        });
+        format!("0x{}", raised.collect::<String>())
+    }
 }
 
 impl DeviceId {
@@ -48,6 +62,19 @@ impl FeedId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn checksums_of_eip_55() {
+        for text in [
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+            "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+            "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB",
+            "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_checksummed(), text);
+        }
+    }
 
     #[test]
     fn addresses_parse_any_case_and_print_lower_case() {

@@ -169,6 +169,34 @@ pub struct Session {
     pub expires_at: u64,
 }
 
+/// One of a wallet's open sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionInfo {
+    /// Names it in `DELETE /v1/auth/sessions/{id}`; it is no secret and opens nothing.
+    pub id: String,
+    /// Unix seconds at which it was opened.
+    pub issued_at: u64,
+    /// Unix seconds at which it ends by itself.
+    pub expires_at: u64,
+    /// Sockets and event streams that are open by it here.
+    pub sockets: usize,
+    /// Whether it is the one that asks.
+    #[serde(default)]
+    pub current: bool,
+}
+
+/// Answer to `GET /v1/auth/sessions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionList {
+    /// The sessions, the newest first.
+    pub sessions: Vec<SessionInfo>,
+    /// What `after` takes to go on; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
 /// Answer to `GET /v1/chain`: where the money is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

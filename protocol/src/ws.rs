@@ -220,6 +220,8 @@ pub enum ErrorCode {
     TooManyWatches,
     /// The gateway cannot tell who has paid: it has no current view of the chain.
     ChainUnavailable,
+    /// The wallet has as many sockets open as it may.
+    TooManySockets,
 }
 
 /// Why a socket was closed, and whether coming back makes sense. The numbers are stable.
@@ -235,6 +237,10 @@ pub enum CloseCode {
     TooSlow,
     /// 4003: nothing was heard from the client; come back.
     Stale,
+    /// 4004: the session was revoked; sign in, then come back.
+    Revoked,
+    /// 4005: the wallet has as many sockets open as it may; close one, then come back.
+    TooManySockets,
 }
 
 impl CloseCode {
@@ -246,6 +252,8 @@ impl CloseCode {
             Self::Unauthorized => 4001,
             Self::TooSlow => 4002,
             Self::Stale => 4003,
+            Self::Revoked => 4004,
+            Self::TooManySockets => 4005,
         }
     }
 
@@ -257,6 +265,8 @@ impl CloseCode {
             Self::Unauthorized => "unauthorized: sign in, then come back",
             Self::TooSlow => "too slow: come back",
             Self::Stale => "stale: come back",
+            Self::Revoked => "revoked: sign in, then come back",
+            Self::TooManySockets => "too many sockets: close one, then come back",
         }
     }
 }

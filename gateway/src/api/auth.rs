@@ -1,19 +1,25 @@
 use ashya_contracts::Rpc;
-use ashya_protocol::rest::{Nonce, Session, SessionRequest};
+use ashya_protocol::rest::{Nonce, Session, SessionInfo, SessionList, SessionRequest};
 use ashya_protocol::typed_data::personal_message;
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 
-use super::extract::JsonBody;
+use super::extract::{Bearer, Client, Id, JsonBody};
 use super::{HttpError, Site};
 use crate::auth::nonces::Nonces;
-use crate::auth::sessions::Sessions;
+use crate::auth::rates::Action;
+use crate::auth::sessions::{SessionId, Sessions};
 use crate::auth::siwe::SiweMessage;
 use crate::chain_clock::wall_clock;
 use crate::metrics::Metrics;
 
 /// `POST /v1/auth/nonce`
-pub(super) async fn nonce(State(nonces): State<Nonces>) -> Result<Json<Nonce>, HttpError> {
+pub(super) async fn nonce(
+    State(nonces): State<Nonces>,
+    client: Client,
+) -> Result<Json<Nonce>, HttpError> {
+    client.counts(Action::Nonce)?;
     let nonce = nonces.issue()?;
     Ok(Json(Nonce { nonce }))
 }
@@ -27,8 +33,10 @@ pub(super) async fn session(
     State(rpc): State<Rpc>,
     State(site): State<Site>,
     State(metrics): State<Metrics>,
+    client: Client,
     JsonBody(request): JsonBody<SessionRequest>,
 ) -> Result<Json<Session>, HttpError> {
+    client.counts(Action::Session)?;
     let message = SiweMessage::parse(&request.message)?;
     message.check(&site.0.domains, site.0.chain.chain_id, wall_clock())?;
     let nonce = nonces.check(&message.nonce)?;
@@ -43,9 +51,60 @@ pub(super) async fn session(
             format!("the message is not signed by {}", message.address),
         ));
     }
-    nonces.spend(nonce).await?;
+    client.counts_for(Action::Session, message.address)?;
+    let id = nonces.spend(nonce).await?;
     metrics.sessions.inc();
-    Ok(Json(sessions.issue(message.address)))
+    Ok(Json(sessions.open(message.address, id).await?))
+}
+
+/// `DELETE /v1/auth/session`: ends the session that asks.
+pub(super) async fn sign_out(
+    State(sessions): State<Sessions>,
+    Bearer(session): Bearer,
+) -> Result<StatusCode, HttpError> {
+    sessions.end(session).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /v1/auth/sessions`: the wallet's sessions that this gateway opened.
+pub(super) async fn list(
+    State(sessions): State<Sessions>,
+    Bearer(session): Bearer,
+) -> Json<SessionList> {
+    let own = session.id.to_string();
+    let listed = sessions.list(session.wallet).into_iter();
+    let sessions = listed.map(|info| SessionInfo {
+        current: info.id == own,
+        ..info
+    });
+    Json(SessionList {
+        sessions: sessions.collect(),
+        next: None,
+    })
+}
+
+/// `DELETE /v1/auth/sessions`: ends all of the wallet's sessions that this gateway opened, and the one that asks.
+pub(super) async fn sign_out_everywhere(
+    State(sessions): State<Sessions>,
+    Bearer(session): Bearer,
+) -> Result<StatusCode, HttpError> {
+    sessions.end_all(session.wallet).await?;
+    sessions.end(session).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /v1/auth/sessions/{id}`
+pub(super) async fn end(
+    State(sessions): State<Sessions>,
+    Bearer(session): Bearer,
+    Id(id): Id<SessionId>,
+) -> Result<StatusCode, HttpError> {
+    if sessions.end_listed(session.wallet, id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        let detail = format!("this wallet has no session {id} here");
+        Err(HttpError::not_found("session-unknown", detail))
+    }
 }
 
 /// Reads a wallet's signature: of any length, since smart accounts decide themselves what they accept.

@@ -6,10 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 
-use super::extract::{Bearer, Id, JsonBody};
+use super::extract::{Bearer, Client, Id, JsonBody};
 use super::{HttpError, Site};
 use crate::auth::device_passwords::DevicePasswords;
 use crate::auth::nonces::Nonces;
+use crate::auth::rates::Action;
 use crate::ledger_index::LedgerIndex;
 use crate::presence::Presence;
 use crate::registry::{Registered, Registry, RegistryError};
@@ -45,8 +46,10 @@ pub(super) async fn register(
     State(registry): State<Registry>,
     State(index): State<LedgerIndex>,
     State(presence): State<Presence>,
+    client: Client,
     JsonBody(signed): JsonBody<SignedRegistration>,
 ) -> Result<(StatusCode, Json<Device>), HttpError> {
+    client.counts(Action::Registration)?;
     let registration = signed.registration.clone();
     let status = match registry.register(signed).await? {
         Registered::New => StatusCode::CREATED,
@@ -60,6 +63,7 @@ pub(super) async fn update(
     registry: State<Registry>,
     index: State<LedgerIndex>,
     presence: State<Presence>,
+    client: Client,
     Id(device): Id<DeviceId>,
     JsonBody(signed): JsonBody<SignedRegistration>,
 ) -> Result<(StatusCode, Json<Device>), HttpError> {
@@ -67,7 +71,7 @@ pub(super) async fn update(
         let detail = format!("the document is about {}", signed.registration.device);
         return Err(HttpError::bad_request("device-mismatch", detail));
     }
-    register(registry, index, presence, JsonBody(signed)).await
+    register(registry, index, presence, client, JsonBody(signed)).await
 }
 
 /// `DELETE /v1/devices/{id}`, by the wallet that the device names as its owner.
@@ -90,22 +94,24 @@ pub(super) async fn remove(
 /// `POST /v1/devices/{id}/credentials`
 pub(super) async fn credentials(
     State(registry): State<Registry>,
-    State(index): State<LedgerIndex>,
     State(nonces): State<Nonces>,
     State(passwords): State<DevicePasswords>,
     State(site): State<Site>,
+    client: Client,
     Id(device): Id<DeviceId>,
     JsonBody(request): JsonBody<CredentialRequest>,
 ) -> Result<Json<Credentials>, HttpError> {
+    client.counts(Action::Credentials)?;
     if registry.device(device).is_none() {
         return Err(RegistryError::Unknown(device).into());
     }
     let nonce = nonces.check(&request.nonce)?;
-    let digest = index.domain().credential_request(device, &request.nonce);
+    let digest = site.0.domain().credential_request(device, &request.nonce);
     if request.signature.recover(&digest) != Ok(device.address()) {
         let detail = "the request is not signed by the device";
         return Err(HttpError::forbidden("signature-invalid", detail));
     }
+    client.counts_for(Action::Credentials, device.address())?;
     nonces.spend(nonce).await?;
     let (password, expires_at) = passwords.issue(device);
     Ok(Json(Credentials {

@@ -5,11 +5,12 @@ use ashya_contracts::ChainError;
 use ashya_protocol::Offer;
 use ashya_protocol::rest::Problem;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode, Uri};
 
 use crate::auth::AuthError;
 use crate::auth::nonces::NonceError;
+use crate::auth::rates::TooMany;
 use crate::auth::siwe::SiweError;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
@@ -21,6 +22,8 @@ pub struct HttpError {
     code: &'static str,
     detail: String,
     offer: Option<Box<Offer>>,
+    /// Seconds after which to ask again.
+    retry_after: Option<u64>,
 }
 
 impl HttpError {
@@ -31,6 +34,7 @@ impl HttpError {
             code,
             detail: detail.into(),
             offer: None,
+            retry_after: None,
         }
     }
 
@@ -71,6 +75,14 @@ impl HttpError {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
+    /// 429: too often; ask again after so many seconds.
+    pub fn too_many(code: &'static str, detail: impl Into<String>, retry_after: u64) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail)
+        }
+    }
+
     /// 503: the gateway has no current view of the chain.
     pub fn chain_unavailable() -> Self {
         Self::new(
@@ -109,13 +121,26 @@ impl IntoResponse for HttpError {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
         response
     }
 }
 
 impl From<AuthError> for HttpError {
     fn from(error: AuthError) -> Self {
-        Self::unauthorized(format!("{error}: sign in again"))
+        match error {
+            // A socket ends when it ends: the minute is a guess.
+            AuthError::TooManySockets => Self::too_many("too-many-sockets", error.to_string(), 60),
+            _ => Self::unauthorized(format!("{error}: sign in again")),
+        }
+    }
+}
+
+impl From<TooMany> for HttpError {
+    fn from(error: TooMany) -> Self {
+        Self::too_many("rate-limited", error.to_string(), error.retry_after())
     }
 }
 

@@ -1,5 +1,8 @@
 //! Extractors whose failures are problem documents.
 
+use std::net::Ipv4Addr;
+
+use ashya_protocol::Address;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request};
 use http::StatusCode;
@@ -7,7 +10,9 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::HttpError;
+use super::{HttpError, Site};
+use crate::auth::client::{Network, Peer};
+use crate::auth::rates::{Action, Rates};
 use crate::auth::sessions::{SessionClaims, Sessions};
 
 /// A JSON body.
@@ -78,7 +83,46 @@ where
             .ok_or_else(|| {
                 HttpError::unauthorized("send the session token as Authorization: Bearer …")
             })?;
-        Ok(Self(Sessions::from_ref(state).wallet_of(token)?))
+        Ok(Self(Sessions::from_ref(state).verify(token)?))
+    }
+}
+
+/// The client, whose requests are counted.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    network: Network,
+    rates: Rates,
+}
+
+impl Client {
+    /// Counts what it does, before it costs anything.
+    pub(super) fn counts(&self, action: Action) -> Result<(), HttpError> {
+        Ok(self.rates.count(action, self.network)?)
+    }
+
+    /// Counts what it does for a wallet or device that it has proven to be.
+    pub(super) fn counts_for(&self, action: Action, address: Address) -> Result<(), HttpError> {
+        Ok(self.rates.count_proven(action, address)?)
+    }
+}
+
+impl<S> FromRequestParts<S> for Client
+where
+    S: Send + Sync,
+    Site: FromRef<S>,
+    Rates: FromRef<S>,
+{
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        let peer = parts.extensions.get::<Peer>();
+        // Requests that come by no connection are those of tests, all from one place.
+        let peer = peer.map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.0);
+        let proxies = &Site::from_ref(state).0.proxies;
+        Ok(Self {
+            network: proxies.client_of(peer, &parts.headers).into(),
+            rates: Rates::from_ref(state),
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use ashya_protocol::rest::{
     Credentials, Device, Feed, FeedList, Nonce, Problem, Registration, SignedRegistration,
     SubscriptionList,
 };
-use ashya_protocol::{Address, DeviceKey, Domain, FeedId, FeedName, Hash, Wei};
+use ashya_protocol::{Address, DeviceKey, FeedId, FeedName, Hash, Wei};
 use axum::body::Body;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use tower::ServiceExt;
 
 use super::*;
+use crate::auth::rates::RateConfig;
 use crate::chain_clock::{ClockSource, Freshness};
 use crate::presence::{Door, Word};
 
@@ -60,9 +61,16 @@ impl Rig {
         let state = ApiState {
             index: LedgerIndex::new(DOMAIN),
             registry: Registry::load(store.clone(), DOMAIN, 10).unwrap(),
-            sessions: Sessions::new(&secret, minute),
+            sessions: Sessions::load(store.clone(), &secret, minute, 10).unwrap(),
             passwords: DevicePasswords::new(&secret, minute),
             nonces: Nonces::load(store.clone(), &secret, minute, 100).unwrap(),
+            rates: Rates::new(RateConfig {
+                nonces: 100,
+                sessions: 20,
+                registrations: 20,
+                credentials: 20,
+                per_address: 10,
+            }),
             clock: ChainClock::new(ClockSource::Head, freshness),
             presence: Presence::new(),
             chain: ChainStatus::default(),
@@ -75,6 +83,7 @@ impl Rig {
                 chain,
                 mqtt_port: 1883,
                 mqtt_host: None,
+                proxies: Proxies::default(),
             })),
         };
         let policy = HttpPolicy {

@@ -25,7 +25,7 @@ pub struct DeviceClaims {
 }
 
 impl DevicePasswords {
-    /// Passwords of `lifetime` under the gateway's secret.
+    /// Passwords of `lifetime` under the fleet's key.
     pub fn new(secret: &[u8], lifetime: Duration) -> Self {
         Self {
             tokens: Tokens::new(secret, "ashya-device"),
@@ -36,7 +36,7 @@ impl DevicePasswords {
     /// A new password and the Unix second at which it ends.
     pub fn issue(&self, device: DeviceId) -> (String, u64) {
         let expires_at = (wall_clock() + self.lifetime).as_secs();
-        (self.tokens.issue(device, expires_at), expires_at)
+        (self.tokens.issue(device, None, expires_at), expires_at)
     }
 
     /// Checks an MQTT user name (the device id) and its password.
@@ -44,7 +44,7 @@ impl DevicePasswords {
     /// # Errors
     /// When the password is not ours, has run out, or is another device's.
     pub fn verify(&self, username: &str, password: &str) -> Result<DeviceClaims, AuthError> {
-        let (device, expires_at) = self.tokens.verify::<DeviceId>(password)?;
+        let (device, _, expires_at) = self.tokens.verify::<DeviceId>(password)?;
         if username.parse() != Ok(device) {
             return Err(AuthError::OtherDevice);
         }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use sha2::Sha256;
 use thiserror::Error;
 
+use super::sessions::SessionId;
 use crate::chain_clock::wall_clock;
 use crate::store::{Store, StoreError};
 
@@ -22,7 +23,7 @@ type NonceId = [u8; ID_BYTES];
 
 /// Issues nonces and remembers the used ones until they run out. Cheap to clone.
 ///
-/// An unused nonce costs no memory: it carries its own expiry and the gateway's tag. Used ones are kept on disk too,
+/// An unused nonce costs no memory: it carries its own expiry and the fleet's tag. Used ones are kept on disk too,
 /// so that a restart does not make them good again.
 #[derive(Debug, Clone)]
 pub(crate) struct Nonces {
@@ -72,17 +73,17 @@ pub(crate) enum NonceError {
 }
 
 impl Nonces {
-    /// Nonces of `lifetime` under the gateway's secret, at most `capacity` used ones at a time.
+    /// Nonces of `lifetime` under the fleet's key, at most `capacity` used ones at a time.
     ///
     /// # Errors
     /// When the store fails.
     pub(crate) fn load(
         store: Store,
-        secret: &[u8],
+        key: &[u8],
         lifetime: Duration,
         capacity: usize,
     ) -> Result<Self, StoreError> {
-        let mut tagger = Hmac::new_from_slice(secret).expect("HMAC takes a key of any length");
+        let mut tagger = Hmac::new_from_slice(key).expect("HMAC takes a key of any length");
         tagger.update(b"ashya-nonce");
         let mut used = Used::default();
         for (key, expires_at) in store.nonces.load::<u64>()? {
@@ -139,10 +140,11 @@ impl Nonces {
     }
 
     /// Uses a nonce up. Of two callers with the same nonce only one succeeds; that is on the disk when this returns.
+    /// Gives back the name of what was done with it.
     ///
     /// # Errors
     /// When it was used meanwhile, or too many were used lately.
-    pub(crate) async fn spend(&self, nonce: FreshNonce) -> Result<(), NonceError> {
+    pub(crate) async fn spend(&self, nonce: FreshNonce) -> Result<SessionId, NonceError> {
         let gone = {
             let mut used = self.used.lock();
             let gone = used.forget_before(wall_clock().as_secs());
@@ -159,7 +161,8 @@ impl Nonces {
             self.store.nonces.remove(&id)?;
         }
         self.store.nonces.put(&nonce.id, &nonce.expires_at)?;
-        Ok(self.store.flush().await?)
+        self.store.flush().await?;
+        Ok(SessionId::new(nonce.id))
     }
 
     fn tag(&self, body: &[u8]) -> Hmac<Sha256> {

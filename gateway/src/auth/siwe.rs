@@ -12,6 +12,8 @@ use crate::defaults::SIWE_CLOCK_SKEW;
 
 /// Longest text in bytes: the fields that we ask for need about 400.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
+/// Shortest nonce that EIP-4361 allows.
+const MIN_NONCE_CHARS: usize = 8;
 const HEADER: &str = " wants you to sign in with your Ethereum account:";
 
 /// A parsed message. Nothing of it is true before the wallet's signature is checked.
@@ -67,7 +69,8 @@ pub(crate) enum SiweError {
 }
 
 impl SiweMessage {
-    /// Reads the text, strictly as the grammar of EIP-4361 has it. The address may have any case.
+    /// Reads the text, strictly as the grammar of EIP-4361 has it. The address may be in lower case throughout; with
+    /// capitals it must be as EIP-55 has them, which finds mistyped ones.
     ///
     /// # Errors
     /// When it is anything else.
@@ -92,9 +95,7 @@ impl SiweMessage {
             return Err(SiweError::Malformed("the domain"));
         }
         let address = lines.next("the address")?;
-        let address = address
-            .parse()
-            .map_err(|_| SiweError::Malformed("the address"))?;
+        let address = checked_address(address)?;
         lines.blank()?;
         // Either the statement and a blank line, or a blank line alone.
         if !lines.next("the statement")?.is_empty() {
@@ -104,6 +105,10 @@ impl SiweMessage {
         let version = lines.field("Version: ")?;
         let chain_id = decimal(lines.field("Chain ID: ")?)?;
         let nonce = lines.field("Nonce: ")?.to_owned();
+        if nonce.len() < MIN_NONCE_CHARS || !nonce.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        {
+            return Err(SiweError::Malformed("the nonce"));
+        }
         let issued_at = date_time(lines.field("Issued At: ")?)?;
         let expiration = lines.optional("Expiration Time: ").map(date_time);
         let not_before = lines.optional("Not Before: ").map(date_time);
@@ -180,6 +185,22 @@ fn is_on(uri: &str, domain: &str) -> bool {
         && uri.origin() == page.origin()
 }
 
+/// Whether a text is a URI (RFC 3986).
+fn is_uri(text: &str) -> bool {
+    Url::parse(text).is_ok()
+}
+
+fn checked_address(text: &str) -> Result<Address, SiweError> {
+    let malformed = || SiweError::Malformed("the address");
+    let address: Address = text.parse().map_err(|_| malformed())?;
+    let is_plain = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    if is_plain || address.to_checksummed() == text {
+        Ok(address)
+    } else {
+        Err(malformed())
+    }
+}
+
 fn decimal(text: &str) -> Result<u64, SiweError> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(SiweError::Malformed("Chain ID"));
@@ -220,7 +241,9 @@ impl<'a> Lines<'a> {
         let heading = self.0.next();
         let well_formed = match heading {
             None => true,
-            Some("Resources:") => self.0.all(|line| line.starts_with("- ")),
+            Some("Resources:") => self
+                .0
+                .all(|line| line.strip_prefix("- ").is_some_and(is_uri)),
             Some(_) => false,
         };
         if well_formed {

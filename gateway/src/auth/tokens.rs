@@ -1,4 +1,4 @@
-//! JSON Web Tokens (RFC 7519), HS256 with the gateway's secret.
+//! JSON Web Tokens (RFC 7519), HS256 with the fleet's key.
 
 use std::fmt;
 
@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::AuthError;
+use super::sessions::SessionId;
 use crate::chain_clock::wall_clock;
 
 /// Signs and checks the tokens of one kind; a token of one kind is never taken for another.
@@ -23,6 +24,8 @@ pub(super) struct Tokens {
 struct Claims<S> {
     aud: String,
     sub: S,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    jti: Option<SessionId>,
     iat: u64,
     exp: u64,
 }
@@ -41,11 +44,17 @@ impl Tokens {
         }
     }
 
-    /// A token for `subject` that ends at the Unix second `expires_at`.
-    pub(super) fn issue<S: Serialize>(&self, subject: S, expires_at: u64) -> String {
+    /// A token for `subject` that ends at the Unix second `expires_at`, by the name of `id` where it has one.
+    pub(super) fn issue<S: Serialize>(
+        &self,
+        subject: S,
+        id: Option<SessionId>,
+        expires_at: u64,
+    ) -> String {
         let claims = Claims {
             aud: self.audience.to_owned(),
             sub: subject,
+            jti: id,
             iat: wall_clock().as_secs(),
             exp: expires_at,
         };
@@ -53,8 +62,11 @@ impl Tokens {
             .expect("HS256 over plain claims cannot fail")
     }
 
-    /// The subject of a token and the Unix second at which it ends.
-    pub(super) fn verify<S: DeserializeOwned>(&self, token: &str) -> Result<(S, u64), AuthError> {
+    /// The subject of a token, its name, and the Unix second at which it ends.
+    pub(super) fn verify<S: DeserializeOwned>(
+        &self,
+        token: &str,
+    ) -> Result<(S, Option<SessionId>, u64), AuthError> {
         let claims = jsonwebtoken::decode::<Claims<S>>(token, &self.decoding, &self.validation)
             .map_err(|error| match error.kind() {
                 ErrorKind::ExpiredSignature => AuthError::Expired,
@@ -65,7 +77,7 @@ impl Tokens {
         if claims.exp <= wall_clock().as_secs() {
             return Err(AuthError::Expired);
         }
-        Ok((claims.sub, claims.exp))
+        Ok((claims.sub, claims.jti, claims.exp))
     }
 }
 

@@ -61,6 +61,18 @@ pub struct RunArgs {
     /// Block in which the ledger was deployed
     #[arg(long, env = "ASHYA_GATEWAY_DEPLOYMENT_BLOCK")]
     pub deployment_block: Option<u64>,
+    /// File of the key that all gateways of a fleet share (64 hexadecimal digits); by default DATA/fleet.key, made at the
+    /// first start
+    #[arg(long, value_name = "FILE", env = "ASHYA_GATEWAY_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Address or network (CIDR) of a proxy that says for whom it asks, by X-Forwarded-For; may be repeated
+    #[arg(
+        long,
+        value_name = "CIDR",
+        env = "ASHYA_GATEWAY_TRUSTED_PROXY",
+        value_delimiter = ','
+    )]
+    pub trusted_proxy: Vec<String>,
     /// Domain (HOST or HOST:PORT) for which wallets sign in; may be repeated
     #[arg(long, env = "ASHYA_GATEWAY_DOMAIN", value_delimiter = ',')]
     pub domain: Vec<String>,

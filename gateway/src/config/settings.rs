@@ -1,20 +1,25 @@
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ashya_contracts::Deployment;
 use ashya_protocol::Address;
 use http::HeaderValue;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    ChainConfig, Config, ConfigError, HttpConfig, LedgerSource, MqttConfig, RunArgs, check_demo,
+    AuthConfig, ChainConfig, Config, ConfigError, HttpConfig, LedgerSource, MqttConfig, RunArgs,
+    check_demo,
 };
+use crate::auth::client::Proxies;
+use crate::auth::rates::RateConfig;
 use crate::bridge::{BridgeAddress, ParseBridgeAddressError};
 use crate::defaults::{
-    BLOCKS_PER_REQUEST, DEVICE_PASSWORD_LIFETIME, HTTP_PORT, MAX_DEVICES, METRICS_PORT, MQTT_PORT,
-    REQUEST_TIMEOUT, SESSION_LIFETIME,
+    BLOCKS_PER_REQUEST, CREDENTIALS_PER_MINUTE, DEVICE_PASSWORD_LIFETIME, HTTP_PORT, MAX_DEVICES,
+    METRICS_PORT, MQTT_PORT, NONCES_PER_MINUTE, PER_ADDRESS_PER_MINUTE, REGISTRATIONS_PER_MINUTE,
+    REQUEST_TIMEOUT, SESSION_LIFETIME, SESSIONS_PER_MINUTE, SOCKETS_PER_WALLET,
 };
 
 /// The configuration file, before it is checked.
@@ -62,6 +67,8 @@ struct HttpSettings {
     listen: SocketAddr,
     domains: Vec<String>,
     cors_origins: Vec<String>,
+    trusted_proxies: Vec<String>,
+    forwarded_header: String,
     request_timeout_seconds: u64,
 }
 
@@ -108,8 +115,17 @@ struct ChainSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct AuthSettings {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_file: Option<PathBuf>,
     session_seconds: u64,
     device_password_seconds: u64,
+    sockets_per_wallet: usize,
+    /// A limit of 0 is none.
+    nonces_per_minute: u32,
+    sessions_per_minute: u32,
+    registrations_per_minute: u32,
+    credentials_per_minute: u32,
+    per_address_per_minute: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +160,7 @@ impl Settings {
         set(&mut self.chain.rpc, args.rpc);
         set(&mut self.chain.clock, args.chain_clock);
         set(&mut self.log.format, args.log_format);
+        set_some(&mut self.auth.key_file, args.key_file);
         set_some(&mut self.chain.public_rpc, args.public_rpc);
         set_some(&mut self.mqtt.public_host, args.mqtt_public_host);
         set_some(&mut self.mqtt.public_port, args.mqtt_public_port);
@@ -158,6 +175,9 @@ impl Settings {
         }
         if !args.cors_origin.is_empty() {
             self.http.cors_origins = args.cors_origin;
+        }
+        if !args.trusted_proxy.is_empty() {
+            self.http.trusted_proxies = args.trusted_proxy;
         }
         self.demo |= args.demo;
     }
@@ -177,6 +197,14 @@ impl Settings {
                     "http.request_timeout_seconds",
                     self.http.request_timeout_seconds,
                 )?,
+                proxies: Proxies {
+                    trusted: check_networks(&self.http.trusted_proxies)?,
+                    header: choose(
+                        "http.forwarded_header",
+                        &self.http.forwarded_header,
+                        ["x-forwarded-for", "forwarded"],
+                    )?,
+                },
             },
             mqtt: MqttConfig {
                 listen: self.mqtt.listen,
@@ -207,13 +235,30 @@ impl Settings {
                 blocks_per_request: positive("chain.blocks_per_request", chain.blocks_per_request)?,
                 max_head_age: chain.max_head_age_seconds.map(Duration::from_secs),
             },
-            session_lifetime: seconds("auth.session_seconds", self.auth.session_seconds)?,
-            device_password_lifetime: seconds(
-                "auth.device_password_seconds",
-                self.auth.device_password_seconds,
-            )?,
+            auth: self.auth.check()?,
             log: choose("log.format", &self.log.format, ["human", "json"])?,
             demo: self.demo,
+        })
+    }
+}
+
+impl AuthSettings {
+    fn check(self) -> Result<AuthConfig, ConfigError> {
+        Ok(AuthConfig {
+            session_lifetime: seconds("auth.session_seconds", self.session_seconds)?,
+            device_password_lifetime: seconds(
+                "auth.device_password_seconds",
+                self.device_password_seconds,
+            )?,
+            key_file: self.key_file,
+            sockets_per_wallet: self.sockets_per_wallet,
+            rates: RateConfig {
+                nonces: self.nonces_per_minute,
+                sessions: self.sessions_per_minute,
+                registrations: self.registrations_per_minute,
+                credentials: self.credentials_per_minute,
+                per_address: self.per_address_per_minute,
+            },
         })
     }
 }
@@ -325,6 +370,18 @@ fn check_origins(origins: &[String]) -> Result<Vec<HeaderValue>, ConfigError> {
     checked.collect()
 }
 
+/// Reads networks; an address alone is a network of one.
+fn check_networks(networks: &[String]) -> Result<Vec<IpNet>, ConfigError> {
+    let checked = networks.iter().map(|text| {
+        let alone = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        text.parse().ok().or_else(alone).ok_or_else(|| {
+            let reason = format!("{text:?} is not an address or a network such as 10.0.0.0/8");
+            refuse("http.trusted_proxies", reason)
+        })
+    });
+    checked.collect()
+}
+
 fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
@@ -349,6 +406,8 @@ impl Default for HttpSettings {
             listen: local(HTTP_PORT),
             domains: Vec::new(),
             cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            forwarded_header: "x-forwarded-for".into(),
             request_timeout_seconds: REQUEST_TIMEOUT.as_secs(),
         }
     }
@@ -395,6 +454,13 @@ impl Default for AuthSettings {
         Self {
             session_seconds: SESSION_LIFETIME.as_secs(),
             device_password_seconds: DEVICE_PASSWORD_LIFETIME.as_secs(),
+            key_file: None,
+            sockets_per_wallet: SOCKETS_PER_WALLET,
+            nonces_per_minute: NONCES_PER_MINUTE,
+            sessions_per_minute: SESSIONS_PER_MINUTE,
+            registrations_per_minute: REGISTRATIONS_PER_MINUTE,
+            credentials_per_minute: CREDENTIALS_PER_MINUTE,
+            per_address_per_minute: PER_ADDRESS_PER_MINUTE,
         }
     }
 }

@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::auth::client::Peer;
+
 /// Pause after a failed accept: the process is out of file descriptors, and trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -65,11 +67,12 @@ pub(super) async fn serve(
 async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Connection> {
     let place = places.clone().acquire_owned().await;
     let place = place.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     // Without it small answers wait for the peer's delayed acknowledgements. Failing is harmless.
     let _ = stream.set_nodelay(true);
     Ok(Connection {
         stream,
+        peer: Peer(peer.ip()),
         _place: place,
     })
 }
@@ -80,7 +83,11 @@ async fn converse(
     limits: HttpLimits,
     shutdown: CancellationToken,
 ) {
-    let service = routes.map_request(|request: Request<Incoming>| request.map(Body::new));
+    let peer = connection.peer;
+    let service = routes.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request.map(Body::new)
+    });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout);
@@ -105,6 +112,7 @@ async fn converse(
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
+    peer: Peer,
     _place: OwnedSemaphorePermit,
 }
 

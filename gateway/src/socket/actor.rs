@@ -10,7 +10,8 @@ use super::limits::{
     STALE_AFTER, WRITE_TIMEOUT,
 };
 use super::{Batch, Outgoing, SocketParts, Step, Viewer};
-use crate::auth::sessions::SessionClaims;
+use crate::auth::AuthError;
+use crate::auth::sessions::{Seat, SessionClaims};
 use crate::chain_clock::wall_instant_of;
 
 /// How events look on a socket.
@@ -54,7 +55,7 @@ impl Socket {
     pub(super) async fn run(mut self) {
         self.parts.metrics.sockets.inc();
         let end = match self.authenticate().await {
-            Ok(claims) => self.serve(claims).await,
+            Ok(seat) => self.serve(seat).await,
             Err(end) => end,
         };
         self.parts.metrics.sockets.dec();
@@ -72,7 +73,7 @@ impl Socket {
     }
 
     /// The first message must bring a good token, in time.
-    async fn authenticate(&mut self) -> Result<SessionClaims, End> {
+    async fn authenticate(&mut self) -> Result<Seat, End> {
         let deadline = Instant::now() + AUTH_TIMEOUT;
         loop {
             let frame = tokio::select! {
@@ -87,12 +88,12 @@ impl Socket {
                 Some(Ok(Frame::Binary(_)) | Err(_)) => return Err(End::Close(CloseCode::Protocol)),
             };
             return match serde_json::from_str(&text) {
-                Ok(ClientMessage::Auth { token }) => match self.parts.sessions.wallet_of(&token) {
-                    Ok(claims) => Ok(claims),
+                Ok(ClientMessage::Auth { token }) => match self.sit(&token) {
+                    Ok(seat) => Ok(seat),
                     Err(error) => {
-                        self.refuse(ErrorCode::Unauthorized, error.to_string())
-                            .await;
-                        Err(End::Close(CloseCode::Unauthorized))
+                        let (code, close) = refusal(error);
+                        self.refuse(code, error.to_string()).await;
+                        Err(End::Close(close))
                     }
                 },
                 Ok(_) => {
@@ -109,7 +110,13 @@ impl Socket {
         }
     }
 
-    async fn serve(&mut self, claims: SessionClaims) -> End {
+    fn sit(&self, token: &str) -> Result<Seat, AuthError> {
+        let sessions = &self.parts.sessions;
+        sessions.sit(sessions.verify(token)?)
+    }
+
+    async fn serve(&mut self, mut seat: Seat) -> End {
+        let claims = seat.claims();
         let shutdown = self.parts.shutdown.clone();
         let mut viewer = Viewer::new(self.parts.clone(), claims.wallet);
         viewer.say(ServerMessage::Welcome {
@@ -124,6 +131,7 @@ impl Socket {
                 biased;
                 () = shutdown.cancelled() => return End::Close(CloseCode::GoingAway),
                 () = sleep_until(session_ends) => return End::Close(CloseCode::Unauthorized),
+                () = seat.revoked() => return self.end_revoked(&mut viewer).await,
                 drained = self.write(&mut viewer) => match drained {
                     Ok(drained) => drained,
                     Err(end) => return end,
@@ -138,6 +146,7 @@ impl Socket {
             tokio::select! {
                 () = shutdown.cancelled() => return End::Close(CloseCode::GoingAway),
                 () = sleep_until(session_ends) => return End::Close(CloseCode::Unauthorized),
+                () = seat.revoked() => return self.end_revoked(&mut viewer).await,
                 _ = pings.tick() => {
                     if heard.elapsed() >= STALE_AFTER {
                         return End::Close(CloseCode::Stale);
@@ -149,7 +158,10 @@ impl Socket {
                 frame = self.socket.recv(), if listens => {
                     heard = Instant::now();
                     match self.take(&mut viewer, frame) {
-                        Ok(Some(renewed)) => session_ends = wall_instant_of(renewed.expires_at),
+                        Ok(Some(renewed)) => match seat.renew(renewed) {
+                            Ok(()) => session_ends = wall_instant_of(renewed.expires_at),
+                            Err(error) => return End::Close(refusal(error).1),
+                        },
                         Ok(None) => {}
                         Err(end) => return end,
                     }
@@ -159,6 +171,16 @@ impl Socket {
                 () = std::future::ready(()), if !drained => {}
             }
         }
+    }
+
+    /// Tells the client that nothing more will come, as far as it listens.
+    async fn end_revoked(&mut self, viewer: &mut Viewer) -> End {
+        viewer.revoke();
+        if !self.unflushed {
+            // Best effort: the close code says the same.
+            let _ = timeout(CLOSE_TIMEOUT, self.write(viewer)).await;
+        }
+        End::Close(CloseCode::Revoked)
     }
 
     /// Takes one frame of the client; gives back a renewed session.
@@ -190,7 +212,7 @@ impl Socket {
             Ok(ClientMessage::Unwatch { feed }) => viewer.unwatch(feed),
             Ok(ClientMessage::Ping {}) => viewer.say(ServerMessage::Pong {}),
             Ok(ClientMessage::Auth { token }) => {
-                let claims = self.parts.sessions.wallet_of(&token).ok();
+                let claims = self.parts.sessions.verify(&token).ok();
                 let claims = claims.filter(|claims| claims.wallet == viewer.wallet());
                 let claims = claims.ok_or(End::Close(CloseCode::Unauthorized))?;
                 viewer.say(ServerMessage::Welcome {
@@ -284,6 +306,16 @@ async fn within<T>(
     match timeout_at(deadline, write).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(_)) | Err(_) => Err(End::Gone),
+    }
+}
+
+const fn refusal(error: AuthError) -> (ErrorCode, CloseCode) {
+    match error {
+        AuthError::TooManySockets => (ErrorCode::TooManySockets, CloseCode::TooManySockets),
+        AuthError::Revoked => (ErrorCode::Unauthorized, CloseCode::Revoked),
+        AuthError::Invalid | AuthError::Expired | AuthError::OtherDevice => {
+            (ErrorCode::Unauthorized, CloseCode::Unauthorized)
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod cuts;
 mod event_stream;
 mod patience;
+mod revoked;
 mod viewer;
 mod world;
 

@@ -151,6 +151,13 @@ impl Viewer {
         }
     }
 
+    /// Ends every watch: the session was revoked. What waits is not written any more.
+    pub(crate) fn revoke(&mut self) {
+        for feed in self.watches.keys().copied().collect::<Vec<_>>() {
+            self.finish(feed, EndReason::Revoked);
+        }
+    }
+
     /// Queues a message to the client.
     pub(crate) fn say(&mut self, message: ServerMessage) {
         self.ready.push_back(Outgoing::Control(message));

@@ -72,7 +72,7 @@ async fn credentials_are_for_the_device_and_a_fresh_nonce() {
     let other = key(8).device_id().to_string();
     assert!(rig.state.passwords.verify(&other, &given.password).is_err());
     assert!(
-        rig.state.sessions.wallet_of(&given.password).is_err(),
+        rig.state.sessions.verify(&given.password).is_err(),
         "not a wallet's token"
     );
     let (_, problem): (_, Problem) = rig.post(&path, &ask(&nonce, &device)).await;

@@ -1,8 +1,9 @@
 use super::*;
 
 const NOW: u64 = 1_790_000_000; // 2026-09-21T14:13:20Z
+const ADDRESS: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 const GOOD: &str = "127.0.0.1:8080 wants you to sign in with your Ethereum account:
-0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266
+0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266
 
 Sign in to Ashya
 
@@ -34,11 +35,11 @@ fn other_good_forms() {
     for good in [
         GOOD.replace("127.0.0.1:8080 wants", "http://127.0.0.1:8080 wants"),
         GOOD.replace("Sign in to Ashya\n", ""),
-        GOOD.replace("0xF39F", "0xf39f"),
+        GOOD.replace(ADDRESS, &ADDRESS.to_lowercase()),
         format!("{GOOD}\nExpiration Time: 2026-09-21T14:13:21Z"),
         format!("{GOOD}\nExpiration Time: 2026-09-21T16:13:21+02:00"),
         format!("{GOOD}\nNot Before: 2026-09-21T14:13:20Z\nRequest ID: 7"),
-        format!("{GOOD}\nResources:\n- https://ashya.example/a\n- b"),
+        format!("{GOOD}\nResources:\n- https://ashya.example/a\n- ipfs://b"),
         format!("{GOOD}\nResources:"),
         GOOD.replace(
             "URI: http://127.0.0.1:8080",
@@ -59,8 +60,12 @@ fn malformed_messages_are_refused() {
         GOOD.replace("127.0.0.1:8080 wants", " wants"),
         GOOD.replace("127.0.0.1:8080 wants", "javascript://127.0.0.1:8080 wants"),
         GOOD.replace("127.0.0.1:8080 wants", "a b wants"),
-        GOOD.replace("0xF39F", "0xF39"),
-        GOOD.replace("0xF39F", "F39F"),
+        GOOD.replace("0xf39F", "0xf39"),
+        GOOD.replace("0xf39F", "f39F"),
+        GOOD.replace("0xf39F", "0xF39F"),
+        GOOD.replace("00aabbccdd", "00aabbc"),
+        GOOD.replace("00aabbccdd", "00aabbcc-d"),
+        format!("{GOOD}\nResources:\n- b"),
         GOOD.replace("266\n\nSign", "266\nSign"),
         GOOD.replace("Sign in to Ashya\n\n", "Sign in to Ashya\n"),
         GOOD.replace("Sign in to Ashya\n\n", "Sign in\nto Ashya\n\n"),

@@ -35,6 +35,9 @@ pub(super) const START: u64 = 1_800_000_000;
 /// Longest wait for anything that has to come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Sockets that a wallet may have open.
+pub(super) const MAX_SOCKETS: usize = 64;
+
 const SECRET: &[u8] = b"secret";
 
 /// A server over an index with two feeds of one device that is online.
@@ -63,7 +66,7 @@ impl World {
         };
         let metrics = Metrics::new();
         let parts = SocketParts {
-            sessions: Sessions::new(SECRET, Duration::from_secs(3600)),
+            sessions: Sessions::for_tests(SECRET, Duration::from_secs(3600)),
             index: LedgerIndex::new(DOMAIN),
             clock: ChainClock::new(ClockSource::Head, freshness),
             hub: Hub::new(metrics.clone()),
@@ -273,7 +276,7 @@ impl World {
     pub(super) async fn sign_in_for(&self, wallet: Address, lifetime: Duration) -> Client {
         let mut client = self.connect(None).await.unwrap();
         client
-            .authenticate(&Sessions::new(SECRET, lifetime), wallet)
+            .authenticate(&Sessions::for_tests(SECRET, lifetime), wallet)
             .await;
         client
     }

@@ -1,0 +1,63 @@
+use tokio_util::sync::CancellationToken;
+
+use super::{SessionClaims, Sessions};
+use crate::auth::AuthError;
+
+/// One of the places that a wallet has for sockets and event streams; dropping it gives it back.
+#[derive(Debug)]
+pub struct Seat {
+    sessions: Sessions,
+    claims: SessionClaims,
+    revoked: CancellationToken,
+}
+
+impl Sessions {
+    /// Takes a place for a socket by a session.
+    ///
+    /// # Errors
+    /// When the session was revoked meanwhile, or the wallet has no place left.
+    pub fn sit(&self, claims: SessionClaims) -> Result<Seat, AuthError> {
+        let revoked = self.book.lock().sit(claims, self.max_seats)?;
+        Ok(Seat {
+            sessions: self.clone(),
+            claims,
+            revoked,
+        })
+    }
+}
+
+impl Seat {
+    /// The session by which it is taken.
+    pub const fn claims(&self) -> SessionClaims {
+        self.claims
+    }
+
+    /// Waits until the session is revoked. Safe to drop while it waits.
+    pub async fn revoked(&self) {
+        self.revoked.cancelled().await;
+    }
+
+    /// Goes on by another session of the same wallet.
+    ///
+    /// # Errors
+    /// When that one is another wallet's, or was revoked; then the old one still holds.
+    pub fn renew(&mut self, claims: SessionClaims) -> Result<(), AuthError> {
+        if claims.wallet != self.claims.wallet {
+            return Err(AuthError::Invalid);
+        }
+        // One seat is given back for the one that is taken, so the limit does not matter here.
+        let mut book = self.sessions.book.lock();
+        let revoked = book.sit(claims, usize::MAX)?;
+        book.leave(self.claims);
+        drop(book);
+        self.claims = claims;
+        self.revoked = revoked;
+        Ok(())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.sessions.book.lock().leave(self.claims);
+    }
+}
