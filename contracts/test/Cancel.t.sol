@@ -3,7 +3,6 @@ pragma solidity 0.8.30;
 
 import {IFeedLedger} from "../src/IFeedLedger.sol";
 import {LedgerTest} from "./LedgerTest.sol";
-import {Reentrant} from "./Reentrant.sol";
 
 /// @dev See trees/cancel.tree.
 contract CancelTest is LedgerTest {
@@ -85,19 +84,5 @@ contract CancelTest is LedgerTest {
     function test_RevertWhen_TheFeedIsUnknown() public {
         expectUnknown(bytes32(0));
         ledger.cancel(bytes32(0), alice, alice);
-    }
-
-    function test_AReentrantPayerGetsNoMoreThanItsOwn() public {
-        Reentrant attacker = new Reentrant(ledger);
-        vm.deal(address(attacker), 1e18);
-        subscribe(bob, bob, 50_000);
-        vm.prank(address(attacker));
-        ledger.subscribe{value: uint256(PRICE) * 1000}(feed, address(attacker), 1000, PRICE, LISTING);
-        attacker.callBackWith(abi.encodeCall(IFeedLedger.cancel, (feed, address(attacker), address(attacker))));
-        at(100);
-        attacker.attack(abi.encodeCall(IFeedLedger.cancel, (feed, address(attacker), address(attacker))));
-        assertFalse(attacker.calledBackSuccessfully());
-        assertEq(attacker.lastReason(), abi.encodeWithSelector(IFeedLedger.SubscriptionNotLive.selector, 100, 100));
-        assertEq(address(attacker).balance, 1e18 - 100 * uint256(PRICE));
     }
 }

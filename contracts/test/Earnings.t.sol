@@ -3,7 +3,6 @@ pragma solidity 0.8.30;
 
 import {IFeedLedger} from "../src/IFeedLedger.sol";
 import {LedgerTest} from "./LedgerTest.sol";
-import {Reentrant} from "./Reentrant.sol";
 
 /// @dev See trees/withdraw.tree, trees/settle.tree and trees/withdrawableOf.tree.
 contract EarningsTest is LedgerTest {
@@ -99,14 +98,6 @@ contract EarningsTest is LedgerTest {
         assertEq(address(ledger).balance, 0);
     }
 
-    function test_Withdraw_IgnoresForcedEther() public {
-        subscribe(alice, alice, 3600);
-        vm.deal(address(ledger), address(ledger).balance + 1 ether);
-        at(2 hours);
-        assertEq(withdraw(ALL), uint256(PRICE) * 3600);
-        assertEq(address(ledger).balance, 1 ether);
-    }
-
     function test_Withdraw_RevertWhen_TheCallerIsNotTheOwner() public {
         expectUnauthorized(payout);
         vm.prank(payout);
@@ -128,21 +119,6 @@ contract EarningsTest is LedgerTest {
     function test_Withdraw_RevertWhen_TheFeedIsUnknown() public {
         expectUnknown(bytes32(0));
         ledger.withdraw(bytes32(0), ALL);
-    }
-
-    function test_Withdraw_AReentrantPayoutGetsNoMoreThanItsOwn() public {
-        Reentrant attacker = new Reentrant(ledger);
-        vm.prank(owner);
-        ledger.transferFeed(feed, address(attacker));
-        attacker.attack(abi.encodeCall(IFeedLedger.acceptFeed, (feed)));
-        subscribe(alice, alice, 10 hours);
-        at(3600);
-        bytes memory again = abi.encodeCall(IFeedLedger.withdraw, (feed, ALL));
-        attacker.callBackWith(again);
-        attacker.attack(again);
-        assertTrue(attacker.calledBackSuccessfully());
-        assertEq(abi.decode(attacker.lastReason(), (uint256)), 0);
-        assertEq(address(attacker).balance, uint256(PRICE) * 3600);
     }
 
     function test_Settle_ByAnyoneInStepsKeepsEveryWei() public {

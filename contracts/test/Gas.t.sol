@@ -15,36 +15,36 @@ contract GasTest is LedgerTest {
     }
 
     function test_Subscribe() public {
-        assertCost(buy(alice, 3600), 92_000, "first subscriber");
-        assertCost(buy(bob, 3600), 70_000, "used hour");
-        assertCost(buy(vm.addr(1), 7200), 92_000, "fresh hour");
-        assertCost(buy(vm.addr(2), FAR), 109_000, "fresh word");
+        assertCost(buy(alice, 3600), 90_000, "first subscriber");
+        assertCost(buy(bob, 3600), 67_500, "used hour");
+        assertCost(buy(vm.addr(1), 7200), 90_000, "fresh hour");
+        assertCost(buy(vm.addr(2), FAR), 107_000, "fresh word");
     }
 
     function test_Extend() public {
         buy(alice, 3600);
         buy(bob, 7200);
-        assertCost(lengthen(3600), 62_000, "used hour");
-        assertCost(lengthen(3600), 82_000, "fresh hour");
-        assertCost(lengthen(FAR), 88_000, "fresh word");
+        assertCost(lengthen(3600), 48_000, "used hour");
+        assertCost(lengthen(3600), 70_500, "fresh hour");
+        assertCost(lengthen(FAR), 87_000, "fresh word");
     }
 
     function test_Cancel() public {
         buy(alice, 3600);
         buy(bob, 3600);
-        assertCost(leave(alice), 60_000, "shared hour");
-        assertCost(leave(bob), 60_000, "last of its hour");
+        assertCost(leave(alice), 54_000, "shared hour");
+        assertCost(leave(bob), 54_000, "last of its hour");
     }
 
     function test_Withdraw() public {
         buy(alice, 20 hours);
         at(2 hours);
-        assertCost(collect(), 50_500, "no marked hour");
+        assertCost(collect(), 50_000, "no marked hour");
         for (uint160 i = 1; i <= 8; ++i) {
             buy(vm.addr(i), uint64(i) * 3600);
         }
         at(10 hours);
-        assertCost(collect(), 50_000 + 8 * 9000, "eight marked hours");
+        assertCost(collect(), 50_000 + 8 * 4600, "eight marked hours");
     }
 
     function assertCost(uint256 used, uint256 most, string memory what) private {

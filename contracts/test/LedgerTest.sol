@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {Test} from "forge-std/Test.sol";
 import {IFeedLedger} from "../src/IFeedLedger.sol";
+import {Consent} from "./Consent.sol";
 
 /// @dev A ledger with one open feed, people with money, and the words that the tests are written in.
 abstract contract LedgerTest is Test {
@@ -94,12 +95,11 @@ abstract contract LedgerTest is Test {
     }
 
     function consentOf(uint256 key, bytes32 name, address owner_, uint64 until) internal view returns (bytes memory) {
-        return sign(key, authorizationDigest(vm.addr(key), name, owner_, until));
+        return Consent.sign(key, address(ledger), name, owner_, until);
     }
 
     function sign(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
-        return abi.encodePacked(r, s, v);
+        return Consent.sign(key, digest);
     }
 
     function authorizationDigest(address device_, bytes32 name, address owner_, uint64 until)
@@ -107,37 +107,7 @@ abstract contract LedgerTest is Test {
         view
         returns (bytes32)
     {
-        return authorizationDigest(block.chainid, address(ledger), device_, name, owner_, until);
-    }
-
-    /// @dev Written out from EIP-712, apart from the ledger's own code.
-    function authorizationDigest(
-        uint256 chainId,
-        address verifyingContract,
-        address device_,
-        bytes32 name,
-        address owner_,
-        uint64 until
-    ) internal pure returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256("Ashya"),
-                keccak256("1"),
-                chainId,
-                verifyingContract
-            )
-        );
-        bytes32 message = keccak256(
-            abi.encode(
-                keccak256("FeedAuthorization(address device,bytes32 name,address owner,uint64 deadline)"),
-                device_,
-                name,
-                owner_,
-                until
-            )
-        );
-        return keccak256(abi.encodePacked("\x19\x01", domain, message));
+        return Consent.digest(block.chainid, address(ledger), device_, name, owner_, until);
     }
 
     function feedTime() internal view returns (uint64) {

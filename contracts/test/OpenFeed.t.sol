@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {IFeedLedger} from "../src/IFeedLedger.sol";
+import {Consent} from "./Consent.sol";
 import {LedgerTest} from "./LedgerTest.sol";
 
 /// @dev See trees/openFeed.tree.
@@ -99,8 +100,8 @@ contract OpenFeedTest is LedgerTest {
             authorizationDigest(device, SECOND, stranger, until),
             authorizationDigest(device, NAME, owner, until),
             authorizationDigest(device, SECOND, owner, until + 1),
-            authorizationDigest(block.chainid + 1, address(ledger), device, SECOND, owner, until),
-            authorizationDigest(block.chainid, stranger, device, SECOND, owner, until)
+            Consent.digest(block.chainid + 1, address(ledger), device, SECOND, owner, until),
+            Consent.digest(block.chainid, stranger, device, SECOND, owner, until)
         ];
         for (uint256 i; i < digests.length; ++i) {
             bytes memory consent = sign(DEVICE_KEY, digests[i]);

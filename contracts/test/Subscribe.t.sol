@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.30;
 
-import {stdError} from "forge-std/Test.sol";
 import {IFeedLedger} from "../src/IFeedLedger.sol";
 import {LedgerTest} from "./LedgerTest.sol";
 
@@ -95,21 +94,6 @@ contract SubscribeTest is LedgerTest {
         expectUnknown(bytes32(0));
         vm.prank(alice);
         ledger.subscribe{value: 60}(bytes32(0), alice, 60, PRICE, LISTING);
-    }
-
-    function test_RevertWhen_TheSumsWouldOverflow() public {
-        vm.prank(owner);
-        ledger.setPrice(feed, type(uint96).max);
-        vm.deal(alice, type(uint160).max);
-        vm.deal(bob, type(uint160).max);
-        subscribe(alice, alice, 60);
-        vm.expectRevert(stdError.arithmeticError);
-        this.subscribeExternally(bob);
-        assertEq(cancel(alice, alice), uint256(type(uint96).max) * 60);
-    }
-
-    function subscribeExternally(address payer) external {
-        subscribe(payer, payer, 60);
     }
 
     function test_RevertWhen_EtherIsSentWithoutACall() public {
