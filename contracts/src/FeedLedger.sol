@@ -12,6 +12,9 @@ import {IFeedLedger} from "./IFeedLedger.sol";
 /// @notice See {IFeedLedger}, which holds the mechanism and its words.
 /// @dev Every function checks, then writes, then pays, in that order: a recipient that calls back finds the books closed.
 /// The contract never reads its own balance, so forced ETH changes nothing.
+// A block's time is the clock, and a proposer may shift it by seconds: that moves seconds of price between a subscriber
+// and a provider, never more, and is the accuracy that seconds can have on a chain.
+// slither-disable-start timestamp
 contract FeedLedger is IFeedLedger, EIP712 {
     using Earnings for Earnings.Book;
 
@@ -219,6 +222,8 @@ contract FeedLedger is IFeedLedger, EIP712 {
 
         // Effect
         paid = f.book.take(_feedTime(t), maxBuckets);
+        // A sum out of the books, not a balance that somebody could move away from zero.
+        // slither-disable-next-line incorrect-equality
         if (paid == 0) return 0;
         address payout = f.payout;
         emit Withdrawn(feed, payout, paid);
@@ -418,6 +423,8 @@ contract FeedLedger is IFeedLedger, EIP712 {
         if (block.timestamp > deadline) revert DeadlinePassed(block.timestamp, deadline);
         bytes32 digest =
             _hashTypedDataV4(keccak256(abi.encode(FEED_AUTHORIZATION_TYPEHASH, device, name, msg.sender, deadline)));
+        // Why nothing was recovered does not matter: the address is zero then.
+        // slither-disable-next-line unused-return
         (address recovered,,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (recovered == address(0) || recovered != device) revert InvalidDeviceSignature(recovered, device);
     }
@@ -433,3 +440,4 @@ contract FeedLedger is IFeedLedger, EIP712 {
         emit FeedClock(feed, t.pausedAt, t.pausedTotal, f.pausedBy, t.retiresAt);
     }
 }
+// slither-disable-end timestamp
