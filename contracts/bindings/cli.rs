@@ -5,24 +5,32 @@ mod args;
 mod config;
 mod deploy;
 mod feeds;
+mod keys;
+mod keystore;
 mod listing;
 mod outcome;
+mod progress;
 mod subscriptions;
+mod verify;
 
 use anyhow::Result;
 
 pub(crate) use self::args::Args;
-use self::args::Command;
+use self::args::{Command, KeyCommand};
 pub(crate) use self::config::Config;
 use self::outcome::Outcome;
+pub(crate) use self::progress::hint;
 
 /// Does what the command says.
 ///
 /// # Errors
 /// When the chain, the ledger or the gateway refuses.
-pub(crate) async fn run(config: &Config, command: Command) -> Result<Outcome> {
-    match command {
+pub(crate) async fn run(config: &Config, args: Args) -> Result<Outcome> {
+    match args.command {
         Command::Deploy(args) => deploy::deploy(config, &args).await,
+        Command::Verify(args) => verify::verify(config, &args).await,
+        Command::Key(KeyCommand::New { out }) => keystore::create(&args.keys, &out),
+        Command::Key(KeyCommand::Address) => keystore::address(config),
         Command::OpenFeed(args) => feeds::open(config, *args).await,
         Command::Pause { feed } => feeds::pause(config, feed).await,
         Command::Resume { feed } => feeds::resume(config, feed).await,

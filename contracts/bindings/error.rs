@@ -1,6 +1,6 @@
 use std::fmt;
 
-use ashya_protocol::{Address, Hash};
+use ashya_protocol::{Address, Hash, Wei};
 use ethers::abi::ethabi::AbiError;
 use ethers::abi::{ParamType, Token};
 use ethers::providers::{JsonRpcError, ProviderError, RpcError};
@@ -45,10 +45,56 @@ pub enum ChainError {
         transaction: Hash,
     },
     /// The transaction was sent and its receipt did not come before the deadline. It may still be mined.
-    #[error("no receipt of the transaction {transaction} in time")]
+    #[error("no receipt of the transaction {transaction} in time: it may still be mined")]
     Timeout {
         /// The transaction.
         transaction: Hash,
+    },
+    /// The wallet cannot pay what the transaction may cost at most. Nothing was sent.
+    #[error("{wallet} has {balance} wei and needs up to {needed} wei")]
+    InsufficientFunds {
+        /// The wallet.
+        wallet: Address,
+        /// What it has.
+        balance: Wei,
+        /// The ETH that goes along, and the most that the gas may cost.
+        needed: Wei,
+    },
+    /// The chain asks more for gas than the wallet allows. Nothing was sent.
+    #[error("the chain asks {base_fee} wei for a unit of gas, and the limit is {max_fee}")]
+    FeeAboveLimit {
+        /// What a unit of gas costs now, without a tip.
+        base_fee: Wei,
+        /// The most that the wallet pays.
+        max_fee: Wei,
+    },
+    /// The external signer gave no signature, or not the one that it was asked for. Nothing was sent.
+    #[error("the signer: {0}")]
+    Signer(String),
+    /// The chain lacks the proxy by which the ledger gets the same address everywhere.
+    #[error("chain {chain_id} has no deterministic deployment proxy at {proxy}")]
+    NoProxy {
+        /// The chain that was asked.
+        chain_id: u64,
+        /// Where the proxy would stand.
+        proxy: Address,
+    },
+    /// The contract there is not the ledger of this release.
+    #[error("the code at {address} on chain {chain_id} is not the ledger of this release")]
+    OtherCode {
+        /// The address.
+        address: Address,
+        /// The chain that was asked.
+        chain_id: u64,
+    },
+    /// The node has forgotten the old states of the chain, by which the block of a deployment is found.
+    #[error("the node cannot tell in which block {address} was deployed")]
+    NoHistory {
+        /// The address.
+        address: Address,
+        /// What the node said.
+        #[source]
+        source: Box<ChainError>,
     },
     /// The answer of the node makes no sense.
     #[error("unexpected answer of the node: {0}")]

@@ -1,3 +1,4 @@
+mod deploy;
 mod provider;
 mod subscriber;
 
@@ -6,13 +7,13 @@ use ethers::abi::Detokenize;
 use ethers::contract::ContractError;
 use ethers::contract::builders::ContractCall;
 use ethers::providers::{Middleware, Provider};
-use ethers::types::{Filter, U256};
+use ethers::types::Filter;
 
-use crate::abi::{FEEDLEDGER_BYTECODE, FeedLedger};
+use crate::abi::FeedLedger;
 use crate::convert::{address, feed_name, non_zero, somebody, to_h160, wei};
 use crate::error::{ChainError, LedgerRefusal};
 use crate::events::{self, LedgerEvent, LoggedEvent};
-use crate::records::{Deployment, FeedClock, FeedRecord, Receipt, SubscriptionRecord};
+use crate::records::{FeedClock, FeedRecord, Receipt, SubscriptionRecord};
 use crate::rpc::Rpc;
 use crate::transaction::{self, Action};
 use crate::transport::HttpTransport;
@@ -49,28 +50,6 @@ impl Ledger {
             address,
             chain_id,
             contract,
-        })
-    }
-
-    /// Puts a new ledger on the chain.
-    ///
-    /// # Errors
-    /// When the node does not answer or the transaction fails.
-    pub async fn deploy(rpc: Rpc, wallet: &Wallet) -> Result<Deployment, ChainError> {
-        let chain_id = rpc.chain_id().await?;
-        let action = Action {
-            to: None,
-            data: FEEDLEDGER_BYTECODE.clone(),
-            value: U256::zero(),
-        };
-        let receipt = transaction::send(&rpc, chain_id, wallet, action).await?;
-        let ledger = receipt
-            .contract_address
-            .ok_or_else(|| ChainError::unexpected("a deployment without an address"))?;
-        Ok(Deployment {
-            chain_id,
-            ledger: address(ledger),
-            block: transaction::summary(&receipt)?.block,
         })
     }
 

@@ -16,9 +16,12 @@ mod abi;
 mod convert;
 mod error;
 mod events;
+mod keystore;
 mod ledger;
 mod records;
+mod release;
 mod rpc;
+mod signer;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -27,10 +30,13 @@ mod wallet;
 
 pub use error::{ChainError, LedgerRefusal};
 pub use events::{LedgerEvent, LoggedEvent};
+pub use keystore::{KeystoreError, create_keystore, read_keystore};
 pub use ledger::Ledger;
 pub use records::{
-    Cancelled, ClockChange, Deployment, FeedClock, FeedRecord, FeedTerms, Receipt, SubscribeTerms,
-    Subscribed, SubscriptionRecord, Withdrawn,
+    Cancelled, ClockChange, Deployed, Deployment, FeedClock, FeedRecord, FeedTerms, Receipt,
+    SubscribeTerms, Subscribed, SubscriptionRecord, Withdrawn,
 };
+pub use release::Release;
 pub use rpc::{Block, Rpc};
-pub use wallet::Wallet;
+pub use signer::ExternalSigner;
+pub use wallet::{Progress, Wallet};

@@ -36,13 +36,17 @@ async fn main() -> ExitCode {
             return USAGE.into();
         }
     };
-    match cli::run(&config, args.command).await {
+    let json = args.json;
+    match cli::run(&config, args).await {
         Ok(outcome) => {
-            println!("{}", outcome.show(args.json));
+            println!("{}", outcome.show(json));
             ExitCode::SUCCESS
         }
         Err(error) => {
             eprintln!("ashya-ledger: {error:#}");
+            if let Some(hint) = cli::hint(&config, &error) {
+                eprintln!("hint: {hint}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -15,6 +15,17 @@ pub struct Deployment {
     pub block: u64,
 }
 
+/// A ledger that was deployed, or stood already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployed {
+    /// Where it stands.
+    #[serde(flatten)]
+    pub deployment: Deployment,
+    /// The transaction; absent when the ledger stood there already.
+    pub receipt: Option<Receipt>,
+}
+
 /// The terms under which a feed is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedTerms {

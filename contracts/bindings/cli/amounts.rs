@@ -4,17 +4,19 @@ use ashya_protocol::Wei;
 
 /// Digits of an ETH after the point.
 const DECIMALS: usize = 18;
+/// Digits of a gwei after the point.
+const GWEI_DECIMALS: usize = 9;
 
 /// Reads a decimal amount of ETH exactly.
 pub(super) fn parse_eth(text: &str) -> Result<Wei, String> {
-    let error = || format!("expected an amount of ETH such as 0.001, found {text:?}");
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if whole.is_empty() || fraction.len() > DECIMALS {
-        return Err(error());
-    }
-    format!("{whole}{fraction:0<DECIMALS$}")
-        .parse()
-        .map_err(|_| error())
+    parse_units(text, DECIMALS)
+        .ok_or_else(|| format!("expected an amount of ETH such as 0.001, found {text:?}"))
+}
+
+/// Reads a decimal amount of gwei exactly.
+pub(super) fn parse_gwei(text: &str) -> Result<Wei, String> {
+    parse_units(text, GWEI_DECIMALS)
+        .ok_or_else(|| format!("expected an amount of gwei such as 20 or 0.5, found {text:?}"))
 }
 
 /// Writes an amount in ETH without losing a wei.
@@ -41,6 +43,14 @@ pub(super) fn parse_duration(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).ok_or_else(error)
 }
 
+fn parse_units(text: &str, decimals: usize) -> Option<Wei> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if whole.is_empty() || fraction.len() > decimals {
+        return None;
+    }
+    format!("{whole}{fraction:0<decimals$}").parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +69,14 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(parse_eth(text).ok(), wei.map(Wei::new), "{text:?}");
+        }
+        for (text, wei) in [
+            ("20", Some(20_000_000_000)),
+            ("0.5", Some(500_000_000)),
+            ("0.0000000001", None),
+            ("-1", None),
+        ] {
+            assert_eq!(parse_gwei(text).ok(), wei.map(Wei::new), "{text:?}");
         }
         for (wei, text) in [
             (0, "0 ETH"),

@@ -5,12 +5,16 @@ use ashya_protocol::{Address, FeedId, ListingStream, Wei};
 use clap::{Parser, Subcommand};
 use url::Url;
 
-use super::amounts::{parse_duration, parse_eth};
+use super::amounts::{parse_duration, parse_eth, parse_gwei};
+use super::keys::KeyArgs;
 use super::listing::parse_stream;
 
-/// Sells and buys feeds on the ledger.
+/// Deploys the ledger; sells and buys feeds on it.
+///
+/// Results go to stdout (JSON with --json), progress and errors to stderr. Exit code 0: done, 1: refused or failed,
+/// 64: the arguments make no sense.
 #[derive(Debug, Parser)]
-#[command(name = "ashya-ledger", version)]
+#[command(name = "ashya-ledger", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// JSON-RPC endpoint of a node
     #[arg(
@@ -26,9 +30,17 @@ pub(crate) struct Args {
     /// Deployment file, which names the ledger
     #[arg(long, global = true, env = "ASHYA_DEPLOYMENT")]
     pub(crate) deployment: Option<PathBuf>,
-    /// File with the wallet's secret key in hexadecimal; the environment may hold the key itself in ASHYA_KEY
-    #[arg(long, global = true, env = "ASHYA_KEY_FILE")]
-    pub(crate) key_file: Option<PathBuf>,
+    /// Refuse to do anything on another chain than this one
+    #[arg(long, global = true, env = "ASHYA_CHAIN_ID", value_name = "ID")]
+    pub(crate) chain_id: Option<u64>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// Most to pay for a unit of gas, tip included
+    #[arg(long, global = true, env = "ASHYA_MAX_FEE_GWEI", value_name = "GWEI", value_parser = parse_gwei)]
+    pub(crate) max_fee_gwei: Option<Wei>,
+    /// Seconds to wait until a transaction is mined
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) timeout: u64,
     /// Print JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -36,10 +48,44 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  ashya-ledger key new --out owner.json
+  ashya-ledger --rpc $RPC --keystore owner.json deploy --out deployment.json
+  ashya-ledger --rpc $RPC --deployment deployment.json verify --out FeedLedger.standard-input.json
+  ashya-ledger --rpc $RPC --signer http://127.0.0.1:8550 --from $OWNER --deployment deployment.json withdraw $FEED
+
+--signer takes Clef, web3signer, Frame, or whatever else answers eth_signTransaction; a Ledger or Trezor works behind
+Clef and Frame. What it signed is checked before it is sent.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Makes a keystore with a new random key
+    New {
+        /// Keystore file to write
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Prints the address of the key
+    Address,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct VerifyArgs {
+    /// Where to write the compiler's standard-JSON input, for a block explorer
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Puts a new ledger on the chain
+    /// Puts the ledger on the chain, at the same address on every chain
     Deploy(DeployArgs),
+    /// Compares the code on the chain with this release's, and writes what a block explorer needs
+    Verify(VerifyArgs),
+    /// Makes a keystore, or names a key's address
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Opens a feed that a device has authorized, and hands its listing to the gateway
     OpenFeed(Box<OpenFeedArgs>),
     /// Buys a subscription
@@ -84,6 +130,14 @@ pub(crate) struct DeployArgs {
     /// Keep the ledger of the deployment file while it stands on this chain
     #[arg(long, requires = "out")]
     pub(crate) if_missing: bool,
+    /// Deploy without the deterministic proxy: a new ledger each time, at an address that follows from the wallet and
+    /// its nonce
+    #[arg(long, conflicts_with = "block")]
+    pub(crate) without_create2: bool,
+    /// Block in which the ledger was deployed, or any before, where it stands already and the node does not keep old
+    /// states; found by asking when left out
+    #[arg(long)]
+    pub(crate) block: Option<u64>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -70,12 +70,12 @@ pub(super) async fn open(config: &Config, args: OpenFeedArgs) -> Result<Outcome>
                 pauser: args.pauser.unwrap_or(Address::ZERO),
                 listing,
             };
-            Some(ledger.open_feed(&wallet, terms).await?.1)
+            Some(ledger.open_feed(wallet, terms).await?.1)
         }
     };
     if let Some(gateway) = &args.gateway {
-        let digest = ledger.domain().feed_listing(feed, listing);
-        let signature = config.key()?.sign(&digest);
+        let domain = ledger.domain();
+        let signature = wallet.sign_listing(&domain, feed, listing).await?;
         publish(
             gateway,
             feed,
@@ -92,44 +92,51 @@ pub(super) async fn open(config: &Config, args: OpenFeedArgs) -> Result<Outcome>
         price,
         receipt,
     };
-    Ok(Outcome::new(&opened)?
+    let outcome = Outcome::new(&opened)?
         .line("feed", &feed)
         .line("listing", &listing)
-        .line("price", &per_hour(price)))
+        .line("price", &per_hour(price));
+    let outcome = match opened.receipt {
+        Some(receipt) => outcome
+            .line("transaction", &receipt.transaction)
+            .line("fee", &show_eth(receipt.fee)),
+        None => outcome.line("state", &"it was open already"),
+    };
+    Ok(match &args.gateway {
+        Some(gateway) => outcome.next(format!("it is for sale at {gateway}")),
+        None => {
+            outcome.next("the same command with --gateway URL hands the listing to the gateway")
+        }
+    })
 }
 
 pub(super) async fn pause(config: &Config, feed: FeedId) -> Result<Outcome> {
     let ledger = config.ledger().await?;
-    tell("paused", feed, ledger.pause(&config.wallet()?, feed).await?)
+    let receipt = ledger.pause(config.wallet()?, feed).await?;
+    Ok(tell("paused", feed, receipt)?.next("nobody pays and nobody's time runs until resume"))
 }
 
 pub(super) async fn resume(config: &Config, feed: FeedId) -> Result<Outcome> {
     let ledger = config.ledger().await?;
-    tell(
-        "resumed",
-        feed,
-        ledger.resume(&config.wallet()?, feed).await?,
-    )
+    let receipt = ledger.resume(config.wallet()?, feed).await?;
+    Ok(tell("resumed", feed, receipt)?.next("the feed earns again; show tells how much"))
 }
 
 pub(super) async fn retire(config: &Config, feed: FeedId) -> Result<Outcome> {
     let ledger = config.ledger().await?;
-    tell(
-        "retired",
-        feed,
-        ledger.retire(&config.wallet()?, feed).await?,
-    )
+    let receipt = ledger.retire(config.wallet()?, feed).await?;
+    Ok(tell("retired", feed, receipt)?
+        .next("its clock stops at the next full hour; withdraw then pays all that was earned"))
 }
 
 pub(super) async fn withdraw(config: &Config, feed: FeedId, max_buckets: u64) -> Result<Outcome> {
     let ledger = config.ledger().await?;
-    let withdrawn = ledger
-        .withdraw(&config.wallet()?, feed, max_buckets)
-        .await?;
+    let withdrawn = ledger.withdraw(config.wallet()?, feed, max_buckets).await?;
     Ok(Outcome::new(&withdrawn)?
         .line("paid", &show_eth(withdrawn.paid))
         .line("transaction", &withdrawn.receipt.transaction)
-        .line("fee", &show_eth(withdrawn.receipt.fee)))
+        .line("fee", &show_eth(withdrawn.receipt.fee))
+        .next("full hours are paid; the running hour follows when it is over"))
 }
 
 pub(super) async fn show(config: &Config, feed: FeedId) -> Result<Outcome> {

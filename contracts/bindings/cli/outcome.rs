@@ -25,6 +25,12 @@ impl Outcome {
         self
     }
 
+    /// Says to people what to do next.
+    pub(super) fn next(mut self, what: impl Display) -> Self {
+        self.lines.push(format!("{:<14} {what}", "next"));
+        self
+    }
+
     pub(crate) fn show(&self, json: bool) -> String {
         if json {
             self.json.to_string()

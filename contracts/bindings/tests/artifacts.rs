@@ -29,3 +29,21 @@ fn the_artifacts_are_of_these_sources() {
         );
     }
 }
+
+/// What explorers are given is made of these sources, too.
+#[test]
+fn the_standard_input_is_of_these_sources() {
+    let input: serde_json::Value = serde_json::from_str(crate::Release::standard_input()).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in [
+        "src/Earnings.sol",
+        "src/FeedLedger.sol",
+        "src/IFeedLedger.sol",
+    ] {
+        let text = fs::read_to_string(root.join(name)).unwrap();
+        assert_eq!(
+            input["sources"][name]["content"], text,
+            "{name} changed: run `npm run build -w contracts`"
+        );
+    }
+}

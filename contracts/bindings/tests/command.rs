@@ -56,7 +56,7 @@ async fn from_deployment_to_refund() -> Result<()> {
         rpc,
     };
     let at = |name: &str| desk.folder.path().join(name);
-    fs::write(at("key"), KEY)?;
+    write_key(&at("key"), KEY)?;
 
     let deploy = [
         "--key-file",
@@ -150,7 +150,7 @@ async fn bad_configuration_is_one_line_and_64() -> Result<()> {
         folder: tempfile::tempdir()?,
         rpc: "http://127.0.0.1:1".parse()?,
     };
-    fs::write(desk.folder.path().join("key"), "not a key")?;
+    write_key(&desk.folder.path().join("key"), "not a key")?;
     let feed = FeedId::new([1; 32]).to_string();
     for (rpc, arguments, reason) in [
         ("http://127.0.0.1:1", &["pause", &feed][..], "--deployment"),
@@ -169,6 +169,14 @@ async fn bad_configuration_is_one_line_and_64() -> Result<()> {
         assert!(error.contains(reason), "{error}");
         assert_eq!(error.trim().lines().count(), 1, "{error}");
     }
+    Ok(())
+}
+
+/// A file as `ashya-ledger` wants a key to be kept.
+fn write_key(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text)?;
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     Ok(())
 }
 

@@ -10,6 +10,11 @@ use url::Url;
 
 /// Starts a chain on a free port; it ends with the value.
 pub(crate) async fn start_anvil() -> (Child, Url) {
+    start_anvil_with(&[]).await
+}
+
+/// As [`start_anvil`], with more arguments.
+pub(crate) async fn start_anvil_with(more: &[&str]) -> (Child, Url) {
     let arch = if ARCH == "aarch64" { "arm64" } else { "amd64" };
     let os = if OS == "macos" { "darwin" } else { OS };
     let mut child = Command::new(find(&format!(
@@ -23,6 +28,7 @@ pub(crate) async fn start_anvil() -> (Child, Url) {
         "--slots-in-an-epoch",
         "1",
     ])
+    .args(more)
     .stdout(Stdio::piped())
     .kill_on_drop(true)
     .spawn()
