@@ -10,11 +10,13 @@ const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
 
 export const contracts = fileURLToPath(new URL('..', import.meta.url));
 
-export function forge(...args) {
+export function forgeBinary() {
   const suffix = platform === 'win32' ? '.exe' : '';
-  const name = `@foundry-rs/forge-${platform}-${ARCHITECTURES[arch]}/bin/forge${suffix}`;
-  const binary = createRequire(import.meta.url).resolve(name);
-  const { status, error } = spawnSync(binary, args, { cwd: contracts, stdio: 'inherit' });
+  return createRequire(import.meta.url).resolve(`@foundry-rs/forge-${platform}-${ARCHITECTURES[arch]}/bin/forge${suffix}`);
+}
+
+export function forge(...args) {
+  const { status, error } = spawnSync(forgeBinary(), args, { cwd: contracts, stdio: 'inherit' });
   if (error) throw error;
   return status ?? 1;
 }
