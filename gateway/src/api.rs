@@ -2,6 +2,7 @@
 
 mod auth;
 mod chain;
+mod conditional;
 mod devices;
 mod error;
 mod extract;
@@ -9,7 +10,9 @@ mod feeds;
 mod health;
 mod layers;
 mod me;
+mod openapi;
 mod page;
+mod paging;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +21,13 @@ use ashya_contracts::Rpc;
 use ashya_protocol::Domain;
 use ashya_protocol::limits::MAX_REST_BODY_BYTES;
 use ashya_protocol::rest::Chain;
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
-use axum::routing::{delete, get, post};
+use axum::routing::get;
+use axum::{Extension, Router, middleware};
 use http::HeaderValue;
 use url::Url;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::auth::client::Proxies;
 use crate::auth::device_passwords::DevicePasswords;
@@ -128,37 +133,28 @@ substates! {
 
 /// REST and page, with `more` routes beside them under the same rules.
 pub(crate) fn router(state: ApiState, policy: &HttpPolicy, more: Router) -> Router {
-    let rest = Router::new()
-        .route("/v1/auth/nonce", post(auth::nonce))
-        .route(
-            "/v1/auth/session",
-            post(auth::session).delete(auth::sign_out),
-        )
-        .route(
-            "/v1/auth/sessions",
-            get(auth::list).delete(auth::sign_out_everywhere),
-        )
-        .route("/v1/auth/sessions/{id}", delete(auth::end))
-        .route("/v1/chain", get(chain::chain))
-        .route("/v1/devices", get(devices::list).post(devices::register))
-        .route(
-            "/v1/devices/{id}",
-            get(devices::read)
-                .put(devices::update)
-                .delete(devices::remove),
-        )
-        .route("/v1/devices/{id}/credentials", post(devices::credentials))
-        .route("/v1/feeds", get(feeds::list))
-        .route("/v1/feeds/{id}", get(feeds::read))
-        .route(
-            "/v1/feeds/{id}/listing",
-            get(feeds::listing).put(feeds::put_listing),
-        )
-        .route("/v1/me/subscriptions", get(me::subscriptions))
-        .route("/v1/health/live", get(health::live))
-        .route("/v1/health/ready", get(health::ready))
+    let rest = OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(auth::nonce))
+        .routes(routes!(auth::session, auth::sign_out))
+        .routes(routes!(auth::list, auth::sign_out_everywhere))
+        .routes(routes!(auth::end))
+        .routes(routes!(chain::chain))
+        .routes(routes!(devices::list, devices::register))
+        .routes(routes!(devices::read, devices::update, devices::remove))
+        .routes(routes!(devices::credentials))
+        .routes(routes!(feeds::list))
+        .routes(routes!(feeds::read))
+        .routes(routes!(feeds::listing, feeds::put_listing))
+        .routes(routes!(me::subscriptions))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi::openapi));
+    let (rest, document) = rest.split_for_parts();
+    let rest = rest
         .with_state(state)
-        .layer(DefaultBodyLimit::max(MAX_REST_BODY_BYTES));
+        .layer(DefaultBodyLimit::max(MAX_REST_BODY_BYTES))
+        .layer(middleware::from_fn(conditional::tag))
+        .layer(Extension(openapi::finish(document)));
     let routes = rest
         .merge(more)
         .fallback(page::serve)

@@ -27,6 +27,8 @@ mod listing;
 mod names;
 mod numbers;
 mod offer;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod rest;
 mod text;
 mod topics;

@@ -6,6 +6,7 @@ use crate::numbers::Wei;
 
 /// All that a machine or a page needs in order to pay for a feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Offer {
     /// The feed.

@@ -16,6 +16,7 @@ use crate::text::{is_description, is_title};
 
 /// A device's word about itself; its EIP-712 digest is [`crate::Domain::device_registration`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Registration {
     /// The device.
@@ -84,6 +85,7 @@ pub enum RegistrationError {
 
 /// `POST /v1/devices` and `PUT /v1/devices/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignedRegistration {
     /// The document.
@@ -94,6 +96,7 @@ pub struct SignedRegistration {
 
 /// A registered device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Device {
     /// What the device says of itself.
@@ -107,14 +110,19 @@ pub struct Device {
 
 /// Answer to `GET /v1/devices`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceList {
     /// The devices.
     pub devices: Vec<Device>,
+    /// What `after` takes to go on; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// `POST /v1/devices/{id}/credentials`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CredentialRequest {
     /// Fresh nonce of this gateway.
@@ -125,6 +133,7 @@ pub struct CredentialRequest {
 
 /// What a device needs to log in by MQTT.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
     /// User name: the device id.
@@ -142,6 +151,7 @@ pub struct Credentials {
 
 /// Answer to `POST /v1/auth/nonce`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Nonce {
     /// Letters and digits, good once and for some minutes.
     pub nonce: String,
@@ -149,6 +159,7 @@ pub struct Nonce {
 
 /// `POST /v1/auth/session`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionRequest {
     /// The Sign-In with Ethereum text (EIP-4361), as it was signed.
@@ -159,6 +170,7 @@ pub struct SessionRequest {
 
 /// Answer to `POST /v1/auth/session`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     /// Bearer token for REST and first message for the websocket. Never put it in a URL.
@@ -171,6 +183,7 @@ pub struct Session {
 
 /// One of a wallet's open sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionInfo {
     /// Names it in `DELETE /v1/auth/sessions/{id}`; it is no secret and opens nothing.
@@ -188,6 +201,7 @@ pub struct SessionInfo {
 
 /// Answer to `GET /v1/auth/sessions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionList {
     /// The sessions, the newest first.
@@ -199,6 +213,7 @@ pub struct SessionList {
 
 /// Answer to `GET /v1/chain`: where the money is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Chain {
     /// EIP-155 chain id.
@@ -220,6 +235,7 @@ pub struct Chain {
 
 /// A block that the gateway has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Head {
     /// Height.
     pub number: u64,
@@ -229,6 +245,7 @@ pub struct Head {
 
 /// Whether a feed can be bought and its clock runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FeedState {
     /// On sale.
@@ -241,6 +258,7 @@ pub enum FeedState {
 
 /// A feed as the gateway shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Feed {
     /// The feed.
@@ -269,14 +287,19 @@ pub struct Feed {
 
 /// Answer to `GET /v1/feeds`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FeedList {
     /// The feeds.
     pub feeds: Vec<Feed>,
+    /// What `after` takes to go on; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// `PUT /v1/feeds/{id}/listing`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignedListing {
     /// Exact canonical JSON of the listing.
@@ -287,6 +310,7 @@ pub struct SignedListing {
 
 /// A wallet's right to one feed by one payer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Subscription {
     /// The feed.
@@ -309,14 +333,20 @@ pub struct Subscription {
 
 /// Answer to `GET /v1/me/subscriptions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SubscriptionList {
     /// The subscriptions.
     pub subscriptions: Vec<Subscription>,
+    /// What `after` takes to go on; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// An error, RFC 9457 (`application/problem+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// `about:blank`, or a name for the kind of problem.
     #[serde(rename = "type")]
@@ -329,6 +359,9 @@ pub struct Problem {
     pub code: String,
     /// What is wrong with this request and what to do about it.
     pub detail: String,
+    /// The `x-request-id` of the request, which the gateway's log names too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// How to pay, with status 402.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<Offer>,

@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+
 use ashya_contracts::Rpc;
 use ashya_protocol::rest::{Nonce, Session, SessionInfo, SessionList, SessionRequest};
 use ashya_protocol::typed_data::personal_message;
@@ -5,7 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 
-use super::extract::{Bearer, Client, Id, JsonBody};
+use super::extract::{Bearer, Client, Id, JsonBody, Search};
+use super::paging::{PageQuery, page};
 use super::{HttpError, Site};
 use crate::auth::nonces::Nonces;
 use crate::auth::rates::Action;
@@ -15,6 +18,12 @@ use crate::chain_clock::wall_clock;
 use crate::metrics::Metrics;
 
 /// `POST /v1/auth/nonce`
+#[utoipa::path(
+    post,
+    path = "/v1/auth/nonce",
+    operation_id = "nonce",
+    responses((status = 200, description = "A fresh nonce", body = Nonce))
+)]
 pub(super) async fn nonce(
     State(nonces): State<Nonces>,
     client: Client,
@@ -27,6 +36,13 @@ pub(super) async fn nonce(
 /// `POST /v1/auth/session`: Sign-In with Ethereum.
 ///
 /// The nonce is spent last, so that a node that is gone for a moment does not cost the wallet a second signature.
+#[utoipa::path(
+    post,
+    path = "/v1/auth/session",
+    operation_id = "session",
+    request_body = SessionRequest,
+    responses((status = 200, description = "The wallet is signed in", body = Session))
+)]
 pub(super) async fn session(
     State(nonces): State<Nonces>,
     State(sessions): State<Sessions>,
@@ -58,6 +74,13 @@ pub(super) async fn session(
 }
 
 /// `DELETE /v1/auth/session`: ends the session that asks.
+#[utoipa::path(
+    delete,
+    path = "/v1/auth/session",
+    operation_id = "sign_out",
+    responses((status = 204, description = "The session is over")),
+    security(("session" = []))
+)]
 pub(super) async fn sign_out(
     State(sessions): State<Sessions>,
     Bearer(session): Bearer,
@@ -67,23 +90,39 @@ pub(super) async fn sign_out(
 }
 
 /// `GET /v1/auth/sessions`: the wallet's sessions that this gateway opened.
+#[utoipa::path(
+    get,
+    path = "/v1/auth/sessions",
+    operation_id = "session_list",
+    params(PageQuery),
+    responses((status = 200, description = "The sessions", body = SessionList)),
+    security(("session" = []))
+)]
 pub(super) async fn list(
     State(sessions): State<Sessions>,
     Bearer(session): Bearer,
-) -> Json<SessionList> {
+    Search(query): Search<PageQuery>,
+) -> Result<Json<SessionList>, HttpError> {
     let own = session.id.to_string();
     let listed = sessions.list(session.wallet).into_iter();
     let sessions = listed.map(|info| SessionInfo {
         current: info.id == own,
         ..info
     });
-    Json(SessionList {
-        sessions: sessions.collect(),
-        next: None,
-    })
+    let (sessions, next) = page(sessions.collect(), &query, |info| {
+        (Reverse(info.issued_at), info.id.clone())
+    })?;
+    Ok(Json(SessionList { sessions, next }))
 }
 
 /// `DELETE /v1/auth/sessions`: ends all of the wallet's sessions that this gateway opened, and the one that asks.
+#[utoipa::path(
+    delete,
+    path = "/v1/auth/sessions",
+    operation_id = "sign_out_everywhere",
+    responses((status = 204, description = "All sessions are over")),
+    security(("session" = []))
+)]
 pub(super) async fn sign_out_everywhere(
     State(sessions): State<Sessions>,
     Bearer(session): Bearer,
@@ -94,6 +133,14 @@ pub(super) async fn sign_out_everywhere(
 }
 
 /// `DELETE /v1/auth/sessions/{id}`
+#[utoipa::path(
+    delete,
+    path = "/v1/auth/sessions/{id}",
+    operation_id = "session_end",
+    params(("id" = String, Path, description = "Its id", pattern = "^[0-9a-f]{32}$")),
+    responses((status = 204, description = "The session is over")),
+    security(("session" = []))
+)]
 pub(super) async fn end(
     State(sessions): State<Sessions>,
     Bearer(session): Bearer,

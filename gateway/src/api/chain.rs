@@ -6,6 +6,12 @@ use super::Site;
 use crate::chain_clock::ChainClock;
 
 /// `GET /v1/chain`
+#[utoipa::path(
+    get,
+    path = "/v1/chain",
+    operation_id = "chain",
+    responses((status = 200, description = "Where the money is", body = Chain))
+)]
 pub(super) async fn chain(
     State(site): State<Site>,
     State(clock): State<ChainClock>,

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 
-use super::extract::{Bearer, Client, Id, JsonBody};
+use super::extract::{Bearer, Client, Id, JsonBody, Search};
+use super::paging::{PageQuery, page};
 use super::{HttpError, Site};
 use crate::auth::device_passwords::DevicePasswords;
 use crate::auth::nonces::Nonces;
@@ -16,19 +17,35 @@ use crate::presence::Presence;
 use crate::registry::{Registered, Registry, RegistryError};
 
 /// `GET /v1/devices`
+#[utoipa::path(
+    get,
+    path = "/v1/devices",
+    operation_id = "devices_list",
+    params(PageQuery),
+    responses((status = 200, description = "The devices", body = DeviceList))
+)]
 pub(super) async fn list(
     State(registry): State<Registry>,
     State(index): State<LedgerIndex>,
     State(presence): State<Presence>,
-) -> Json<DeviceList> {
-    let registrations = registry.devices().into_iter();
+    Search(query): Search<PageQuery>,
+) -> Result<Json<DeviceList>, HttpError> {
+    let (registrations, next) = page(registry.devices(), &query, |one| one.device)?;
     let devices = registrations
+        .into_iter()
         .map(|registration| describe(registration, &index, &presence))
         .collect();
-    Json(DeviceList { devices })
+    Ok(Json(DeviceList { devices, next }))
 }
 
 /// `GET /v1/devices/{id}`
+#[utoipa::path(
+    get,
+    path = "/v1/devices/{id}",
+    operation_id = "devices_read",
+    params(("id" = DeviceId, Path)),
+    responses((status = 200, description = "The device", body = Device))
+)]
 pub(super) async fn read(
     State(registry): State<Registry>,
     State(index): State<LedgerIndex>,
@@ -42,6 +59,13 @@ pub(super) async fn read(
 }
 
 /// `POST /v1/devices`: 201 for a new device, 200 for a later revision or the same document again.
+#[utoipa::path(
+    post,
+    path = "/v1/devices",
+    operation_id = "devices_register",
+    request_body = SignedRegistration,
+    responses((status = 201, description = "A new device", body = Device), (status = 200, description = "A later revision, or the same again", body = Device))
+)]
 pub(super) async fn register(
     State(registry): State<Registry>,
     State(index): State<LedgerIndex>,
@@ -59,6 +83,14 @@ pub(super) async fn register(
 }
 
 /// `PUT /v1/devices/{id}`: as `POST`, for a device that the path names.
+#[utoipa::path(
+    put,
+    path = "/v1/devices/{id}",
+    operation_id = "devices_update",
+    params(("id" = DeviceId, Path)),
+    request_body = SignedRegistration,
+    responses((status = 201, description = "A new device", body = Device), (status = 200, description = "A later revision, or the same again", body = Device))
+)]
 pub(super) async fn update(
     registry: State<Registry>,
     index: State<LedgerIndex>,
@@ -75,6 +107,14 @@ pub(super) async fn update(
 }
 
 /// `DELETE /v1/devices/{id}`, by the wallet that the device names as its owner.
+#[utoipa::path(
+    delete,
+    path = "/v1/devices/{id}",
+    operation_id = "devices_remove",
+    params(("id" = DeviceId, Path)),
+    responses((status = 204, description = "The device is off the list")),
+    security(("session" = []))
+)]
 pub(super) async fn remove(
     State(registry): State<Registry>,
     Bearer(session): Bearer,
@@ -92,6 +132,14 @@ pub(super) async fn remove(
 }
 
 /// `POST /v1/devices/{id}/credentials`
+#[utoipa::path(
+    post,
+    path = "/v1/devices/{id}/credentials",
+    operation_id = "devices_credentials",
+    params(("id" = DeviceId, Path)),
+    request_body = CredentialRequest,
+    responses((status = 200, description = "How the device logs in by MQTT", body = Credentials))
+)]
 pub(super) async fn credentials(
     State(registry): State<Registry>,
     State(nonces): State<Nonces>,

@@ -103,6 +103,10 @@ impl HttpError {
     }
 }
 
+/// The problem that an answer shows, for whoever knows more about it.
+#[derive(Debug, Clone)]
+pub(super) struct Shown(pub(super) Problem);
+
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
@@ -113,8 +117,10 @@ impl IntoResponse for HttpError {
             code: self.code.into(),
             detail: self.detail,
             offer: self.offer.map(|offer| *offer),
+            request_id: None,
         };
-        let mut response = (self.status, axum::Json(problem)).into_response();
+        let mut response = (self.status, axum::Json(&problem)).into_response();
+        response.extensions_mut().insert(Shown(problem));
         let headers = response.headers_mut();
         let problem_json = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, problem_json);

@@ -10,29 +10,44 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use tokio::time::timeout;
+use utoipa::IntoParams;
 
 use super::HttpError;
 use super::extract::{Id, JsonBody, Search};
+use super::paging::{PageQuery, page};
 use crate::defaults::LISTING_PATIENCE;
 use crate::ledger_index::{FeedView, LedgerIndex, ListingDocument};
 use crate::presence::Presence;
 use crate::store::Store;
 
 /// What `GET /v1/feeds` may be narrowed to.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct FeedQuery {
     /// Words that must all occur in title, description, name, or the id of feed, device or owner.
     q: Option<String>,
     /// The device whose feeds are wanted.
     device: Option<DeviceId>,
+    /// Most entries of the page; 100 when absent.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+    /// The `next` of the page before; from the beginning when absent.
+    after: Option<String>,
 }
 
 /// `GET /v1/feeds?q=&device=`, in the order of their titles.
+#[utoipa::path(
+    get,
+    path = "/v1/feeds",
+    operation_id = "feeds_list",
+    params(FeedQuery),
+    responses((status = 200, description = "The feeds", body = FeedList))
+)]
 pub(super) async fn list(
     State(index): State<LedgerIndex>,
     State(presence): State<Presence>,
     Search(query): Search<FeedQuery>,
-) -> Json<FeedList> {
+) -> Result<Json<FeedList>, HttpError> {
     let words: Vec<String> = query
         .q
         .as_deref()
@@ -40,18 +55,29 @@ pub(super) async fn list(
         .split_whitespace()
         .map(str::to_lowercase)
         .collect();
-    let mut feeds: Vec<Feed> = index
+    let feeds: Vec<Feed> = index
         .feeds()
         .into_iter()
         .filter(|feed| query.device.is_none_or(|device| feed.device == device))
         .map(|feed| describe(&feed, &presence))
         .filter(|feed| matches(feed, &words))
         .collect();
-    feeds.sort_by_cached_key(|feed| (feed.title.to_lowercase(), feed.id));
-    Json(FeedList { feeds })
+    let wanted = PageQuery {
+        limit: query.limit,
+        after: query.after,
+    };
+    let (feeds, next) = page(feeds, &wanted, |feed| (feed.title.to_lowercase(), feed.id))?;
+    Ok(Json(FeedList { feeds, next }))
 }
 
 /// `GET /v1/feeds/{id}`
+#[utoipa::path(
+    get,
+    path = "/v1/feeds/{id}",
+    operation_id = "feeds_read",
+    params(("id" = FeedId, Path)),
+    responses((status = 200, description = "The feed", body = Feed))
+)]
 pub(super) async fn read(
     State(index): State<LedgerIndex>,
     State(presence): State<Presence>,
@@ -62,6 +88,13 @@ pub(super) async fn read(
 }
 
 /// `GET /v1/feeds/{id}/listing`: the exact canonical JSON, so that anybody can hash it.
+#[utoipa::path(
+    get,
+    path = "/v1/feeds/{id}/listing",
+    operation_id = "feeds_listing",
+    params(("id" = FeedId, Path)),
+    responses((status = 200, description = "The exact canonical JSON of the listing", body = serde_json::Value))
+)]
 pub(super) async fn listing(
     State(index): State<LedgerIndex>,
     Id(feed): Id<FeedId>,
@@ -76,6 +109,14 @@ pub(super) async fn listing(
 }
 
 /// `PUT /v1/feeds/{id}/listing`: the document behind the ledger's hash, vouched for by the feed's owner.
+#[utoipa::path(
+    put,
+    path = "/v1/feeds/{id}/listing",
+    operation_id = "feeds_put_listing",
+    params(("id" = FeedId, Path)),
+    request_body = SignedListing,
+    responses((status = 204, description = "The listing is served"))
+)]
 pub(super) async fn put_listing(
     State(index): State<LedgerIndex>,
     State(rpc): State<Rpc>,

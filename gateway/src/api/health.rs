@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::HttpError;
 use crate::chain::ChainStatus;
@@ -15,7 +16,7 @@ use crate::metrics::Metrics;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answer of the health routes when all is well.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,6 +24,12 @@ pub(super) struct Health {
 }
 
 /// `GET /v1/health/live`: the process answers.
+#[utoipa::path(
+    get,
+    path = "/v1/health/live",
+    operation_id = "health_live",
+    responses((status = 200, description = "The process answers", body = Health))
+)]
 pub(super) async fn live() -> Json<Health> {
     Json(Health {
         status: "live",
@@ -31,6 +38,12 @@ pub(super) async fn live() -> Json<Health> {
 }
 
 /// `GET /v1/health/ready`: whether the gateway can tell who has paid, and if not, why.
+#[utoipa::path(
+    get,
+    path = "/v1/health/ready",
+    operation_id = "health_ready",
+    responses((status = 200, description = "The gateway can tell who has paid", body = Health))
+)]
 pub(super) async fn ready(
     State(clock): State<ChainClock>,
     State(chain): State<ChainStatus>,

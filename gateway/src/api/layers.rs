@@ -8,30 +8,30 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
-use tower_http::request_id::{
-    MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
-};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use tracing::Level;
 use url::Url;
 
+use super::error::Shown;
 use super::{HttpError, HttpPolicy};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest name of a request that is taken from a client.
+const MAX_REQUEST_ID_BYTES: usize = 64;
 
 /// Puts the layers around the routes, the first one outermost.
 pub(super) fn apply(routes: Router, policy: &HttpPolicy) -> Router {
     let set = SetResponseHeaderLayer::if_not_present;
     let layers = ServiceBuilder::new()
-        .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId))
+        .layer(middleware::from_fn(name_request))
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(span)
@@ -39,7 +39,6 @@ pub(super) fn apply(routes: Router, policy: &HttpPolicy) -> Router {
                 // Whoever answers with a 5xx has logged why.
                 .on_failure(()),
         )
-        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(set(
             CONTENT_SECURITY_POLICY,
             content_security(policy.public_rpc.as_ref()),
@@ -55,6 +54,7 @@ pub(super) fn apply(routes: Router, policy: &HttpPolicy) -> Router {
         .layer(set(CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .option_layer(cors(&policy.cors_origins))
         .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(name_problem))
         .layer(middleware::from_fn_with_state(policy.timeout, limit_time))
         .layer(middleware::from_fn(limit_length));
     routes.layer(layers)
@@ -81,8 +81,8 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_origin(origins.to_vec())
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-        .expose_headers([REQUEST_ID]);
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, REQUEST_ID])
+        .expose_headers([ETAG, REQUEST_ID, RETRY_AFTER]);
     Some(layer)
 }
 
@@ -128,15 +128,39 @@ fn span(request: &Request) -> tracing::Span {
     )
 }
 
-/// Names requests that come without a name.
-#[derive(Debug, Clone, Copy)]
-struct RandomId;
+/// Gives every request a name, the client's where it brings a plain one, which the answer and the log carry too.
+async fn name_request(mut request: Request, next: Next) -> Response {
+    let own = request.headers().get(REQUEST_ID).filter(|id| is_plain(id));
+    let Some(id) = own.cloned().or_else(random_id) else {
+        return next.run(request).await;
+    };
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
 
-impl MakeRequestId for RandomId {
-    fn make_request_id<B>(&mut self, _: &http::Request<B>) -> Option<RequestId> {
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes).ok()?;
-        let id = HeaderValue::from_str(&hex::encode(bytes)).ok()?;
-        Some(RequestId::new(id))
+/// Writes the request's name into a problem document.
+async fn name_problem(request: Request, next: Next) -> Response {
+    let id = request.headers().get(REQUEST_ID).cloned();
+    let mut response = next.run(request).await;
+    if let Some(Shown(mut problem)) = response.extensions_mut().remove::<Shown>() {
+        problem.request_id = id.and_then(|id| id.to_str().ok().map(str::to_owned));
+        // A problem always has a JSON form.
+        let json = serde_json::to_vec(&problem).unwrap_or_default();
+        response.headers_mut().remove(CONTENT_LENGTH);
+        *response.body_mut() = json.into();
     }
+    response
+}
+
+fn is_plain(id: &HeaderValue) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
+    (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.as_bytes().iter().all(allowed)
+}
+
+fn random_id() -> Option<HeaderValue> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).ok()?;
+    HeaderValue::from_str(&hex::encode(bytes)).ok()
 }

@@ -1,6 +1,7 @@
 //! REST without a node behind it.
 
 mod devices;
+mod document;
 mod requests;
 mod wallets;
 
@@ -8,8 +9,8 @@ use std::time::Duration;
 
 use ashya_contracts::{ClockChange, LedgerEvent};
 use ashya_protocol::rest::{
-    Credentials, Device, Feed, FeedList, Nonce, Problem, Registration, SignedRegistration,
-    SubscriptionList,
+    Credentials, Device, DeviceList, Feed, FeedList, Nonce, Problem, Registration,
+    SignedRegistration, SubscriptionList,
 };
 use ashya_protocol::{Address, DeviceKey, FeedId, FeedName, Hash, Wei};
 use axum::body::Body;
@@ -91,8 +92,12 @@ impl Rig {
             cors_origins: Vec::new(),
             public_rpc: Some(Url::parse("http://127.0.0.1:8545/key").unwrap()),
         };
+        // The streams' own routes are tested with their sockets.
+        let streams = Router::new()
+            .route("/v1/ws", get(async || ""))
+            .route("/v1/feeds/{id}/events", get(async || ""));
         Self {
-            routes: router(state.clone(), &policy, Router::new()),
+            routes: router(state.clone(), &policy, streams),
             state,
             _folder: folder,
         }

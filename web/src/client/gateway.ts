@@ -6,6 +6,10 @@ import type { Chain, Feed, FeedId, Hex, Listing, Session, Subscription } from '.
 /** No answer of the gateway takes longer than this, in milliseconds. */
 const TIMEOUT_MS = 15_000;
 
+/** Entries of one request, and most requests for one list. */
+const PAGE = 200;
+const MAX_PAGES = 10;
+
 const problemShape = object({ code: text, detail: text, offer: optional(offerShape) });
 
 /** The REST interface `/v1` of a gateway. Every call throws `ProblemError`, `UnreachableError` or `ShapeError`. */
@@ -25,8 +29,8 @@ export class Gateway {
   }
 
   async feeds(query = ''): Promise<readonly Feed[]> {
-    const search = query === '' ? '' : `?${new URLSearchParams({ q: query })}`;
-    return (await this.read(`/v1/feeds${search}`, object({ feeds: list(feedShape) }))).feeds;
+    const shape = object({ feeds: list(feedShape), next: optional(text) });
+    return this.pages('/v1/feeds', query === '' ? {} : { q: query }, shape, ({ feeds }) => feeds);
   }
 
   feed(id: FeedId): Promise<Feed> {
@@ -52,8 +56,29 @@ export class Gateway {
   }
 
   async subscriptions(token: string): Promise<readonly Subscription[]> {
-    const shape = object({ subscriptions: list(subscriptionShape) });
-    return (await this.read('/v1/me/subscriptions', shape, { headers: { authorization: `Bearer ${token}` } })).subscriptions;
+    const shape = object({ subscriptions: list(subscriptionShape), next: optional(text) });
+    const init = { headers: { authorization: `Bearer ${token}` } };
+    return this.pages('/v1/me/subscriptions', {}, shape, ({ subscriptions }) => subscriptions, init);
+  }
+
+  /** A list to its end, or as far as a person would read it. */
+  private async pages<T extends { readonly next?: string | undefined }, E>(
+    path: string,
+    query: Record<string, string>,
+    shape: Shape<T>,
+    entries: (page: T) => readonly E[],
+    init: RequestInit = {},
+  ): Promise<readonly E[]> {
+    const all: E[] = [];
+    let after: string | undefined;
+    for (let count = 0; count < MAX_PAGES; count += 1) {
+      const search = new URLSearchParams({ ...query, limit: String(PAGE), ...(after === undefined ? {} : { after }) });
+      const page = await this.read(`${path}?${search}`, shape, init);
+      all.push(...entries(page));
+      after = page.next;
+      if (after === undefined) break;
+    }
+    return all;
   }
 
   private async read<T>(path: string, shape: Shape<T>, init: RequestInit = {}): Promise<T> {
