@@ -33,8 +33,6 @@ pub(crate) struct Args {
     /// Refuse to do anything on another chain than this one
     #[arg(long, global = true, env = "ASHYA_CHAIN_ID", value_name = "ID")]
     pub(crate) chain_id: Option<u64>,
-    #[command(flatten)]
-    pub(crate) keys: KeyArgs,
     /// Most to pay for a unit of gas, tip included
     #[arg(long, global = true, env = "ASHYA_MAX_FEE_GWEI", value_name = "GWEI", value_parser = parse_gwei)]
     pub(crate) max_fee_gwei: Option<Wei>,
@@ -44,6 +42,9 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    // Its heading holds for what follows, so it comes last.
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

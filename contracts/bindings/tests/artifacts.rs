@@ -13,7 +13,7 @@ fn the_artifacts_are_of_these_sources() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "sol"))
         .collect();
     sources.sort();
-    assert_eq!(sources.len(), 3);
+    assert_eq!(sources.len(), 4);
     let mut hash = Sha256::new();
     for path in sources {
         hash.update(format!("{}\n", path.file_name().unwrap().to_str().unwrap()));
