@@ -7,18 +7,36 @@ use ethers::providers::{JsonRpcError, ProviderError, RpcError};
 use thiserror::Error;
 
 use crate::abi::FEEDLEDGER_ABI;
+use crate::transport::TransportError;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why the chain could not be read or written.
 #[derive(Debug, Error)]
 pub enum ChainError {
-    /// The address of the node has neither the scheme `http` nor `https`.
-    #[error("the scheme {0:?} is not supported: use http or https")]
+    /// The address of the node has none of the schemes `http`, `https`, `ws` and `wss`.
+    #[error("the scheme {0:?} is not supported: use http, https, ws or wss")]
     Scheme(String),
+    /// No endpoint was named.
+    #[error("no endpoint of a node is named")]
+    NoEndpoint,
     /// The node could not be reached, or did not answer in time or in JSON.
     #[error("the node did not answer a request")]
     Transport(#[source] Source),
+    /// The node did not answer in time.
+    #[error("the node did not answer a request in time")]
+    TimedOut,
+    /// The node, or a proxy before it, finds a request or its answer too large (HTTP status 413).
+    #[error("the node finds a request too large")]
+    TooLarge,
+    /// The logs that the node gave of a block do not explain the block's Bloom filter, or leave out numbers.
+    #[error("the node left out logs of block {number} ({hash})")]
+    Incomplete {
+        /// Height of the block.
+        number: u64,
+        /// Its hash.
+        hash: Hash,
+    },
     /// The node answered with an error.
     #[error("the node refused a request: {message} (code {code})")]
     Rpc {
@@ -123,11 +141,17 @@ impl ChainError {
         match error.as_error_response() {
             Some(answer) => Self::from_answer(answer),
             None => match error {
-                ProviderError::JsonRpcClientError(source) => {
-                    Self::Transport(source.to_string().into())
-                }
+                ProviderError::JsonRpcClientError(source) => Self::from_source(&*source),
                 other => Self::Transport(Box::new(other)),
             },
+        }
+    }
+
+    fn from_source(source: &(dyn std::error::Error + 'static)) -> Self {
+        match source.downcast_ref() {
+            Some(TransportError::TimedOut) => Self::TimedOut,
+            Some(TransportError::TooLarge) => Self::TooLarge,
+            _ => Self::Transport(source.to_string().into()),
         }
     }
 

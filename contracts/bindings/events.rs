@@ -7,9 +7,11 @@ use crate::abi::{
     FeedClockFilter, FeedLedgerEvents, FeedOpenedFilter, FeedSetFilter, FeedTransferredFilter,
     SubscriptionSetFilter, WithdrawnFilter,
 };
+use crate::bloom::LogsBloom;
 use crate::convert::{address, feed_name, hash, non_zero, somebody, uint64, wei};
 use crate::error::ChainError;
 use crate::records::ClockChange;
+use crate::rpc::Block;
 
 /// A change of the ledger. All carry absolute values, so applying one twice changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,19 +111,79 @@ pub(crate) fn topics() -> Vec<H256> {
     ]
 }
 
-/// Reads a log with its place.
-pub(crate) fn logged(log: Log) -> Result<Option<LoggedEvent>, ChainError> {
+/// Reads the logs of the ledger in the order of the chain.
+pub(crate) fn of_ledger(ledger: Address, logs: Vec<Log>) -> Result<Vec<LoggedEvent>, ChainError> {
+    let mut read = Vec::with_capacity(logs.len());
+    for log in logs {
+        if address(log.address) != ledger || log.removed == Some(true) {
+            return Err(ChainError::unexpected("a log that was not asked for"));
+        }
+        let (block, block_hash, log_index) = place(&log)?;
+        // An offered transfer changes nothing yet.
+        if !log
+            .topics
+            .first()
+            .is_some_and(|topic| topics().contains(topic))
+        {
+            continue;
+        }
+        if let Some(event) = decode(log)? {
+            read.push(LoggedEvent {
+                block,
+                block_hash,
+                log_index,
+                event,
+            });
+        }
+    }
+    read.sort_by_key(|log| (log.block, log.log_index));
+    let twice = read
+        .windows(2)
+        .any(|pair| (pair[0].block, pair[0].log_index) == (pair[1].block, pair[1].log_index));
+    if twice {
+        return Err(ChainError::unexpected("a log that comes twice"));
+    }
+    Ok(read)
+}
+
+/// Holds all logs of a block against its filter and their own numbers.
+///
+/// A log that is missing shows as a gap in the numbers, which begin at 0, or as bits that no log explains. Only the last
+/// logs of a block, alike in address and topics to others of it, could be left out unseen.
+pub(crate) fn check_complete(block: &Block, logs: &[Log]) -> Result<(), ChainError> {
+    let mut explained = LogsBloom::EMPTY;
+    let mut indexes = Vec::with_capacity(logs.len());
+    for log in logs {
+        let (number, hash, index) = place(log)?;
+        if (number, hash) != (block.number, block.hash) {
+            return Err(ChainError::unexpected("a log of another block"));
+        }
+        indexes.push(index);
+        explained.add(log.address.as_bytes());
+        for topic in &log.topics {
+            explained.add(topic.as_bytes());
+        }
+    }
+    indexes.sort_unstable();
+    let gapless = (0..)
+        .zip(&indexes)
+        .all(|(expected, index)| expected == *index);
+    if gapless && explained.explains(&block.logs_bloom) {
+        return Ok(());
+    }
+    Err(ChainError::Incomplete {
+        number: block.number,
+        hash: block.hash,
+    })
+}
+
+fn place(log: &Log) -> Result<(u64, Hash, u64), ChainError> {
     let (Some(block), Some(block_hash), Some(index)) =
         (log.block_number, log.block_hash, log.log_index)
     else {
         return Err(ChainError::unexpected("a log without its place"));
     };
-    Ok(decode(log)?.map(|event| LoggedEvent {
-        block: block.as_u64(),
-        block_hash: hash(block_hash),
-        log_index: index.as_u64(),
-        event,
-    }))
+    Ok((block.as_u64(), hash(block_hash), index.as_u64()))
 }
 
 /// Reads a log of the ledger; `None` for one that changes nothing.
@@ -172,4 +234,76 @@ pub(crate) fn decode(log: Log) -> Result<Option<LedgerEvent>, ChainError> {
         _ => return Ok(None),
     };
     Ok(Some(event))
+}
+
+#[cfg(test)]
+mod tests {
+    use ethers::types::{H160, U64};
+
+    use super::*;
+
+    fn log(index: u64, address: u8) -> Log {
+        Log {
+            address: H160::repeat_byte(address),
+            topics: vec![H256::repeat_byte(address)],
+            block_number: Some(U64::from(7)),
+            block_hash: Some(H256::repeat_byte(1)),
+            log_index: Some(index.into()),
+            ..Log::default()
+        }
+    }
+
+    #[test]
+    fn a_block_is_complete_when_its_logs_explain_its_filter() {
+        let mut logs_bloom = LogsBloom::EMPTY;
+        for address in [2, 3] {
+            logs_bloom.add(&[address; 20]);
+            logs_bloom.add(&[address; 32]);
+        }
+        let block = Block {
+            number: 7,
+            hash: Hash::new([1; 32]),
+            parent: Hash::ZERO,
+            timestamp: 0,
+            logs_bloom,
+        };
+        let elsewhere = Log {
+            block_hash: Some(H256::repeat_byte(9)),
+            ..log(1, 3)
+        };
+        for (name, logs, complete) in [
+            ("all", vec![log(0, 2), log(1, 3)], true),
+            ("in any order", vec![log(1, 3), log(0, 2)], true),
+            ("the first is missing", vec![log(1, 3), log(2, 2)], false),
+            ("one between is missing", vec![log(0, 2), log(2, 3)], false),
+            ("the last is missing", vec![log(0, 2)], false),
+            ("none", vec![], false),
+            ("of another block", vec![log(0, 2), elsewhere], false),
+        ] {
+            assert_eq!(check_complete(&block, &logs).is_ok(), complete, "{name}");
+        }
+    }
+
+    #[test]
+    fn strange_logs_are_refused() {
+        let removed = Log {
+            removed: Some(true),
+            ..log(0, 2)
+        };
+        let pending = Log {
+            block_hash: None,
+            ..log(0, 2)
+        };
+        for (name, logs) in [
+            ("of another contract", vec![log(0, 3)]),
+            ("removed", vec![removed]),
+            ("without its place", vec![pending]),
+        ] {
+            assert!(of_ledger(Address::new([2; 20]), logs).is_err(), "{name}");
+        }
+        assert_eq!(
+            of_ledger(Address::new([2; 20]), vec![log(0, 2)]).unwrap(),
+            []
+        );
+    }
 }

@@ -1,4 +1,5 @@
 mod deploy;
+mod logs;
 mod provider;
 mod subscriber;
 
@@ -7,19 +8,18 @@ use ethers::abi::Detokenize;
 use ethers::contract::ContractError;
 use ethers::contract::builders::ContractCall;
 use ethers::providers::{Middleware, Provider};
-use ethers::types::Filter;
 
 use crate::abi::FeedLedger;
 use crate::convert::{address, feed_name, non_zero, somebody, to_h160, wei};
 use crate::error::{ChainError, LedgerRefusal};
-use crate::events::{self, LedgerEvent, LoggedEvent};
+use crate::events::{self, LedgerEvent};
 use crate::records::{FeedClock, FeedRecord, Receipt, SubscriptionRecord};
 use crate::rpc::Rpc;
 use crate::transaction::{self, Action};
-use crate::transport::HttpTransport;
+use crate::transport::Transport;
 use crate::wallet::Wallet;
 
-type Client = Provider<HttpTransport>;
+type Client = Provider<Transport>;
 
 /// A ledger on a chain. A clone shares its connections.
 ///
@@ -135,23 +135,6 @@ impl Ledger {
     /// When the node does not answer, or no such feed was opened.
     pub async fn withdrawable(&self, feed: FeedId) -> Result<Wei, ChainError> {
         wei(read(self.contract.withdrawable_of(*feed.as_bytes())).await?)
-    }
-
-    /// The events of the blocks `from` to `to`, both included, in the order of the chain.
-    ///
-    /// # Errors
-    /// When the node does not answer, or finds the range too large.
-    pub async fn events(&self, from: u64, to: u64) -> Result<Vec<LoggedEvent>, ChainError> {
-        let filter = Filter::new()
-            .address(to_h160(self.address))
-            .topic0(events::topics())
-            .from_block(from)
-            .to_block(to);
-        let logs = self.rpc.provider().get_logs(&filter).await;
-        logs.map_err(ChainError::from_provider)?
-            .into_iter()
-            .filter_map(|log| events::logged(log).transpose())
-            .collect()
     }
 
     /// Signs, sends and waits.

@@ -1,7 +1,7 @@
 //! The ledger in Rust: typed verbs over JSON-RPC, and the deployless check of any wallet's signature.
 //!
 //! ```text
-//!  Wallet ──signs──► Ledger ──► Rpc ──http(s)──► node
+//!  Wallet ──signs──► Ledger ──► Rpc ─http(s), ws(s)─► node
 //!                      │
 //!                      └──► FeedRecord, FeedClock, LedgerEvent, … in the words of `ashya-protocol`
 //! ```
@@ -13,6 +13,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 mod abi;
+mod bloom;
 mod convert;
 mod error;
 mod events;
@@ -28,6 +29,7 @@ mod transaction;
 mod transport;
 mod wallet;
 
+pub use bloom::LogsBloom;
 pub use error::{ChainError, LedgerRefusal};
 pub use events::{LedgerEvent, LoggedEvent};
 pub use keystore::{KeystoreError, create_keystore, read_keystore};

@@ -6,17 +6,20 @@ use ethers::contract::EthError;
 use ethers::providers::{JsonRpcError, Middleware, Provider, ProviderError, RpcError};
 use ethers::types::transaction::eip2718::TypedTransaction;
 use ethers::types::{BlockId, BlockNumber, Eip1559TransactionRequest, H256};
+use tokio::sync::watch;
 use url::Url;
 
 use crate::abi::{VERIFYSIGNATURE_BYTECODE, Verdict};
+use crate::bloom::LogsBloom;
 use crate::convert::{hash, to_h160, uint64, wei};
 use crate::error::ChainError;
-use crate::transport::HttpTransport;
+use crate::transport::Transport;
 
-/// One JSON-RPC endpoint of a node. A clone shares its connections. A request may take 10 seconds.
+/// A node by its JSON-RPC endpoint, or by several of which any may answer. A clone shares its connections. A request may
+/// take 10 seconds at each endpoint.
 #[derive(Debug, Clone)]
 pub struct Rpc {
-    provider: Arc<Provider<HttpTransport>>,
+    provider: Arc<Provider<Transport>>,
 }
 
 /// The head of a block.
@@ -30,22 +33,35 @@ pub struct Block {
     pub parent: Hash,
     /// Its time in Unix seconds.
     pub timestamp: u64,
+    /// What its logs may be.
+    pub logs_bloom: LogsBloom,
 }
 
 impl Rpc {
     /// Names an endpoint. Nothing is sent yet.
     ///
     /// # Errors
-    /// When the scheme is neither `http` nor `https`, or TLS cannot be set up.
+    /// When the scheme is none of `http`, `https`, `ws` and `wss`, or TLS cannot be set up.
     pub fn new(url: &Url) -> Result<Self, ChainError> {
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(ChainError::Scheme(url.scheme().to_owned()));
-        }
-        let transport = HttpTransport::new(url.clone())
-            .map_err(|error| ChainError::Transport(Box::new(error)))?;
+        Self::any_of(std::slice::from_ref(url))
+    }
+
+    /// Names endpoints of which each request takes the one that answered last, and the next where that one fails. Good
+    /// for requests that stand alone: two of them may see two states of the chain.
+    ///
+    /// # Errors
+    /// When there is none, a scheme is none of `http`, `https`, `ws` and `wss`, or TLS cannot be set up.
+    pub fn any_of(urls: &[Url]) -> Result<Self, ChainError> {
+        let transport = Transport::new(urls)?;
         Ok(Self {
             provider: Arc::new(Provider::new(transport)),
         })
+    }
+
+    /// Changes with each new head that the node tells of by itself; `None` for an endpoint that only answers. Needs a
+    /// running tokio.
+    pub fn heads(&self) -> Option<watch::Receiver<u64>> {
+        self.provider.as_ref().as_ref().heads()
     }
 
     /// The EIP-155 id of the chain.
@@ -120,7 +136,7 @@ impl Rpc {
         }
     }
 
-    pub(crate) fn provider(&self) -> Arc<Provider<HttpTransport>> {
+    pub(crate) fn provider(&self) -> Arc<Provider<Transport>> {
         Arc::clone(&self.provider)
     }
 
@@ -149,6 +165,9 @@ fn head(block: &ethers::types::Block<H256>) -> Result<Block, ChainError> {
         hash: hash(own_hash),
         parent: hash(block.parent_hash),
         timestamp: uint64(block.timestamp)?,
+        logs_bloom: block
+            .logs_bloom
+            .map_or(LogsBloom::EMPTY, |bloom| LogsBloom::new(bloom.0)),
     })
 }
 

@@ -15,7 +15,7 @@ use crate::convert::{hash, to_h160, uint64, wei};
 use crate::error::ChainError;
 use crate::records::Receipt;
 use crate::rpc::Rpc;
-use crate::transport::HttpTransport;
+use crate::transport::Transport;
 use crate::wallet::{Progress, Wallet};
 
 /// A local chain has the receipt at once; the pause doubles up to the longest.
@@ -150,7 +150,7 @@ impl FeeAdvice {
     }
 }
 
-async fn advice(provider: &Provider<HttpTransport>) -> Result<FeeAdvice, ChainError> {
+async fn advice(provider: &Provider<Transport>) -> Result<FeeAdvice, ChainError> {
     let latest = provider
         .get_block(BlockNumber::Latest)
         .await
@@ -174,7 +174,7 @@ fn affordable(wallet: Address, balance: Wei, needed: Wei) -> Result<(), ChainErr
 }
 
 async fn wait(
-    provider: &Provider<HttpTransport>,
+    provider: &Provider<Transport>,
     transaction: TxHash,
     patience: Duration,
 ) -> Result<TransactionReceipt, ChainError> {

@@ -1,7 +1,10 @@
-//! JSON-RPC over reqwest. The transport of ethers would bring an old TLS library with it.
+//! JSON-RPC over HTTP and websockets. The transports of ethers would bring an old TLS library with them.
+
+mod http;
+mod ws;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,30 +13,48 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
+use tokio::sync::watch;
 use url::Url;
+
+use self::http::HttpEndpoint;
+use self::ws::WsEndpoint;
+use crate::error::ChainError;
 
 /// A node that has not answered by then is treated as gone; logs of many blocks take a few seconds.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A node that is there accepts a connection at once, also across an ocean.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// One endpoint or several, of which the one that answered last is asked first.
 #[derive(Debug)]
-pub(crate) struct HttpTransport {
-    url: Url,
-    client: reqwest::Client,
-    next_id: AtomicU64,
+pub(crate) struct Transport {
+    endpoints: Vec<Endpoint>,
+    current: AtomicUsize,
+}
+
+#[derive(Debug)]
+enum Endpoint {
+    Http(HttpEndpoint),
+    Ws(WsEndpoint),
 }
 
 #[derive(Debug, Error)]
 pub(crate) enum TransportError {
-    #[error("{}", with_sources(.0))]
+    #[error("{}", http::with_sources(.0))]
     Http(#[from] reqwest::Error),
+    #[error("the websocket failed: {0}")]
+    Ws(String),
+    #[error("the request timed out")]
+    TimedOut,
+    #[error("the request is too large")]
+    TooLarge,
     #[error("the answer is not what was asked for: {0}")]
     Json(#[from] serde_json::Error),
     #[error("{0}")]
     Node(JsonRpcError),
 }
 
+/// What a node answers to a request.
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
@@ -41,22 +62,65 @@ struct Answer {
     error: Option<JsonRpcError>,
 }
 
-impl HttpTransport {
-    pub(crate) fn new(url: Url) -> Result<Self, TransportError> {
-        let client = reqwest::Client::builder()
-            .timeout(REQUEST_TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()?;
+impl Transport {
+    /// Names the endpoints. Nothing is sent yet.
+    pub(crate) fn new(urls: &[Url]) -> Result<Self, ChainError> {
+        let endpoints: Vec<_> = urls.iter().map(Endpoint::new).collect::<Result<_, _>>()?;
+        if endpoints.is_empty() {
+            return Err(ChainError::NoEndpoint);
+        }
         Ok(Self {
-            url,
-            client,
-            next_id: AtomicU64::new(1),
+            endpoints,
+            current: AtomicUsize::new(0),
         })
+    }
+
+    /// Changes with each head that the endpoint tells of by itself.
+    pub(crate) fn heads(&self) -> Option<watch::Receiver<u64>> {
+        match self.endpoints.as_slice() {
+            [Endpoint::Ws(endpoint)] => Some(endpoint.heads()),
+            _ => None,
+        }
+    }
+
+    async fn call(&self, method: &str, params: &Value) -> Result<Value, TransportError> {
+        let first = self.current.load(Ordering::Relaxed);
+        let mut failure = None;
+        for offset in 0..self.endpoints.len() {
+            let at = (first + offset) % self.endpoints.len();
+            match self.endpoints[at].call(method, params).await {
+                Err(error) if !matches!(error, TransportError::Node(_)) => failure = Some(error),
+                answer => {
+                    self.current.store(at, Ordering::Relaxed);
+                    return answer;
+                }
+            }
+        }
+        Err(failure.unwrap_or(TransportError::TimedOut))
+    }
+}
+
+impl Endpoint {
+    fn new(url: &Url) -> Result<Self, ChainError> {
+        match url.scheme() {
+            "http" | "https" => HttpEndpoint::new(url.clone())
+                .map(Self::Http)
+                .map_err(|error| ChainError::Transport(Box::new(error))),
+            "ws" | "wss" => Ok(Self::Ws(WsEndpoint::new(url.clone()))),
+            other => Err(ChainError::Scheme(other.to_owned())),
+        }
+    }
+
+    async fn call(&self, method: &str, params: &Value) -> Result<Value, TransportError> {
+        match self {
+            Self::Http(endpoint) => endpoint.call(method, params).await,
+            Self::Ws(endpoint) => endpoint.call(method, params).await,
+        }
     }
 }
 
 #[async_trait]
-impl JsonRpcClient for HttpTransport {
+impl JsonRpcClient for Transport {
     type Error = TransportError;
 
     async fn request<T, R>(&self, method: &str, params: T) -> Result<R, TransportError>
@@ -69,27 +133,21 @@ impl JsonRpcClient for HttpTransport {
             Value::Null => json!([]),
             params => params,
         };
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let request = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
-        let response = self
-            .client
-            .post(self.url.clone())
-            .json(&request)
-            .send()
-            .await?;
-        // Some nodes send JSON-RPC errors with an HTTP error status, so the body is read first.
-        let status = response.error_for_status_ref().map(|_| ());
-        let body = response.bytes().await?;
-        let answer: Answer = match (serde_json::from_slice(&body), status) {
-            (Ok(answer), _) => answer,
-            (Err(_), Err(status)) => return Err(status.into()),
-            (Err(error), Ok(())) => return Err(error.into()),
-        };
-        match answer.error {
+        Ok(serde_json::from_value(self.call(method, &params).await?)?)
+    }
+}
+
+impl Answer {
+    fn into_result(self) -> Result<Value, TransportError> {
+        match self.error {
             Some(error) => Err(TransportError::Node(error)),
-            None => Ok(serde_json::from_value(answer.result)?),
+            None => Ok(self.result),
         }
     }
+}
+
+fn request(id: u64, method: &str, params: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
 }
 
 impl From<TransportError> for ProviderError {
@@ -112,24 +170,4 @@ impl RpcError for TransportError {
             _ => None,
         }
     }
-}
-
-/// reqwest keeps the reason, such as a refused connection, in its sources. The address stays out, because the key of
-/// a node's provider is often a part of it.
-fn with_sources(error: &reqwest::Error) -> String {
-    let mut text = match error {
-        error if error.is_timeout() => "the request timed out".to_owned(),
-        error if error.is_connect() => "the connection failed".to_owned(),
-        error => match error.status() {
-            Some(status) => format!("HTTP status {status}"),
-            None => "the request failed".to_owned(),
-        },
-    };
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -1,4 +1,10 @@
 //! Who may see a feed, and until when: a pure decision over the ledger's words and the time.
+//!
+//! The moment at which a decision ends by itself is a part of it ([`Access::until`]). Each socket sleeps until the soonest
+//! of its own, in tokio's timer, which is a hierarchical wheel: setting and clearing an entry costs the same however many
+//! there are, so a wheel of our own beside it would only be a second one. What ends a decision sooner, an event of the
+//! chain or a reorganisation, reaches the sockets that it concerns through
+//! [`LedgerIndex::changes_for`](crate::LedgerIndex::changes_for) and wakes no other.
 
 use ashya_contracts::FeedClock;
 

@@ -34,7 +34,7 @@ fn check_store(config: &Config) -> Result<String, ServerError> {
 }
 
 async fn check_chain(config: &Config) -> Result<String, CheckError> {
-    let rpc = Rpc::new(&config.chain.rpc)?;
+    let rpc = Rpc::any_of(&config.chain.rpc)?;
     let deployment = resolve(config, &rpc).await?;
     let ledger = Ledger::connect(rpc, deployment.ledger).await?;
     let found = ledger.domain().chain_id;

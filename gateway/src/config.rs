@@ -91,8 +91,8 @@ pub struct MqttConfig {
 /// The chain and the ledger.
 #[derive(Debug, Clone)]
 pub struct ChainConfig {
-    /// JSON-RPC endpoint that the gateway asks.
-    pub rpc: Url,
+    /// JSON-RPC endpoints that the gateway asks, in the order in which they are tried.
+    pub rpc: Vec<Url>,
     /// JSON-RPC endpoint that browsers are told.
     pub public_rpc: Option<Url>,
     /// Name for people; by chain id when absent.
@@ -105,6 +105,8 @@ pub struct ChainConfig {
     pub poll: Option<Duration>,
     /// Most blocks in one request for logs.
     pub blocks_per_request: u64,
+    /// Most blocks that a reorganisation may take back without a replay from the deployment.
+    pub journal_blocks: usize,
     /// Oldest head before the view of the chain no longer counts as current; by chain when absent.
     pub max_head_age: Option<Duration>,
 }

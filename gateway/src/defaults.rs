@@ -65,6 +65,10 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// Most blocks in one request for logs; public nodes refuse more than a few thousand.
 pub(crate) const BLOCKS_PER_REQUEST: u64 = 1_000;
 
+/// Most blocks that a reorganisation may take back without a replay from the deployment: 13 hours of Ethereum, where
+/// blocks are final after 13 minutes.
+pub(crate) const JOURNAL_BLOCKS: usize = 4_096;
+
 /// Shortest wait after a failed round of the chain follower.
 pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(250);
 

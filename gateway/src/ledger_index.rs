@@ -1,7 +1,11 @@
 //! What the ledger's events say: feeds, their clocks, and who has paid for what.
 
+mod delta;
+mod feeds;
+mod interner;
 mod records;
 mod state;
+mod subscriptions;
 
 use std::sync::Arc;
 
@@ -15,9 +19,9 @@ use tokio::sync::watch;
 
 use crate::access::{self, Access};
 
+pub(crate) use delta::{Delta, Snapshot, Stepped};
 pub(crate) use records::{FeedRecord, SubscriptionKey, SubscriptionRecord};
 use state::State;
-pub(crate) use state::{Changed, Snapshot};
 
 /// The ledger as its events tell it. Cheap to clone; applying an event twice changes nothing.
 #[derive(Debug, Clone)]
@@ -114,6 +118,28 @@ impl LedgerIndex {
         self.state.read().feeds_of_device(device)
     }
 
+    /// The feeds whose clocks `wallet` may stop beside their owners.
+    pub(crate) fn feeds_of_pauser(&self, wallet: Address) -> Vec<FeedView> {
+        let state = self.state.read();
+        let ids = state.ids().filter(|id| {
+            let record = state.record(*id);
+            record.is_some_and(|record| record.pauser == wallet)
+        });
+        ids.filter_map(|id| state.view(id)).collect()
+    }
+
+    /// Whether anybody's paid time of a feed is running at chain time `now` (Unix seconds).
+    pub(crate) fn has_live_subscription(&self, feed: FeedId, now: u64) -> bool {
+        let state = self.state.read();
+        let Some(record) = state.record(feed) else {
+            return false;
+        };
+        let feed_time = record.clock.feed_time(now);
+        state
+            .subscriptions_to(feed)
+            .any(|subscription| subscription.expiry > feed_time)
+    }
+
     /// What `wallet` may do with a feed at chain time `now` (Unix seconds); denied for a feed that is not there.
     pub fn access(&self, feed: FeedId, wallet: Address, now: u64) -> Access {
         let state = self.state.read();
@@ -122,7 +148,7 @@ impl LedgerIndex {
         };
         let paid = state
             .subscriptions_for(feed, wallet)
-            .map(|(_, subscription)| (subscription.start, subscription.expiry));
+            .map(|subscription| (subscription.start, subscription.expiry));
         access::decide(&record.clock, record.owner == wallet, paid, now)
     }
 
@@ -134,7 +160,6 @@ impl LedgerIndex {
         };
         let last = state
             .subscriptions_for(feed, wallet)
-            .map(|(_, subscription)| subscription)
             .max_by_key(|subscription| (subscription.expiry, subscription.cancelled));
         let clock = record.clock;
         match last {
@@ -167,10 +192,16 @@ impl LedgerIndex {
         self.state.read().subscriptions_of(wallet)
     }
 
-    /// Changes whenever anything about the feed changes: an event of it was applied, its listing was stored, or the
-    /// index was rebuilt. For a feed that is not there it changes when any feed is opened.
+    /// Changes whenever the feed itself changes: its terms, its owner, its clock, or the listing that is held of it.
+    /// For a feed that is not there it changes when any feed is opened.
     pub fn changes(&self, feed: FeedId) -> watch::Receiver<u64> {
         self.state.read().changes(feed)
+    }
+
+    /// Changes whenever [`Self::changes`] does, and when what `wallet` has paid of the feed changes; what others have
+    /// paid wakes nobody here.
+    pub fn changes_for(&self, feed: FeedId, wallet: Address) -> watch::Receiver<u64> {
+        self.state.write().changes_for(feed, wallet)
     }
 
     /// Holds a listing document for a feed. It is shown while its hash is the ledger's.
@@ -178,9 +209,20 @@ impl LedgerIndex {
         self.state.write().set_document(feed, document);
     }
 
-    /// Applies events in the ledger's order and says what they changed.
-    pub(crate) fn apply<'a>(&self, events: impl IntoIterator<Item = &'a LedgerEvent>) -> Changed {
-        self.state.write().apply(events)
+    /// Takes blocks back by what was before them, newest first, and applies the events of others, in one move: nobody
+    /// sees a state between, and only those are told for whom the outcome differs.
+    pub(crate) fn step<'a>(
+        &self,
+        undos: impl IntoIterator<Item = &'a Delta>,
+        blocks: impl IntoIterator<Item = &'a [LedgerEvent]>,
+    ) -> Stepped {
+        self.state.write().step(undos, blocks)
+    }
+
+    /// Applies events, each as a block of its own.
+    #[cfg(test)]
+    pub(crate) fn apply<'a>(&self, events: impl IntoIterator<Item = &'a LedgerEvent>) {
+        self.step([], events.into_iter().map(std::slice::from_ref));
     }
 
     /// Everything that the events have built, to be kept.
@@ -188,8 +230,8 @@ impl LedgerIndex {
         self.state.read().snapshot()
     }
 
-    /// Replaces everything that events have built, and tells every watcher. Listing documents stay.
-    pub(crate) fn replace(&self, snapshot: Snapshot) {
+    /// Replaces everything that events have built, and tells those for whom it differs. Listing documents stay.
+    pub(crate) fn replace(&self, snapshot: &Snapshot) {
         self.state.write().replace(snapshot);
     }
 }

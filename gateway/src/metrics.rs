@@ -66,6 +66,14 @@ pub struct Metrics {
     pub chain_errors: Counter,
     /// `ashya_chain_rebuilds_total`: times that the index was rebuilt because the chain's past had changed.
     pub chain_rebuilds: Counter,
+    /// `ashya_chain_reorgs_total`: times that another branch of the chain was taken over.
+    pub chain_reorgs: Counter,
+    /// `ashya_chain_omissions_total`: answers of nodes in which logs were missing.
+    pub chain_omissions: Counter,
+    /// `ashya_chain_failovers_total`: times that another node was asked because one failed or stayed behind.
+    pub chain_failovers: Counter,
+    /// `ashya_chain_finalized_number`: height of the newest block that the chain will not take back.
+    pub chain_finalized_number: Gauge,
     rejected: Family<RejectionLabels, Counter>,
     dropped: Family<LossLabels, Counter>,
 }
@@ -113,6 +121,9 @@ impl Metrics {
         let offers = counter("offers", "Times a wallet was told to pay first");
         let sessions = counter("sessions", "Wallets that signed in");
         let chain_errors = counter("chain_errors", "Failed rounds of the chain follower");
+        let chain_reorgs = counter("chain_reorgs", "Branches of the chain taken over");
+        let chain_omissions = counter("chain_omissions", "Answers of nodes that left out logs");
+        let chain_failovers = counter("chain_failovers", "Times another node was asked instead");
         let chain_rebuilds = counter("chain_rebuilds", "Rebuilds after the chain's past changed");
         let mut gauge = |name: &str, help: &str| {
             let metric: Gauge = Gauge::default();
@@ -136,8 +147,15 @@ impl Metrics {
                 "chain_head_timestamp_seconds",
                 "Unix second of the newest applied block",
             ),
+            chain_finalized_number: gauge(
+                "chain_finalized_number",
+                "Height of the newest final block",
+            ),
             chain_errors,
             chain_rebuilds,
+            chain_reorgs,
+            chain_omissions,
+            chain_failovers,
             rejected,
             dropped,
             registry: Arc::new(registry),

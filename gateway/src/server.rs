@@ -110,7 +110,7 @@ pub async fn run(
         metrics: listeners.metrics.local_addr()?,
     };
     data_folder::prepare(&config.data)?;
-    let rpc = Rpc::new(&config.chain.rpc).map_err(ServerError::ChainId)?;
+    let rpc = Rpc::any_of(&config.chain.rpc).map_err(ServerError::ChainId)?;
     let deployment = resolve(&config, &rpc).await?;
     let store = Store::open(&config.data.join("store"))?;
     let parts = Parts::load(&config, deployment, store, rpc)?;
@@ -216,9 +216,9 @@ impl Parts {
         })
     }
 
-    fn follower(&self, config: &Config, deployment: Deployment) -> Result<Follower, FollowerError> {
-        Follower::resume(FollowerParts {
-            rpc: self.rpc.clone(),
+    fn follower(&self, config: &Config, deployment: Deployment) -> Result<Follower, ServerError> {
+        let follower = Follower::resume(FollowerParts {
+            rpcs: endpoints(config)?,
             deployment,
             index: self.index.clone(),
             clock: self.clock.clone(),
@@ -227,7 +227,9 @@ impl Parts {
             metrics: self.metrics.clone(),
             poll: config.chain.poll_on(deployment.chain_id),
             blocks_per_request: config.chain.blocks_per_request,
-        })
+            journal_blocks: config.chain.journal_blocks,
+        });
+        Ok(follower?)
     }
 
     /// Brings the listing documents of earlier runs into the index.
@@ -315,6 +317,12 @@ impl Parts {
     }
 }
 
+/// The nodes one by one: a follower must know whose answer it has.
+fn endpoints(config: &Config) -> Result<Vec<Rpc>, ServerError> {
+    let rpcs = config.chain.rpc.iter().map(Rpc::new);
+    rpcs.collect::<Result<_, _>>().map_err(ServerError::ChainId)
+}
+
 /// The ledger with its chain id, which a bare address leaves to the node.
 pub(crate) async fn resolve(config: &Config, rpc: &Rpc) -> Result<Deployment, ServerError> {
     let deployment = match config.chain.ledger {
@@ -338,6 +346,7 @@ fn site(config: &Config, deployment: Deployment, addresses: &Addresses) -> Site 
         deployment_block: deployment.block,
         rpc_url: config.chain.public_rpc.as_ref().map(ToString::to_string),
         head: None,
+        finalized: None,
         demo_keys: keys.map(ToString::to_string).collect(),
     };
     Site(Arc::new(SiteInfo {

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::chain_clock::wall_clock;
 
-pub(crate) use chain::{ChainCommit, Cursor, Extent, LedgerIdentity};
+pub(crate) use chain::{ChainCommit, Cursor, LedgerIdentity};
 use flusher::Flusher;
 
 /// Bytes of the secret behind nonces, sessions and device passwords.
@@ -34,6 +34,7 @@ pub struct Store {
     feeds: sled::Tree,
     subscriptions: sled::Tree,
     chain: sled::Tree,
+    blocks: sled::Tree,
 }
 
 /// One tree of records, each kept as JSON under a binary key.
@@ -149,6 +150,7 @@ impl Store {
             feeds: db.open_tree("feeds")?,
             subscriptions: db.open_tree("subscriptions")?,
             chain: db.open_tree("chain")?,
+            blocks: db.open_tree("blocks")?,
             db,
         })
     }

@@ -228,6 +228,9 @@ pub struct Chain {
     pub rpc_url: Option<String>,
     /// The newest block that the gateway has read.
     pub head: Option<Head>,
+    /// The newest block that the chain will not take back, where the chain and its node tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finalized: Option<Head>,
     /// Private keys with play money, offered by `--demo` on chain 31337 alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub demo_keys: Vec<String>,

@@ -365,6 +365,6 @@ async fn a_node_that_is_gone_is_a_transport_error() {
         rpc.chain_id().await,
         Err(ChainError::Transport(_))
     ));
-    let scheme = Rpc::new(&Url::parse("ws://127.0.0.1:1").unwrap());
+    let scheme = Rpc::new(&Url::parse("ftp://127.0.0.1:1").unwrap());
     assert!(matches!(scheme, Err(ChainError::Scheme(_))));
 }

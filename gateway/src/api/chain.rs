@@ -3,6 +3,7 @@ use axum::Json;
 use axum::extract::State;
 
 use super::Site;
+use crate::chain::ChainStatus;
 use crate::chain_clock::ChainClock;
 
 /// `GET /v1/chain`
@@ -15,9 +16,11 @@ use crate::chain_clock::ChainClock;
 pub(super) async fn chain(
     State(site): State<Site>,
     State(clock): State<ChainClock>,
+    State(status): State<ChainStatus>,
 ) -> Json<Chain> {
     Json(Chain {
         head: clock.head(),
+        finalized: status.newest_final(),
         ..site.0.chain.clone()
     })
 }

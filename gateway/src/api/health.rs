@@ -21,6 +21,8 @@ pub(super) struct Health {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     head: Option<Head>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finalized: Option<Head>,
 }
 
 /// `GET /v1/health/live`: the process answers.
@@ -34,6 +36,7 @@ pub(super) async fn live() -> Json<Health> {
     Json(Health {
         status: "live",
         head: None,
+        finalized: None,
     })
 }
 
@@ -58,6 +61,7 @@ pub(super) async fn ready(
     Ok(Json(Health {
         status: "ready",
         head: clock.head(),
+        finalized: chain.newest_final(),
     }))
 }
 

@@ -56,6 +56,7 @@ impl Rig {
             deployment_block: 1,
             rpc_url: None,
             head: None,
+            finalized: None,
             demo_keys: Vec::new(),
         };
         let minute = Duration::from_secs(60);

@@ -1,46 +1,51 @@
 use std::time::Duration;
 
-use ashya_contracts::{Block, ChainError, Deployment, Ledger, LedgerEvent, Rpc};
+use ashya_contracts::{Block, Deployment, Ledger, Rpc};
 use ashya_protocol::rest::Head;
-use ashya_protocol::{Address, Hash};
-use thiserror::Error;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::ChainStatus;
-use super::backoff::Backoff;
+use super::endpoints::Endpoints;
+use super::fork::{Relation, relate};
+use super::journal::{BlockId, Journal};
+use super::progress::Progress;
+use super::reader::Reader;
+use super::replica::Replica;
+use super::{ChainStatus, FollowerError, RoundError};
 use crate::api::Chained;
-use crate::chain_clock::{ChainClock, HeadFromTheFuture};
-use crate::ledger_index::{Changed, LedgerIndex};
+use crate::chain_clock::ChainClock;
+use crate::ledger_index::LedgerIndex;
 use crate::metrics::Metrics;
-use crate::store::{ChainCommit, Cursor, Extent, LedgerIdentity, Store, StoreError};
-
-/// Time between two words about a long catch-up.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+use crate::store::{LedgerIdentity, Store, StoreError};
 
 /// Reads the ledger's events block by block and applies them.
 ///
 /// ```text
-///  head ──► known? ──► same past? ──► events of the new blocks ──► index ──► store ──► clock
-///                          └─ no: replay from the deployment into a fresh index, then swap it in
+///  head ──► last shared block, by hash ──► blocks after it, complete ──► index ──► store ──► clock
+///               └─ below the journal: replay from the deployment into a fresh index, then swap it in
 /// ```
+///
+/// Each block that is applied leaves in the journal what was before it. Where the node's chain has parted from the applied
+/// blocks, the other branch is read first and taken over in one move, so that what stands on both branches never flickers.
+/// Nothing is taken back but for blocks that lead by parent hash from a shared block past where the branches part.
 ///
 /// The clock hears of a head only when everything up to it is applied, so a current clock means a current index.
 #[derive(Debug)]
 pub(crate) struct Follower {
     parts: FollowerParts,
-    /// The last block whose events are applied and kept.
-    cursor: Option<Cursor>,
-    /// The ledger, once the node was seen to be on the right chain.
-    ledger: Option<Ledger>,
-    /// Blocks in the next request for logs; shrinks when the node refuses, and grows back.
-    range: u64,
+    endpoints: Endpoints,
+    reader: Reader,
+    /// What is shown and kept, once anything is known.
+    live: Option<Replica>,
+    /// A replay from the deployment that is to take its place.
+    scratch: Option<Replica>,
 }
 
 /// What a [`Follower`] works on.
 #[derive(Debug)]
 pub(crate) struct FollowerParts {
-    pub(crate) rpc: Rpc,
+    /// The nodes, in the order in which they are tried.
+    pub(crate) rpcs: Vec<Rpc>,
     pub(crate) deployment: Deployment,
     pub(crate) index: LedgerIndex,
     pub(crate) clock: ChainClock,
@@ -51,45 +56,8 @@ pub(crate) struct FollowerParts {
     pub(crate) poll: Duration,
     /// Most blocks in one request for logs.
     pub(crate) blocks_per_request: u64,
-}
-
-/// Why a store cannot be used with a ledger.
-#[derive(Debug, Error)]
-pub enum FollowerError {
-    /// The store belongs to another ledger.
-    #[error(
-        "the store belongs to ledger {known_ledger} on chain {known_chain}, not to {ledger} on chain {chain}: give another --data folder"
-    )]
-    OtherLedger {
-        /// The store's ledger.
-        known_ledger: Address,
-        /// The store's chain.
-        known_chain: u64,
-        /// The configured ledger.
-        ledger: Address,
-        /// The configured chain.
-        chain: u64,
-    },
-    /// The store failed.
-    #[error("the chain index cannot be read")]
-    Store(#[from] StoreError),
-}
-
-/// Why one round failed; the next may not.
-#[derive(Debug, Error)]
-enum RoundError {
-    #[error("the node failed")]
-    Node(#[from] ChainError),
-    #[error("the node is on chain {found}, expected chain {expected}")]
-    OtherChain { found: u64, expected: u64 },
-    #[error("the node is behind: its head is block {head}, block {needed} is needed")]
-    Behind { head: u64, needed: u64 },
-    #[error("block {0} changed while it was read")]
-    Moving(u64),
-    #[error(transparent)]
-    Future(#[from] HeadFromTheFuture),
-    #[error("the chain index cannot be written")]
-    Store(#[from] StoreError),
+    /// Most blocks that can be taken back without a replay.
+    pub(crate) journal_blocks: usize,
 }
 
 impl Follower {
@@ -114,283 +82,293 @@ impl Follower {
             Some(_) => {}
             None => parts.store.set_identity(identity)?,
         }
-        let cursor = parts.store.load_chain()?.map(|(cursor, snapshot)| {
-            parts.index.replace(snapshot);
-            cursor
-        });
-        Ok(Self {
-            range: parts.blocks_per_request,
+        let mut follower = Self {
+            endpoints: Endpoints::new(parts.rpcs.clone(), parts.deployment),
+            reader: Reader::new(parts.blocks_per_request, parts.metrics.clone()),
+            live: None,
+            scratch: None,
             parts,
-            cursor,
-            ledger: None,
-        })
+        };
+        follower.load()?;
+        Ok(follower)
     }
 
-    /// Follows until `shutdown`, whatever the node does.
+    /// Follows until `shutdown`, whatever the nodes do.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let mut backoff = Backoff::new();
         loop {
             let round = tokio::select! {
                 () = shutdown.cancelled() => return,
                 round = self.round() => round,
             };
-            let wait = match round {
-                Ok(()) => {
-                    self.parts.status.following();
-                    backoff.reset();
-                    self.parts.poll
-                }
-                Err(error) => self.failed(&error, &mut backoff),
-            };
+            let wait = self.conclude(&round);
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
+                () = self.endpoints.new_head() => {}
             }
         }
     }
 
-    fn failed(&mut self, error: &RoundError, backoff: &mut Backoff) -> Duration {
-        // Whatever answers next may be another node.
-        self.ledger = None;
+    /// Notes how a round went. Gives back the time until the next.
+    pub(super) fn conclude(&mut self, round: &Result<(), RoundError>) -> Duration {
+        match round {
+            Ok(()) => {
+                self.parts.status.following();
+                self.endpoints.succeeded();
+                self.parts.poll
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    /// Takes index and journal as the store has them.
+    fn load(&mut self) -> Result<(), StoreError> {
+        self.live = self.parts.store.load_chain()?.map(|kept| {
+            self.parts.index.replace(&kept.snapshot);
+            let tip = BlockId {
+                number: kept.cursor.number,
+                hash: kept.cursor.hash,
+            };
+            Replica {
+                index: self.parts.index.clone(),
+                journal: Journal::restore(tip, kept.journal, self.parts.journal_blocks),
+                deployment_hash: kept.cursor.deployment_hash,
+            }
+        });
+        Ok(())
+    }
+
+    fn failed(&mut self, error: &RoundError) -> Duration {
         self.parts.metrics.chain_errors.inc();
+        if matches!(error, RoundError::Store(_)) {
+            // What is in memory may be ahead of what is kept.
+            if let Err(error) = self.load() {
+                tracing::error!(error = %Chained(&error), "the chain index cannot be read again");
+            }
+        }
         let text = Chained(error).to_string();
         if self.parts.status.failing(text.clone()) {
             tracing::warn!(error = text, "the chain cannot be followed; trying again");
         }
-        backoff.next()
+        self.endpoints.failed()
     }
 
-    async fn round(&mut self) -> Result<(), RoundError> {
-        let ledger = self.ledger().await?;
+    /// One look at one node, and everything that follows from it.
+    pub(super) async fn round(&mut self) -> Result<(), RoundError> {
+        let ledger = self.endpoints.ledger().await?;
         let seen = Instant::now();
         let head = ledger.rpc().latest().await?;
-        let moment = Head {
-            number: head.number,
-            timestamp: head.timestamp,
-        };
+        let moment = moment(&head);
         self.parts.clock.check(moment)?;
-        match self.cursor {
-            Some(cursor) if (cursor.number, cursor.hash) == (head.number, head.hash) => {}
-            Some(cursor)
-                if same_past(&ledger, cursor, &head, self.parts.deployment.block).await? =>
-            {
-                self.extend(&ledger, cursor, &head).await?;
-            }
-            Some(_) => self.rebuild(&ledger, &head).await?,
-            None => {
-                let start = self.before_deployment(&ledger, &head).await?;
-                self.extend(&ledger, start, &head).await?;
-            }
-        }
+        let news = self.catch_up(&ledger, &head).await?;
         self.parts.clock.saw(moment, seen)?;
-        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        self.parts.metrics.chain_head_number.set(gauge(head.number));
-        self.parts
-            .metrics
-            .chain_head_timestamp
-            .set(gauge(head.timestamp));
+        self.show(&head);
+        if news {
+            self.ask_finalized(&ledger, &head).await;
+        } else if self.endpoints.prefer_newest(&head).await {
+            self.parts.metrics.chain_failovers.inc();
+        }
         Ok(())
     }
 
-    /// The ledger, after a look at which chain the node is on.
-    async fn ledger(&mut self) -> Result<Ledger, RoundError> {
-        if let Some(ledger) = &self.ledger {
-            return Ok(ledger.clone());
-        }
-        let expected = self.parts.deployment.chain_id;
-        let found = self.parts.rpc.chain_id().await?;
-        if found != expected {
-            return Err(RoundError::OtherChain { found, expected });
-        }
-        let address = self.parts.deployment.ledger;
-        let ledger = Ledger::connect(self.parts.rpc.clone(), address).await?;
-        tracing::info!(chain.id = found, ledger = %address, "following the ledger");
-        self.ledger = Some(ledger.clone());
-        Ok(ledger)
+    /// Brings the index to the node's head; true when that was news.
+    async fn catch_up(&mut self, ledger: &Ledger, head: &Block) -> Result<bool, RoundError> {
+        let mut live = match self.live.take() {
+            Some(live) => live,
+            None => self.begin(ledger, head, self.parts.index.clone()).await?,
+        };
+        let deployment = BlockId {
+            number: self.first_block(),
+            hash: live.deployment_hash,
+        };
+        let related = relate(ledger.rpc(), &live.journal, head, deployment).await;
+        let done = match related {
+            Ok(Relation::Same) => Ok(false),
+            Ok(Relation::Parts { after }) => {
+                self.scratch = None;
+                let brought = self.bring(&mut live, ledger, after, head, Keep::InStore);
+                brought.await.map(|()| true)
+            }
+            Ok(Relation::Behind) => Err(RoundError::Behind {
+                head: head.number,
+                needed: live.tip().number,
+            }),
+            Ok(Relation::Elsewhere) => self.rebuild(&mut live, ledger, head).await.map(|()| true),
+            Err(error) => Err(error),
+        };
+        self.live = Some(live);
+        done
     }
 
-    /// A cursor just before the ledger's first block.
-    async fn before_deployment(&self, ledger: &Ledger, head: &Block) -> Result<Cursor, RoundError> {
-        let needed = self.parts.deployment.block;
+    /// The first block that can hold an event. No transaction is in block 0.
+    fn first_block(&self) -> u64 {
+        self.parts.deployment.block.max(1)
+    }
+
+    /// A replica that stands just before the ledger's first block.
+    async fn begin(
+        &self,
+        ledger: &Ledger,
+        head: &Block,
+        index: LedgerIndex,
+    ) -> Result<Replica, RoundError> {
+        let needed = self.first_block();
         let block = ledger.rpc().block(needed).await?;
         let block = block.ok_or(RoundError::Behind {
             head: head.number,
             needed,
         })?;
-        Ok(Cursor {
-            number: needed.saturating_sub(1),
+        let base = BlockId {
+            number: needed - 1,
             hash: block.parent,
+        };
+        Ok(Replica {
+            index,
+            journal: Journal::starting_at(base, self.parts.journal_blocks),
             deployment_hash: block.hash,
         })
     }
 
-    /// Applies the blocks after `from` as they come.
-    async fn extend(
+    /// Takes a replica from the last block that it shares with the node to the node's head.
+    async fn bring(
         &mut self,
+        replica: &mut Replica,
         ledger: &Ledger,
-        from: Cursor,
+        after: u64,
         head: &Block,
+        keep: Keep,
     ) -> Result<(), RoundError> {
-        let mut cursor = from;
-        let mut progress = Progress::new();
-        while cursor.number < head.number {
-            let (next, events) = self.read_range(ledger, cursor, head).await?;
-            let changed = self.parts.index.apply(&events);
-            self.keep(next, &changed, Extent::Changes).await?;
-            cursor = next;
-            self.cursor = Some(cursor);
-            progress.tell(&self.parts.status, cursor.number, head.number);
-        }
-        Ok(())
-    }
-
-    /// Replays everything into a fresh index and swaps it in at once, so that nobody sees half a history.
-    async fn rebuild(&mut self, ledger: &Ledger, head: &Block) -> Result<(), RoundError> {
-        tracing::error!(
-            block.number = head.number,
-            "the chain's past has changed: rebuilding the index from the deployment"
-        );
-        self.parts.metrics.chain_rebuilds.inc();
-        let scratch = LedgerIndex::new(self.parts.index.domain());
-        let mut cursor = self.before_deployment(ledger, head).await?;
-        let mut progress = Progress::new();
-        while cursor.number < head.number {
-            let (next, events) = self.read_range(ledger, cursor, head).await?;
-            scratch.apply(&events);
-            cursor = next;
-            progress.tell(&self.parts.status, cursor.number, head.number);
-        }
-        let snapshot = scratch.snapshot();
-        self.keep(cursor, &snapshot, Extent::Whole).await?;
-        self.parts.index.replace(snapshot);
-        self.cursor = Some(cursor);
-        Ok(())
-    }
-
-    /// Reads the events of the next range of blocks, fewer blocks at a time when the node refuses.
-    async fn read_range(
-        &mut self,
-        ledger: &Ledger,
-        cursor: Cursor,
-        head: &Block,
-    ) -> Result<(Cursor, Vec<LedgerEvent>), RoundError> {
-        let from = cursor.number + 1;
-        loop {
-            let to = head.number.min(from + self.range - 1);
-            match read(ledger, from, to, head).await {
-                Ok((hash, events)) => {
-                    self.range = (self.range * 2).min(self.parts.blocks_per_request);
-                    let next = Cursor {
-                        number: to,
-                        hash,
-                        ..cursor
-                    };
-                    return Ok((next, events));
-                }
-                Err(RoundError::Node(error)) if to > from => {
-                    self.range = (to - from).div_ceil(2);
-                    tracing::debug!(%error, blocks = self.range, "asking for fewer blocks at a time");
-                    // A node that said no may say yes to less; one that did not answer is left alone for a while.
-                    if matches!(error, ChainError::Transport { .. }) {
-                        return Err(error.into());
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn keep(
-        &self,
-        cursor: Cursor,
-        changed: &Changed,
-        extent: Extent,
-    ) -> Result<(), StoreError> {
-        self.parts.store.commit_chain(&ChainCommit {
-            cursor,
-            changed,
-            extent,
-        })?;
-        // Blocks without events may be read again after a power cut; they cost nothing.
-        if changed.is_empty() && extent == Extent::Changes {
-            return Ok(());
-        }
-        self.parts.store.flush().await
-    }
-}
-
-/// Reads the events of blocks `from` to `to`, and the hash of `to` as of the same moment.
-async fn read(
-    ledger: &Ledger,
-    from: u64,
-    to: u64,
-    head: &Block,
-) -> Result<(Hash, Vec<LedgerEvent>), RoundError> {
-    let logged = ledger.events(from, to).await?;
-    let hash = if to == head.number {
-        head.hash
-    } else {
-        let block = ledger.rpc().block(to).await?;
-        block.ok_or(RoundError::Moving(to))?.hash
-    };
-    let moved = logged
-        .iter()
-        .any(|log| log.block == to && log.block_hash != hash);
-    if moved {
-        return Err(RoundError::Moving(to));
-    }
-    Ok((hash, logged.into_iter().map(|log| log.event).collect()))
-}
-
-/// Whether the node's chain still holds the block up to which events are applied.
-async fn same_past(
-    ledger: &Ledger,
-    cursor: Cursor,
-    head: &Block,
-    deployment: u64,
-) -> Result<bool, RoundError> {
-    if head.number == cursor.number + 1 {
-        return Ok(head.parent == cursor.hash);
-    }
-    if head.number > cursor.number {
-        let block = ledger.rpc().block(cursor.number).await?;
-        return Ok(block.is_some_and(|block| block.hash == cursor.hash));
-    }
-    if head.number == cursor.number {
-        return Ok(head.hash == cursor.hash);
-    }
-    // A shorter chain: a node that is behind, unless its beginning is another one.
-    let first = ledger.rpc().block(deployment).await?;
-    match first {
-        Some(first) if first.hash != cursor.deployment_hash => Ok(false),
-        _ => Err(RoundError::Behind {
-            head: head.number,
-            needed: cursor.number,
-        }),
-    }
-}
-
-/// Says now and then how far a long catch-up is.
-struct Progress {
-    told: Instant,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self {
-            told: Instant::now(),
-        }
-    }
-
-    fn tell(&mut self, status: &ChainStatus, block: u64, head: u64) {
-        status.reading(block, head);
-        if self.told.elapsed() >= PROGRESS_INTERVAL {
-            self.told = Instant::now();
-            tracing::info!(
-                block.number = block,
-                head.number = head,
-                "reading the ledger's past"
+        let old = replica.tip().number;
+        if after < old {
+            self.parts.metrics.chain_reorgs.inc();
+            tracing::warn!(
+                block.number = after,
+                depth = old - after,
+                "the chain was reorganised: taking another branch after this block"
             );
         }
+        let hash = replica.journal.hash_at(after);
+        let mut top = BlockId {
+            number: after,
+            hash: hash.ok_or(RoundError::Missing(after))?,
+        };
+        let mut after = after;
+        let mut branch = Vec::new();
+        let mut progress = Progress::new(after);
+        while top.number < head.number {
+            let read = self.reader.next(ledger, top, head).await?;
+            top = read.last().map_or(top, |block| block.id);
+            branch.extend(read);
+            progress.tell(&self.parts.status, top.number, head.number);
+            // The other branch is taken over when it is as high as the old one, or whole.
+            if top.number < old.min(head.number) {
+                continue;
+            }
+            let mut news = false;
+            while !branch.is_empty() {
+                // A branch in one move, a longer chain block by block.
+                let count = if after < replica.tip().number {
+                    branch.len()
+                } else {
+                    1
+                };
+                let commit = replica.advance(after, branch.drain(..count).collect());
+                after = replica.tip().number;
+                news |= !commit.changed.is_empty();
+                if keep == Keep::InStore {
+                    self.parts.store.commit_chain(&commit)?;
+                }
+            }
+            // Blocks without events may be read again after a power cut; they cost nothing.
+            if news && keep == Keep::InStore {
+                self.parts.store.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Replays everything into a fresh index and swaps it in at once, so that nobody sees half a history. A replay that a
+    /// failing node has cut off goes on from there.
+    async fn rebuild(
+        &mut self,
+        live: &mut Replica,
+        ledger: &Ledger,
+        head: &Block,
+    ) -> Result<(), RoundError> {
+        let mut scratch = match self.scratch.take() {
+            Some(scratch) => scratch,
+            None => {
+                tracing::error!(
+                    block.number = head.number,
+                    "the chain's past has changed below the journal: replaying from the deployment"
+                );
+                self.parts.metrics.chain_rebuilds.inc();
+                let index = LedgerIndex::new(live.index.domain());
+                self.begin(ledger, head, index).await?
+            }
+        };
+        let deployment = BlockId {
+            number: self.first_block(),
+            hash: scratch.deployment_hash,
+        };
+        let after = match relate(ledger.rpc(), &scratch.journal, head, deployment).await? {
+            Relation::Parts { after } => after,
+            Relation::Same => head.number,
+            // The replay has met yet another chain: it begins again with the next round.
+            Relation::Behind | Relation::Elsewhere => return Err(RoundError::Moving(head.number)),
+        };
+        let brought = self.bring(&mut scratch, ledger, after, head, Keep::InMemory);
+        if let Err(error) = brought.await {
+            self.scratch = Some(scratch);
+            return Err(error);
+        }
+        let snapshot = scratch.index.snapshot();
+        let journal = scratch.journal.blocks_above(0);
+        let (store, cursor) = (&self.parts.store, scratch.cursor());
+        store.replace_chain(cursor, &snapshot, journal)?;
+        store.flush().await?;
+        live.index.replace(&snapshot);
+        live.journal = scratch.journal;
+        live.deployment_hash = scratch.deployment_hash;
+        Ok(())
+    }
+
+    fn show(&self, head: &Block) {
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let metrics = &self.parts.metrics;
+        metrics.chain_head_number.set(gauge(head.number));
+        metrics.chain_head_timestamp.set(gauge(head.timestamp));
+    }
+
+    /// Asks for the newest final block. Only what is shown depends on it, so a chain without one is no failure.
+    async fn ask_finalized(&self, ledger: &Ledger, head: &Block) {
+        let Ok(block) = ledger.rpc().finalized().await else {
+            return;
+        };
+        let known = self
+            .live
+            .as_ref()
+            .and_then(|live| live.journal.hash_at(block.number));
+        // A node that mixes forks up is not believed.
+        if block.number > head.number || known.is_some_and(|hash| hash != block.hash) {
+            return;
+        }
+        self.parts.status.finalized(moment(&block));
+        let number = i64::try_from(block.number).unwrap_or(i64::MAX);
+        self.parts.metrics.chain_finalized_number.set(number);
+    }
+}
+
+/// Where what a replica learns is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    InStore,
+    InMemory,
+}
+
+fn moment(block: &Block) -> Head {
+    Head {
+        number: block.number,
+        timestamp: block.timestamp,
     }
 }

@@ -46,9 +46,9 @@ pub struct RunArgs {
     /// Folder for everything that is kept
     #[arg(long, env = "ASHYA_GATEWAY_DATA")]
     pub data: Option<PathBuf>,
-    /// JSON-RPC endpoint of a node
-    #[arg(long, env = "ASHYA_GATEWAY_RPC")]
-    pub rpc: Option<String>,
+    /// JSON-RPC endpoint of a node (http, https, ws or wss); may be repeated: the next is asked when one fails
+    #[arg(long, env = "ASHYA_GATEWAY_RPC", value_delimiter = ',')]
+    pub rpc: Vec<String>,
     /// JSON-RPC endpoint that browsers are told
     #[arg(long, env = "ASHYA_GATEWAY_PUBLIC_RPC")]
     pub public_rpc: Option<String>,

@@ -6,7 +6,7 @@ use ashya_contracts::Deployment;
 use ashya_protocol::Address;
 use http::HeaderValue;
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use super::{
@@ -18,7 +18,7 @@ use crate::auth::rates::RateConfig;
 use crate::bridge::{BridgeAddress, ParseBridgeAddressError};
 use crate::defaults::{
     BLOCKS_PER_REQUEST, CREDENTIALS_PER_MINUTE, DEVICE_PASSWORD_LIFETIME, HTTP_PORT, MAX_DEVICES,
-    METRICS_PORT, MQTT_PORT, NONCES_PER_MINUTE, PER_ADDRESS_PER_MINUTE, REGISTRATIONS_PER_MINUTE,
+    JOURNAL_BLOCKS, METRICS_PORT, MQTT_PORT, NONCES_PER_MINUTE, PER_ADDRESS_PER_MINUTE, REGISTRATIONS_PER_MINUTE,
     REQUEST_TIMEOUT, SESSION_LIFETIME, SESSIONS_PER_MINUTE, SOCKETS_PER_WALLET,
 };
 
@@ -93,7 +93,8 @@ struct MetricsSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct ChainSettings {
-    rpc: String,
+    #[serde(deserialize_with = "one_or_many")]
+    rpc: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     public_rpc: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +109,7 @@ struct ChainSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     poll_milliseconds: Option<u64>,
     blocks_per_request: u64,
+    journal_blocks: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_head_age_seconds: Option<u64>,
 }
@@ -157,7 +159,9 @@ impl Settings {
         set(&mut self.mqtt.listen, args.mqtt_listen);
         set(&mut self.metrics.listen, args.metrics_listen);
         set(&mut self.data.folder, args.data);
-        set(&mut self.chain.rpc, args.rpc);
+        if !args.rpc.is_empty() {
+            self.chain.rpc = args.rpc;
+        }
         set(&mut self.chain.clock, args.chain_clock);
         set(&mut self.log.format, args.log_format);
         set_some(&mut self.auth.key_file, args.key_file);
@@ -220,7 +224,7 @@ impl Settings {
             data: self.data.folder,
             max_devices: self.devices.max,
             chain: ChainConfig {
-                rpc: check_http("chain.rpc", &chain.rpc)?,
+                rpc: check_nodes("chain.rpc", &chain.rpc)?,
                 public_rpc: chain
                     .public_rpc
                     .map(|url| check_http("chain.public_rpc", &url))
@@ -233,6 +237,7 @@ impl Settings {
                     .map(|poll| milliseconds("chain.poll_milliseconds", poll))
                     .transpose()?,
                 blocks_per_request: positive("chain.blocks_per_request", chain.blocks_per_request)?,
+                journal_blocks: positive("chain.journal_blocks", chain.journal_blocks)?,
                 max_head_age: chain.max_head_age_seconds.map(Duration::from_secs),
             },
             auth: self.auth.check()?,
@@ -308,8 +313,8 @@ fn refuse(name: &'static str, reason: impl Into<String>) -> ConfigError {
     }
 }
 
-fn positive(name: &'static str, value: u64) -> Result<u64, ConfigError> {
-    if value == 0 {
+fn positive<T: Default + PartialEq>(name: &'static str, value: T) -> Result<T, ConfigError> {
+    if value == T::default() {
         return Err(refuse(name, "must be at least 1"));
     }
     Ok(value)
@@ -332,6 +337,32 @@ fn choose<T: serde::de::DeserializeOwned>(
     let value = serde_json::Value::String(word.to_owned());
     serde_json::from_value(value)
         .map_err(|_| refuse(name, format!("must be {} or {}", words[0], words[1])))
+}
+
+/// Takes a single address for a list of one.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    })
+}
+
+fn check_nodes(name: &'static str, texts: &[String]) -> Result<Vec<Url>, ConfigError> {
+    if texts.is_empty() {
+        return Err(refuse(name, "must name a node"));
+    }
+    let checked = texts.iter().map(|text| {
+        let url = Url::parse(text).ok();
+        url.filter(|url| matches!(url.scheme(), "http" | "https" | "ws" | "wss") && url.has_host())
+            .ok_or_else(|| refuse(name, "must be an http, https, ws or wss address"))
+    });
+    checked.collect()
 }
 
 fn check_http(name: &'static str, text: &str) -> Result<Url, ConfigError> {
@@ -435,7 +466,7 @@ impl Default for MetricsSettings {
 impl Default for ChainSettings {
     fn default() -> Self {
         Self {
-            rpc: "http://127.0.0.1:8545".into(),
+            rpc: vec!["http://127.0.0.1:8545".into()],
             public_rpc: None,
             name: None,
             deployment: None,
@@ -444,6 +475,7 @@ impl Default for ChainSettings {
             clock: "wall".into(),
             poll_milliseconds: None,
             blocks_per_request: BLOCKS_PER_REQUEST,
+            journal_blocks: JOURNAL_BLOCKS,
             max_head_age_seconds: None,
         }
     }

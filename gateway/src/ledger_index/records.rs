@@ -1,4 +1,4 @@
-use ashya_contracts::FeedClock;
+use ashya_contracts::{FeedClock, LedgerEvent};
 use ashya_protocol::{Address, DeviceId, FeedId, FeedName, Hash, Wei};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,50 @@ impl FeedRecord {
                 retires_at: None,
             },
         }
+    }
+
+    /// What an event makes of the record before it; `None` for an event of a feed that was never opened.
+    pub(crate) fn after(old: Option<&Self>, event: &LedgerEvent) -> Option<Self> {
+        if let LedgerEvent::FeedOpened {
+            device,
+            name,
+            owner,
+            base,
+            ..
+        } = event
+        {
+            let opened = || Self::opened(*device, name.clone(), *owner, *base);
+            return Some(old.cloned().unwrap_or_else(opened));
+        }
+        let mut record = old?.clone();
+        match event {
+            LedgerEvent::FeedSet {
+                device,
+                price,
+                payout,
+                pauser,
+                listing,
+                ..
+            } => {
+                record.device = *device;
+                record.price = *price;
+                record.payout = *payout;
+                record.pauser = *pauser;
+                record.listing = *listing;
+            }
+            // The event does not carry `base`, which never changes.
+            LedgerEvent::FeedClock { clock, .. } => {
+                record.clock.paused_at = clock.paused_at;
+                record.clock.paused_total = clock.paused_total;
+                record.clock.paused_by = clock.paused_by;
+                record.clock.retires_at = clock.retires_at;
+            }
+            LedgerEvent::FeedTransferred { to, .. } => record.owner = *to,
+            LedgerEvent::FeedOpened { .. }
+            | LedgerEvent::SubscriptionSet { .. }
+            | LedgerEvent::Withdrawn { .. } => {}
+        }
+        Some(record)
     }
 }
 

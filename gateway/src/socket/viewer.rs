@@ -101,7 +101,7 @@ impl Viewer {
             return Err(WatchRefusal::ChainUnavailable);
         }
         // Looked out for before it is read, so that no change falls between the two.
-        let changes = self.parts.index.changes(feed);
+        let changes = self.parts.index.changes_for(feed, self.wallet);
         let view = self
             .parts
             .index
@@ -239,7 +239,7 @@ impl Viewer {
             watch.changes.mark_unchanged();
         } else {
             // A reorg has taken the feed away; it may come again.
-            watch.changes = self.parts.index.changes(feed);
+            watch.changes = self.parts.index.changes_for(feed, self.wallet);
             watch._look_out = self.look_outs.add(feed, watch.changes.clone());
         }
         let (access, paid) = (self.access(feed), self.paid(feed));

@@ -7,7 +7,8 @@ use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use super::{Store, StoreError};
-use crate::ledger_index::{Changed, Snapshot, SubscriptionKey};
+use crate::chain::JournalBlock;
+use crate::ledger_index::{Delta, Snapshot, SubscriptionKey};
 
 const IDENTITY_KEY: &[u8] = b"identity";
 const CURSOR_KEY: &[u8] = b"cursor";
@@ -32,21 +33,33 @@ pub(crate) struct Cursor {
     pub(crate) deployment_hash: Hash,
 }
 
-/// What one batch of blocks changed.
+/// One step along the chain: a block, or a branch in place of another.
 #[derive(Debug)]
-pub(crate) struct ChainCommit<'a> {
+pub(crate) struct ChainCommit {
     pub(crate) cursor: Cursor,
-    pub(crate) changed: &'a Changed,
-    pub(crate) extent: Extent,
+    /// What is now of everything that the step has touched.
+    pub(crate) changed: Delta,
+    /// Heights of the journal's blocks that are gone: taken back, or too old.
+    pub(crate) forgotten: Vec<u64>,
+    /// The journal's new blocks, some of them in place of forgotten ones.
+    pub(crate) added: Vec<JournalBlock>,
 }
 
-/// How much a batch holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Extent {
-    /// What has changed; the rest stays.
-    Changes,
-    /// Everything there is; what it does not hold goes.
-    Whole,
+/// The index as it was kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct KeptChain {
+    pub(crate) cursor: Cursor,
+    pub(crate) snapshot: Snapshot,
+    /// Rising by height.
+    pub(crate) journal: Vec<JournalBlock>,
+}
+
+/// Changes of the trees, to be made all together.
+#[derive(Default)]
+struct Batches {
+    feeds: sled::Batch,
+    subscriptions: sled::Batch,
+    blocks: sled::Batch,
 }
 
 impl Store {
@@ -74,7 +87,7 @@ impl Store {
     }
 
     /// The index as of the last commit; `None` before the first.
-    pub(crate) fn load_chain(&self) -> Result<Option<(Cursor, Snapshot)>, StoreError> {
+    pub(crate) fn load_chain(&self) -> Result<Option<KeptChain>, StoreError> {
         let Some(cursor) = self.chain.get(CURSOR_KEY)? else {
             return Ok(None);
         };
@@ -91,33 +104,81 @@ impl Store {
                 .subscriptions
                 .insert(subscription_key(&key)?, record);
         }
-        Ok(Some((serde_json::from_slice(&cursor)?, snapshot)))
+        let journal = self.blocks.iter().values();
+        let journal = journal.map(|value| Ok(serde_json::from_slice(&value?)?));
+        Ok(Some(KeptChain {
+            cursor: serde_json::from_slice(&cursor)?,
+            snapshot,
+            journal: journal.collect::<Result<_, StoreError>>()?,
+        }))
     }
 
-    /// Keeps one batch: cursor and records together or not at all.
-    pub(crate) fn commit_chain(&self, commit: &ChainCommit<'_>) -> Result<(), StoreError> {
-        let cursor = serde_json::to_vec(&commit.cursor)?;
-        let mut feeds = sled::Batch::default();
-        let mut subscriptions = sled::Batch::default();
-        if commit.extent == Extent::Whole {
-            for key in self.feeds.iter().keys() {
-                feeds.remove(key?);
-            }
-            for key in self.subscriptions.iter().keys() {
-                subscriptions.remove(key?);
-            }
-        }
+    /// Keeps one step: cursor, records and journal together or not at all.
+    pub(crate) fn commit_chain(&self, commit: &ChainCommit) -> Result<(), StoreError> {
+        let mut batches = Batches::default();
         for (id, record) in &commit.changed.feeds {
-            feeds.insert(id.as_bytes(), serde_json::to_vec(record)?);
+            match record {
+                Some(record) => batches
+                    .feeds
+                    .insert(id.as_bytes(), serde_json::to_vec(record)?),
+                None => batches.feeds.remove(id.as_bytes()),
+            }
         }
         for (key, record) in &commit.changed.subscriptions {
-            subscriptions.insert(bytes_of(key), serde_json::to_vec(record)?);
+            match record {
+                Some(record) => batches
+                    .subscriptions
+                    .insert(bytes_of(key), serde_json::to_vec(record)?),
+                None => batches.subscriptions.remove(bytes_of(key)),
+            }
         }
-        let trees = (&self.feeds, &self.subscriptions, &self.chain);
+        for number in &commit.forgotten {
+            batches.blocks.remove(&number.to_be_bytes());
+        }
+        batches.add_blocks(&commit.added)?;
+        self.apply(commit.cursor, &batches)
+    }
+
+    /// Keeps another index in place of the one before: all of it or nothing.
+    pub(crate) fn replace_chain<'a>(
+        &self,
+        cursor: Cursor,
+        snapshot: &Snapshot,
+        journal: impl IntoIterator<Item = &'a JournalBlock>,
+    ) -> Result<(), StoreError> {
+        let mut batches = Batches::default();
+        let trees = [
+            (&self.feeds, &mut batches.feeds),
+            (&self.subscriptions, &mut batches.subscriptions),
+            (&self.blocks, &mut batches.blocks),
+        ];
+        for (tree, batch) in trees {
+            for key in tree.iter().keys() {
+                batch.remove(key?);
+            }
+        }
+        for (id, record) in &snapshot.feeds {
+            batches
+                .feeds
+                .insert(id.as_bytes(), serde_json::to_vec(record)?);
+        }
+        for (key, record) in &snapshot.subscriptions {
+            batches
+                .subscriptions
+                .insert(bytes_of(key), serde_json::to_vec(record)?);
+        }
+        batches.add_blocks(journal)?;
+        self.apply(cursor, &batches)
+    }
+
+    fn apply(&self, cursor: Cursor, batches: &Batches) -> Result<(), StoreError> {
+        let cursor = serde_json::to_vec(&cursor)?;
+        let trees = (&self.feeds, &self.subscriptions, &self.blocks, &self.chain);
         trees
-            .transaction(|(feed_tree, subscription_tree, chain)| {
-                feed_tree.apply_batch(&feeds)?;
-                subscription_tree.apply_batch(&subscriptions)?;
+            .transaction(|(feeds, subscriptions, blocks, chain)| {
+                feeds.apply_batch(&batches.feeds)?;
+                subscriptions.apply_batch(&batches.subscriptions)?;
+                blocks.apply_batch(&batches.blocks)?;
                 chain.insert(CURSOR_KEY, cursor.clone())?;
                 Ok::<_, ConflictableTransactionError<std::convert::Infallible>>(())
             })
@@ -125,6 +186,19 @@ impl Store {
                 TransactionError::Storage(error) => StoreError::Io(error),
                 TransactionError::Abort(never) => match never {},
             })
+    }
+}
+
+impl Batches {
+    fn add_blocks<'a>(
+        &mut self,
+        blocks: impl IntoIterator<Item = &'a JournalBlock>,
+    ) -> Result<(), StoreError> {
+        for block in blocks {
+            let key = block.id.number.to_be_bytes();
+            self.blocks.insert(&key, serde_json::to_vec(block)?);
+        }
+        Ok(())
     }
 }
 

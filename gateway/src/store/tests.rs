@@ -1,7 +1,9 @@
 use ashya_protocol::{Address, FeedId, Hash};
 
+use super::chain::KeptChain;
 use super::*;
-use crate::ledger_index::{Changed, FeedRecord, SubscriptionKey, SubscriptionRecord};
+use crate::chain::{BlockId, JournalBlock};
+use crate::ledger_index::{Delta, FeedRecord, Snapshot, SubscriptionKey, SubscriptionRecord};
 
 fn cursor(number: u64) -> Cursor {
     Cursor {
@@ -11,23 +13,56 @@ fn cursor(number: u64) -> Cursor {
     }
 }
 
-fn changed(feeds: &[u8]) -> Changed {
-    let mut changed = Changed::default();
+fn block(number: u64) -> JournalBlock {
+    JournalBlock {
+        id: BlockId {
+            number,
+            hash: Hash::new([1; 32]),
+        },
+        parent: Hash::new([1; 32]),
+        undo: delta(&[number as u8], Presence::Gone),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Presence {
+    There,
+    Gone,
+}
+
+fn delta(feeds: &[u8], presence: Presence) -> Delta {
+    let there = presence == Presence::There;
+    let snapshot = snapshot(feeds);
+    let (feeds, subscriptions) = (snapshot.feeds, snapshot.subscriptions);
+    Delta {
+        feeds: feeds
+            .into_iter()
+            .map(|(id, record)| (id, there.then_some(record)))
+            .collect(),
+        subscriptions: subscriptions
+            .into_iter()
+            .map(|(key, record)| (key, there.then_some(record)))
+            .collect(),
+    }
+}
+
+fn snapshot(feeds: &[u8]) -> Snapshot {
+    let mut snapshot = Snapshot::default();
     for &byte in feeds {
         let feed = FeedId::new([byte; 32]);
         let owner = Address::new([3; 20]);
         let name = "gate".parse().unwrap();
         let record = FeedRecord::opened(owner.into(), name, owner, 7);
-        changed.feeds.insert(feed, record);
+        snapshot.feeds.insert(feed, record);
         let key = SubscriptionKey {
             feed,
             beneficiary: Address::new([4; 20]),
             payer: Address::new([5; 20]),
         };
         let record = SubscriptionRecord::after(None, Default::default(), 1, 2);
-        changed.subscriptions.insert(key, record);
+        snapshot.subscriptions.insert(key, record);
     }
-    changed
+    snapshot
 }
 
 #[tokio::test]
@@ -37,11 +72,12 @@ async fn the_chain_index_survives_a_restart() {
     let secret = {
         let store = Store::open(&path).unwrap();
         assert!(store.load_chain().unwrap().is_none());
-        for (number, feeds) in [(1, &[1, 2][..]), (2, &[3])] {
+        for number in 1..=3 {
             let commit = ChainCommit {
                 cursor: cursor(number),
-                changed: &changed(feeds),
-                extent: Extent::Changes,
+                changed: delta(&[number as u8], Presence::There),
+                forgotten: vec![],
+                added: vec![block(number)],
             };
             store.commit_chain(&commit).unwrap();
         }
@@ -50,20 +86,34 @@ async fn the_chain_index_survives_a_restart() {
     };
     let store = Store::open(&path).unwrap();
     assert_eq!(store.secret().unwrap(), secret);
-    assert_eq!(
-        store.load_chain().unwrap().unwrap(),
-        (cursor(2), changed(&[1, 2, 3]))
-    );
-    let replacement = ChainCommit {
-        cursor: cursor(9),
-        changed: &changed(&[2, 4]),
-        extent: Extent::Whole,
+    let kept = KeptChain {
+        cursor: cursor(3),
+        snapshot: snapshot(&[1, 2, 3]),
+        journal: vec![block(1), block(2), block(3)],
     };
-    store.commit_chain(&replacement).unwrap();
-    assert_eq!(
-        store.load_chain().unwrap().unwrap(),
-        (cursor(9), changed(&[2, 4]))
-    );
+    assert_eq!(store.load_chain().unwrap().unwrap(), kept);
+    // Back to block 2 and up another branch; block 1 is too old now.
+    let branch = ChainCommit {
+        cursor: cursor(3),
+        changed: delta(&[3], Presence::Gone),
+        forgotten: vec![3, 1],
+        added: vec![block(3)],
+    };
+    store.commit_chain(&branch).unwrap();
+    let kept = KeptChain {
+        cursor: cursor(3),
+        snapshot: snapshot(&[1, 2]),
+        journal: vec![block(2), block(3)],
+    };
+    assert_eq!(store.load_chain().unwrap().unwrap(), kept);
+    let whole = snapshot(&[2, 4]);
+    store.replace_chain(cursor(9), &whole, &[block(9)]).unwrap();
+    let kept = KeptChain {
+        cursor: cursor(9),
+        snapshot: whole,
+        journal: vec![block(9)],
+    };
+    assert_eq!(store.load_chain().unwrap().unwrap(), kept);
 }
 
 #[test]

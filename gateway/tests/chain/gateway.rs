@@ -136,7 +136,7 @@ pub(crate) fn config(folder: &Path, rpc: &Url, deployment: &Deployment) -> Confi
         mqtt_listen: any,
         metrics_listen: any,
         data: Some(folder.join("data")),
-        rpc: Some(rpc.to_string()),
+        rpc: vec![rpc.to_string()],
         deployment: Some(file),
         ..RunArgs::default()
     };

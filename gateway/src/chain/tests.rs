@@ -1,0 +1,8 @@
+//! The follower over real HTTP to a node of this test, which serves a generated chain and misbehaves on demand.
+
+mod generated;
+mod logs;
+mod node;
+mod random;
+mod rig;
+mod stubborn;

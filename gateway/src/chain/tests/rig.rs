@@ -1,0 +1,167 @@
+//! A follower on a store of its own, and what it has to equal.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ashya_contracts::{Deployment, Rpc};
+use ashya_protocol::Domain;
+use tempfile::TempDir;
+
+use super::super::{ChainStatus, Follower, FollowerParts, RoundError};
+use super::generated::{Chain, LEDGER};
+use super::node::{CHAIN_ID, Node};
+use crate::chain_clock::{ChainClock, ClockSource, Freshness};
+use crate::ledger_index::{LedgerIndex, Snapshot};
+use crate::metrics::Metrics;
+use crate::store::Store;
+
+/// Rounds in which a follower must be at the head once all nodes tell the truth.
+const PATIENCE: usize = 40;
+
+/// The gateway's side.
+pub(super) struct Rig {
+    folder: TempDir,
+    nodes: Vec<Arc<Node>>,
+    pub(super) options: Options,
+    pub(super) metrics: Metrics,
+    follower: Option<(Follower, Store)>,
+    index: LedgerIndex,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    pub(super) deployment: u64,
+    pub(super) journal_blocks: usize,
+    pub(super) blocks_per_request: u64,
+}
+
+fn empty_index() -> LedgerIndex {
+    LedgerIndex::new(Domain {
+        chain_id: CHAIN_ID,
+        ledger: LEDGER,
+    })
+}
+
+impl Rig {
+    pub(super) fn new(nodes: Vec<Arc<Node>>, options: Options) -> Self {
+        let mut rig = Self {
+            folder: tempfile::tempdir().unwrap(),
+            nodes,
+            options,
+            metrics: Metrics::new(),
+            follower: None,
+            index: empty_index(),
+        };
+        rig.restart();
+        rig
+    }
+
+    /// Ends the follower at once, and takes up from the store.
+    pub(super) fn restart(&mut self) {
+        self.follower = None;
+        let store = self.open_store();
+        self.index = empty_index();
+        let freshness = Freshness {
+            max_silence: Duration::from_secs(30),
+            max_head_age: None,
+        };
+        let follower = Follower::resume(FollowerParts {
+            rpcs: self
+                .nodes
+                .iter()
+                .map(|node| Rpc::new(&node.url).unwrap())
+                .collect(),
+            deployment: Deployment {
+                chain_id: CHAIN_ID,
+                ledger: LEDGER,
+                block: self.options.deployment,
+            },
+            index: self.index.clone(),
+            clock: ChainClock::new(ClockSource::Head, freshness),
+            store: store.clone(),
+            status: ChainStatus::default(),
+            metrics: self.metrics.clone(),
+            poll: Duration::from_millis(1),
+            blocks_per_request: self.options.blocks_per_request,
+            journal_blocks: self.options.journal_blocks,
+        });
+        self.follower = Some((follower.unwrap(), store));
+    }
+
+    /// sled's own threads let go of the lock a moment after the last handle is gone.
+    fn open_store(&self) -> Store {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match Store::open(&self.folder.path().join("store")) {
+                Ok(store) => return store,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// One round, as the follower's own loop does it, without the waits.
+    pub(super) async fn round(&mut self) -> Result<(), RoundError> {
+        let (follower, _) = self.follower.as_mut().unwrap();
+        let round = follower.round().await;
+        follower.conclude(&round);
+        round
+    }
+
+    /// Rounds until the follower is content.
+    pub(super) async fn settle(&mut self) {
+        let mut last = None;
+        for _ in 0..PATIENCE {
+            match self.round().await {
+                Ok(()) => return,
+                Err(error) => last = Some(error),
+            }
+        }
+        panic!("not settled after {PATIENCE} rounds: {last:?}");
+    }
+
+    /// Index and store must be what a fresh replay makes of `chain`, up to its end.
+    pub(super) fn check_equals(&self, chain: &Chain, context: &str) {
+        let expected = self.replay(chain);
+        assert_eq!(self.index.snapshot(), expected, "index: {context}");
+        let (_, store) = self.follower.as_ref().unwrap();
+        let kept = store.load_chain().unwrap().unwrap();
+        let tip = chain.last().unwrap();
+        assert_eq!(
+            (kept.cursor.number, kept.cursor.hash),
+            (tip.number, tip.hash),
+            "{context}"
+        );
+        assert_eq!(kept.snapshot, expected, "store: {context}");
+        let numbers: Vec<_> = kept.journal.iter().map(|block| block.id.number).collect();
+        assert!(
+            numbers.len() <= self.options.journal_blocks && numbers.is_sorted(),
+            "journal: {context}: {numbers:?}"
+        );
+    }
+
+    /// Whatever nodes said, the index must be that of a block that exists: one of `chains` up to where the cursor is.
+    pub(super) fn check_honest(&self, chains: &[Chain], context: &str) {
+        let (_, store) = self.follower.as_ref().unwrap();
+        let Some(kept) = store.load_chain().unwrap() else {
+            assert_eq!(self.index.snapshot(), Snapshot::default(), "{context}");
+            return;
+        };
+        let at = usize::try_from(kept.cursor.number).unwrap();
+        let real = chains.iter().find(|chain| {
+            chain
+                .get(at)
+                .is_some_and(|block| block.hash == kept.cursor.hash)
+        });
+        let real = real.unwrap_or_else(|| panic!("no chain has block {at}: {context}"));
+        self.check_equals(&real[..=at].to_vec(), context);
+    }
+
+    fn replay(&self, chain: &Chain) -> Snapshot {
+        let first = usize::try_from(self.options.deployment).unwrap();
+        let index = empty_index();
+        let blocks = chain.iter().skip(first);
+        index.step([], blocks.map(|block| block.events.as_slice()));
+        index.snapshot()
+    }
+}

@@ -1,0 +1,133 @@
+//! One kind of trouble at a time, for as long as it takes.
+
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::super::RoundError;
+use super::generated::{Chain, genesis, grow};
+use super::node::{Lie, Node};
+use super::rig::{Options, Rig};
+
+const OPTIONS: Options = Options {
+    deployment: 1,
+    journal_blocks: 16,
+    blocks_per_request: 10,
+};
+
+fn dice() -> StdRng {
+    StdRng::seed_from_u64(5)
+}
+
+fn chain(blocks: u64) -> Chain {
+    let mut chain = genesis();
+    grow(&mut chain, blocks, &mut dice());
+    chain
+}
+
+/// The chain without its last blocks, and others in their place.
+fn branch(chain: &Chain, depth: usize, blocks: u64) -> Chain {
+    let mut branch = chain[..chain.len() - depth].to_vec();
+    grow(&mut branch, blocks, &mut StdRng::seed_from_u64(6));
+    branch
+}
+
+async fn follow(chain: &Chain) -> (Arc<Node>, Rig) {
+    let node = Arc::new(Node::start(chain.clone(), 1).await);
+    let mut rig = Rig::new(vec![Arc::clone(&node)], OPTIONS);
+    rig.settle().await;
+    rig.check_equals(chain, "at the start");
+    (node, rig)
+}
+
+#[tokio::test]
+async fn logs_that_are_left_out_are_waited_for() {
+    for lie in [Lie::NoLogs, Lie::OneLogLess] {
+        let old = chain(20);
+        let (node, mut rig) = follow(&old).await;
+        let mut longer = old.clone();
+        grow(&mut longer, 20, &mut StdRng::seed_from_u64(7));
+        node.show(longer.clone());
+        node.lie(&[lie], 100);
+        for _ in 0..5 {
+            let round = rig.round().await;
+            assert!(
+                matches!(round, Err(RoundError::Node(_))),
+                "{lie:?}: {round:?}"
+            );
+            rig.check_honest(&[longer.clone()], "left out");
+        }
+        assert!(rig.metrics.chain_omissions.get() > 0);
+        node.lie(&[], 0);
+        rig.settle().await;
+        rig.check_equals(&longer, "told at last");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_goes_back_takes_nothing_away() {
+    let old = chain(40);
+    let (node, mut rig) = follow(&old).await;
+    for length in [40, 30, 10, 2] {
+        node.show(old[..length].to_vec());
+        let round = rig.round().await;
+        assert!(
+            matches!(round, Err(RoundError::Behind { .. })),
+            "{length}: {round:?}"
+        );
+        rig.check_equals(&old, "shortened");
+    }
+    // Shorter than before, but another branch: within the journal, and below it.
+    for (depth, blocks) in [(10, 5), (30, 3)] {
+        let other = branch(&old, depth, blocks);
+        node.show(other.clone());
+        if depth <= OPTIONS.journal_blocks {
+            rig.settle().await;
+            rig.check_equals(&other, "a shorter branch");
+        }
+    }
+    let other = branch(&old, 30, 40);
+    node.show(other.clone());
+    rig.settle().await;
+    rig.check_equals(&other, "from below the journal");
+    assert_eq!(rig.metrics.chain_rebuilds.get(), 1);
+}
+
+#[tokio::test]
+async fn another_node_takes_over() {
+    let old = chain(20);
+    let nodes = [
+        Arc::new(Node::start(old.clone(), 1).await),
+        Arc::new(Node::start(old.clone(), 2).await),
+    ];
+    let mut rig = Rig::new(nodes.to_vec(), OPTIONS);
+    rig.settle().await;
+    let longer = branch(&old, 0, 5);
+    for (down, up) in [(0, 1), (1, 0), (0, 1)] {
+        nodes[down].lie(&[Lie::Http(500)], 100);
+        nodes[up].lie(&[], 0);
+        nodes[up].show(longer.clone());
+        let before = nodes[up].requests();
+        rig.settle().await;
+        rig.check_equals(&longer, "fail-over");
+        assert!(nodes[up].requests() > before);
+    }
+}
+
+#[tokio::test]
+async fn a_branch_is_not_taken_over_by_halves() {
+    let old = chain(40);
+    let (node, mut rig) = follow(&old).await;
+    let other = branch(&old, 12, 14);
+    node.show(other.clone());
+    node.lie(&[Lie::Error, Lie::NoBlock, Lie::NoLogs, Lie::OldBranch], 30);
+    for _ in 0..30 {
+        // Whatever the outcome, the index is that of the one branch or the other.
+        drop(rig.round().await);
+        rig.check_honest(&[old.clone(), other.clone()], "half read");
+    }
+    node.lie(&[], 0);
+    rig.settle().await;
+    rig.check_equals(&other, "taken over");
+}

@@ -1,0 +1,146 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use ashya_protocol::{Address, DeviceId, FeedId};
+use tokio::sync::watch;
+
+use super::FeedRecord;
+
+/// Wallets of a feed that may be looked out for before those whose watchers are gone are forgotten.
+const FIRST_SWEEP: usize = 16;
+
+/// Every feed, and who wants to know when one changes.
+#[derive(Debug)]
+pub(super) struct Feeds {
+    entries: BTreeMap<FeedId, FeedEntry>,
+    by_device: HashMap<DeviceId, BTreeSet<FeedId>>,
+    /// Counts opened feeds, for those who wait for one.
+    opened: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct FeedEntry {
+    /// None once a reorg has taken the feed away; its watchers are told when it comes again.
+    record: Option<FeedRecord>,
+    watchers: Watchers,
+}
+
+/// Who wants to know when a feed changes.
+#[derive(Debug)]
+struct Watchers {
+    /// Those who care for the feed itself.
+    feed: watch::Sender<u64>,
+    /// Those who also care for what one wallet has paid of it.
+    wallets: HashMap<Address, watch::Sender<u64>>,
+    /// How many wallets there may be before the next sweep.
+    sweep_at: usize,
+}
+
+impl Default for Feeds {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            by_device: HashMap::new(),
+            opened: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Feeds {
+    pub(super) fn get(&self, feed: FeedId) -> Option<&FeedRecord> {
+        self.entries.get(&feed)?.record.as_ref()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (FeedId, &FeedRecord)> {
+        let entries = self.entries.iter();
+        entries.filter_map(|(id, entry)| Some((*id, entry.record.as_ref()?)))
+    }
+
+    pub(super) fn of_device(&self, device: DeviceId) -> Vec<FeedId> {
+        let feeds = self.by_device.get(&device);
+        feeds.into_iter().flatten().copied().collect()
+    }
+
+    /// Puts a record in place of the one before it, or takes the feed away.
+    pub(super) fn set(&mut self, feed: FeedId, record: Option<FeedRecord>) {
+        if record.is_none() && !self.entries.contains_key(&feed) {
+            return;
+        }
+        let entry = self.entries.entry(feed);
+        let entry = entry.or_insert_with(|| FeedEntry {
+            record: None,
+            watchers: Watchers::new(),
+        });
+        let device = record.as_ref().map(|record| record.device);
+        let before = std::mem::replace(&mut entry.record, record);
+        if before.is_none() && device.is_some() {
+            bump(&self.opened);
+        }
+        if before.as_ref().map(|record| record.device) == device {
+            return;
+        }
+        if let Some(before) = before
+            && let Some(feeds) = self.by_device.get_mut(&before.device)
+        {
+            feeds.remove(&feed);
+            if feeds.is_empty() {
+                self.by_device.remove(&before.device);
+            }
+        }
+        if let Some(device) = device {
+            self.by_device.entry(device).or_default().insert(feed);
+        }
+    }
+
+    pub(super) fn changes(&self, feed: FeedId) -> watch::Receiver<u64> {
+        let entry = self.entries.get(&feed);
+        let changes = entry.map(|entry| &entry.watchers.feed);
+        changes.unwrap_or(&self.opened).subscribe()
+    }
+
+    pub(super) fn changes_for(&mut self, feed: FeedId, wallet: Address) -> watch::Receiver<u64> {
+        match self.entries.get_mut(&feed) {
+            Some(entry) => entry.watchers.wallet(wallet),
+            None => self.opened.subscribe(),
+        }
+    }
+
+    /// Tells all who look out for the feed or for anybody's part of it.
+    pub(super) fn tell(&self, feed: FeedId) {
+        if let Some(entry) = self.entries.get(&feed) {
+            bump(&entry.watchers.feed);
+            entry.watchers.wallets.values().for_each(bump);
+        }
+    }
+
+    /// Tells those who look out for what a wallet has paid of the feed, and nobody else.
+    pub(super) fn tell_wallet(&self, feed: FeedId, wallet: Address) {
+        let entry = self.entries.get(&feed);
+        if let Some(watcher) = entry.and_then(|entry| entry.watchers.wallets.get(&wallet)) {
+            bump(watcher);
+        }
+    }
+}
+
+impl Watchers {
+    fn new() -> Self {
+        Self {
+            feed: watch::Sender::new(0),
+            wallets: HashMap::new(),
+            sweep_at: FIRST_SWEEP,
+        }
+    }
+
+    fn wallet(&mut self, wallet: Address) -> watch::Receiver<u64> {
+        if self.wallets.len() >= self.sweep_at {
+            self.wallets
+                .retain(|_, watcher| watcher.receiver_count() > 0);
+            self.sweep_at = (self.wallets.len() * 2).max(FIRST_SWEEP);
+        }
+        let watcher = self.wallets.entry(wallet);
+        watcher.or_insert_with(|| watch::Sender::new(0)).subscribe()
+    }
+}
+
+fn bump(watcher: &watch::Sender<u64>) {
+    watcher.send_modify(|count| *count += 1);
+}

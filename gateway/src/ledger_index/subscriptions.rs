@@ -1,0 +1,180 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use ashya_protocol::{Address, FeedId, Wei};
+
+use super::interner::Interner;
+use super::{SubscriptionKey, SubscriptionRecord};
+
+/// Every subscription there ever was, about 100 bytes each.
+///
+/// Feeds and wallets are numbers of four bytes here, and one tree serves both who asks for a wallet's subscriptions and
+/// who asks for those of one feed.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    feeds: Interner<FeedId>,
+    wallets: Interner<Address>,
+    records: BTreeMap<Place, Compact>,
+    /// Gifts, by who paid: `(payer, beneficiary, feed)`. What somebody paid for themselves is found as theirs.
+    gifts: BTreeSet<(u32, u32, u32)>,
+}
+
+/// Ordered by beneficiary, then feed, so that what one wallet holds of one feed is one short range.
+///
+/// Wallets get their numbers in the order in which they appear. Mirrored bit by bit they are spread over the tree,
+/// which stays two thirds full; in rising order it would be half empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    mirrored_beneficiary: u32,
+    feed: u32,
+    payer: u32,
+}
+
+/// A [`SubscriptionRecord`] in 32 bytes; prices have 96 bits on the ledger.
+#[derive(Debug, Clone, Copy)]
+struct Compact {
+    start: u64,
+    expiry: u64,
+    price_low: u64,
+    price_high: u32,
+    cancelled: bool,
+}
+
+impl Subscriptions {
+    pub(super) fn get(&self, key: &SubscriptionKey) -> Option<SubscriptionRecord> {
+        let found = self.records.get(&self.place_of(key)?);
+        found.map(|compact| compact.record())
+    }
+
+    /// Puts a record in place of the one before it, or takes it away.
+    pub(super) fn set(&mut self, key: &SubscriptionKey, record: Option<SubscriptionRecord>) {
+        let beneficiary = self.wallets.number(key.beneficiary);
+        let payer = self.wallets.number(key.payer);
+        let feed = self.feeds.number(key.feed);
+        let place = Place {
+            mirrored_beneficiary: beneficiary.reverse_bits(),
+            feed,
+            payer,
+        };
+        let gift = (payer, beneficiary, feed);
+        match record {
+            Some(record) => {
+                self.records.insert(place, Compact::of(record));
+                if payer != beneficiary {
+                    self.gifts.insert(gift);
+                }
+            }
+            None => {
+                self.records.remove(&place);
+                self.gifts.remove(&gift);
+            }
+        }
+    }
+
+    /// What one wallet holds of one feed, whoever paid for it.
+    pub(super) fn of(
+        &self,
+        feed: FeedId,
+        beneficiary: Address,
+    ) -> impl Iterator<Item = SubscriptionRecord> {
+        let numbers = self.feeds.number_of(&feed);
+        let numbers = numbers.zip(self.wallets.number_of(&beneficiary));
+        let found = numbers.into_iter().flat_map(|(feed, beneficiary)| {
+            let at = |payer| Place {
+                mirrored_beneficiary: beneficiary.reverse_bits(),
+                feed,
+                payer,
+            };
+            self.records.range(at(0)..=at(u32::MAX))
+        });
+        found.map(|(_, compact)| compact.record())
+    }
+
+    /// What anybody holds of one feed. Looks at all subscriptions: for rare questions that end at the first yes.
+    pub(super) fn to(&self, feed: FeedId) -> impl Iterator<Item = SubscriptionRecord> {
+        let number = self.feeds.number_of(&feed);
+        let records = self.records.iter();
+        let records = records.filter(move |(place, _)| Some(place.feed) == number);
+        records.map(|(_, compact)| compact.record())
+    }
+
+    /// What a wallet paid for or may use, in the order of the keys.
+    pub(super) fn of_wallet(&self, wallet: Address) -> Vec<(SubscriptionKey, SubscriptionRecord)> {
+        let Some(number) = self.wallets.number_of(&wallet) else {
+            return Vec::new();
+        };
+        let at = |feed, payer| Place {
+            mirrored_beneficiary: number.reverse_bits(),
+            feed,
+            payer,
+        };
+        let own = self.records.range(at(0, 0)..=at(u32::MAX, u32::MAX));
+        let gifts = self
+            .gifts
+            .range((number, 0, 0)..=(number, u32::MAX, u32::MAX));
+        let gifts = gifts.filter_map(|&(payer, beneficiary, feed)| {
+            let place = Place {
+                mirrored_beneficiary: beneficiary.reverse_bits(),
+                feed,
+                payer,
+            };
+            self.records.get_key_value(&place)
+        });
+        let mut found: Vec<_> = own
+            .chain(gifts)
+            .map(|(place, compact)| (self.key_of(*place), compact.record()))
+            .collect();
+        found.sort_unstable_by_key(|(key, _)| *key);
+        found
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> BTreeMap<SubscriptionKey, SubscriptionRecord> {
+        let records = self.records.iter();
+        records
+            .map(|(place, compact)| (self.key_of(*place), compact.record()))
+            .collect()
+    }
+
+    fn place_of(&self, key: &SubscriptionKey) -> Option<Place> {
+        Some(Place {
+            mirrored_beneficiary: self.wallets.number_of(&key.beneficiary)?.reverse_bits(),
+            feed: self.feeds.number_of(&key.feed)?,
+            payer: self.wallets.number_of(&key.payer)?,
+        })
+    }
+
+    fn key_of(&self, place: Place) -> SubscriptionKey {
+        let beneficiary = place.mirrored_beneficiary.reverse_bits();
+        SubscriptionKey {
+            feed: self.feeds.value(place.feed),
+            beneficiary: self.wallets.value(beneficiary),
+            payer: self.wallets.value(place.payer),
+        }
+    }
+}
+
+impl Compact {
+    fn of(record: SubscriptionRecord) -> Self {
+        let price = record.price.get();
+        Self {
+            start: record.start,
+            expiry: record.expiry,
+            price_low: price as u64,
+            price_high: (price >> 64) as u32,
+            cancelled: record.cancelled,
+        }
+    }
+
+    fn record(&self) -> SubscriptionRecord {
+        let price = u128::from(self.price_high) << 64 | u128::from(self.price_low);
+        SubscriptionRecord {
+            price: Wei::new(price),
+            start: self.start,
+            expiry: self.expiry,
+            cancelled: self.cancelled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
