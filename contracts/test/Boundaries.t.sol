@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.30;
 
+import {IFeedLedger} from "../src/IFeedLedger.sol";
 import {LedgerTest} from "./LedgerTest.sol";
 
 /// @dev Edges that only mutants of the ledger showed to be untested.
@@ -79,6 +80,13 @@ contract BoundariesTest is LedgerTest {
         cancel(bob, bob);
         assertEq(bucketSlot(300), 0);
         assertEq(marksSlot(1), 0);
+    }
+
+    function test_ExtendNamesWhoWatchesAndWhoPaid() public {
+        subscribe(alice, bob, 1000);
+        vm.expectEmit(address(ledger));
+        emit IFeedLedger.SubscriptionSet(feed, bob, alice, PRICE, 0, 1100);
+        extend(alice, bob, 100);
     }
 
     function buy(address who, uint64 duration) private {
