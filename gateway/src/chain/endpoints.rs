@@ -63,6 +63,11 @@ impl Endpoints {
         endpoint.rests_until = None;
     }
 
+    /// The number of the node that is asked now.
+    pub(super) const fn current(&self) -> usize {
+        self.current
+    }
+
     /// Lets the node rest and turns to another. Gives back the time until there is one to ask.
     pub(super) fn failed(&mut self) -> Duration {
         let now = Instant::now();

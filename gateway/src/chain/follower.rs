@@ -150,7 +150,12 @@ impl Follower {
         if self.parts.status.failing(text.clone()) {
             tracing::warn!(error = text, "the chain cannot be followed; trying again");
         }
-        self.endpoints.failed()
+        let before = self.endpoints.current();
+        let wait = self.endpoints.failed();
+        if self.endpoints.current() != before {
+            self.parts.metrics.chain_failovers.inc();
+        }
+        wait
     }
 
     /// One look at one node, and everything that follows from it.
