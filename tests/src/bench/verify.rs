@@ -1,6 +1,4 @@
-//! `make bench`: what the README claims, measured beside a peer in the same run.
-//!
-//! Machines are noisy, so Ashya and its peer take turns and the figure to quote is the median of the ratios.
+//! Checking a signed event, beside what a subscriber in Node would use.
 
 use std::process::Command;
 use std::time::Instant;
@@ -10,12 +8,12 @@ use ashya_protocol::{Domain, Envelope};
 use ashya_tests::repository;
 use serde_json::Value;
 
-/// Rounds in which both take a turn.
-const ROUNDS: usize = 5;
+use crate::table::median;
+
 /// Envelopes that each checks in a round.
 const ENVELOPES: u32 = 2_000;
 
-fn main() -> Result<()> {
+pub(super) fn run(rounds: usize) -> Result<()> {
     let vectors = std::fs::read_to_string(repository().join("protocol/vectors/envelopes.json"))?;
     let vectors: Value = serde_json::from_str(&vectors)?;
     let domain = Domain {
@@ -33,8 +31,8 @@ fn main() -> Result<()> {
         envelope.len()
     );
     println!("round   ashya µs/event   viem in Node µs/event   ratio");
-    let mut ratios = Vec::with_capacity(ROUNDS);
-    for round in 1..=ROUNDS {
+    let mut ratios = Vec::with_capacity(rounds);
+    for round in 1..=rounds {
         let own = own_seconds(&envelope, &domain)?;
         let peer = peer_seconds()?;
         ratios.push(peer / own);
@@ -46,8 +44,7 @@ fn main() -> Result<()> {
             peer / own
         );
     }
-    ratios.sort_by(f64::total_cmp);
-    println!("median ratio {:.1}", ratios[ROUNDS / 2]);
+    println!("median ratio {:.1}", median(&ratios));
     Ok(())
 }
 
