@@ -18,6 +18,7 @@ use crate::auth::rates::RateConfig;
 use crate::bridge::BridgeAddress;
 use crate::chain_clock::{ClockSource, Freshness};
 use crate::defaults::{LOCAL_CHAIN_ID, LOCAL_POLL, MAX_HEAD_AGE, MAX_SILENCE, PUBLIC_POLL};
+use crate::socket::SocketPolicy;
 
 pub use args::{Args, Command, RunArgs};
 pub use settings::{LogFormat, Settings};
@@ -27,6 +28,8 @@ pub use settings::{LogFormat, Settings};
 pub struct Config {
     /// REST, websocket and page.
     pub http: HttpConfig,
+    /// Who may open websockets.
+    pub sockets: SocketPolicy,
     /// The embedded broker.
     pub mqtt: MqttConfig,
     /// Where metrics are served.

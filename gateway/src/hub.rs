@@ -7,6 +7,7 @@
 //!
 //! Nothing here waits: a full outbox drops pictures first and tells its socket how many.
 
+mod frame;
 mod message;
 mod outbox;
 mod queue;
@@ -14,10 +15,12 @@ mod ring;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use ashya_protocol::{Demand, DeviceId, Position, StreamName};
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::demand::DemandBoard;
 use crate::metrics::{Loss, Metrics};
 
+pub(crate) use frame::framed;
 pub(crate) use message::{Message, Moment};
 pub(crate) use outbox::Outbox;
 use queue::Pushed;
@@ -35,6 +39,9 @@ use ring::{Budget, Ring};
 /// Time between looks for events that are too old to be kept.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
 
+/// More watchers than this are woken from within the runtime.
+const CROWD: usize = 32;
+
 /// Where one stream of one device meets its watchers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Hub {
@@ -42,6 +49,8 @@ pub struct Hub {
     budget: Budget,
     demand: DemandBoard,
     metrics: Metrics,
+    /// The runtime of the sockets.
+    runtime: Option<Handle>,
 }
 
 /// One stream of one device.
@@ -82,6 +91,7 @@ impl Hub {
             budget: Budget::default(),
             demand: DemandBoard::default(),
             metrics,
+            runtime: Handle::try_current().ok(),
         }
     }
 
@@ -115,23 +125,43 @@ impl Hub {
         self.demand.release(device);
     }
 
-    /// Hands an accepted event to everybody who watches its stream, and keeps it for a while.
+    /// Queues an accepted event and wakes whoever watches its stream.
+    #[cfg(test)]
     pub(crate) fn publish(&self, message: Message) {
+        let mut woken = Vec::new();
+        self.queue(message, &mut woken);
+        self.wake(woken);
+    }
+
+    /// Queues an accepted event for everybody who watches its stream, and keeps it for a while. Who has to be woken for
+    /// it is added to `woken`, so that events that come together wake each watcher once.
+    pub(crate) fn queue(&self, message: Message, woken: &mut Vec<Waker>) {
         let message = Arc::new(message);
         let channel = self.channel(message.key());
         let mut channel = channel.lock();
         channel.ring.push(Instant::now(), message.clone());
-        let dropped: u64 = channel
-            .watchers
-            .iter()
-            .map(|outbox| match outbox.push(message.clone()) {
-                Pushed::Queued => 0,
-                Pushed::Dropped(events) => events,
-            })
-            .sum();
+        let mut dropped = 0;
+        for outbox in &channel.watchers {
+            let (pushed, waiting) = outbox.push(message.clone());
+            if let Pushed::Dropped(events) = pushed {
+                dropped += events;
+            }
+            woken.extend(waiting);
+        }
         drop(channel);
         if dropped > 0 {
             self.metrics.dropped(Loss::Slow, dropped);
+        }
+    }
+
+    /// Wakes watchers. A crowd is woken from within the runtime, where each costs a fraction of what it does from
+    /// outside; the task that does it ends at once.
+    pub(crate) fn wake(&self, woken: Vec<Waker>) {
+        match &self.runtime {
+            Some(runtime) if woken.len() > CROWD => {
+                runtime.spawn(async move { woken.into_iter().for_each(Waker::wake) });
+            }
+            _ => woken.into_iter().for_each(Waker::wake),
         }
     }
 

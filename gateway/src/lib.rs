@@ -64,5 +64,5 @@ pub use positions::Positions;
 pub use presence::Presence;
 pub use registry::{Registered, Registry, RegistryError};
 pub use server::{Listeners, ServerError, run};
-pub use socket::{SocketParts, routes as socket_routes};
+pub use socket::{SocketParts, SocketPolicy, routes as socket_routes};
 pub use store::{Store, StoreError};

@@ -1,6 +1,6 @@
 //! Puts the parts together and takes them apart again.
 
-mod http;
+pub(crate) mod http;
 mod listeners;
 
 use std::io;
@@ -39,9 +39,10 @@ use crate::mqtt::{self, MqttParts};
 use crate::positions::Positions;
 use crate::presence::Presence;
 use crate::registry::Registry;
-use crate::socket::{self, SocketParts};
+use crate::socket::{self, SocketParts, SocketPolicy};
 use crate::store::{Store, StoreError};
 
+pub(crate) use http::Connection;
 use http::HttpLimits;
 pub use listeners::Listeners;
 
@@ -173,6 +174,7 @@ struct Parts {
     passwords: DevicePasswords,
     nonces: Nonces,
     rates: Rates,
+    sockets: SocketPolicy,
     hub: Hub,
     chain: ChainStatus,
 }
@@ -209,6 +211,7 @@ impl Parts {
             passwords: DevicePasswords::new(&key, config.auth.device_password_lifetime),
             nonces: Nonces::load(store.clone(), &key, NONCE_LIFETIME, MAX_USED_NONCES)?,
             rates: Rates::new(config.auth.rates),
+            sockets: config.sockets.clone(),
             hub: Hub::new(metrics.clone()),
             chain: ChainStatus::default(),
             metrics,
@@ -293,6 +296,7 @@ impl Parts {
             presence: self.presence.clone(),
             hub: self.hub.clone(),
             metrics: self.metrics.clone(),
+            policy: self.sockets.clone(),
             shutdown,
             tasks: tasks.clone(),
         }

@@ -10,22 +10,22 @@
 
 mod actor;
 mod batch;
+mod handshake;
 mod limits;
-mod look_out;
+mod line;
+mod signals;
 mod viewer;
 mod watch;
 
-use ashya_protocol::limits::MAX_CLIENT_MESSAGE_BYTES;
-use ashya_protocol::ws::{SUBPROTOCOL_BINARY, SUBPROTOCOL_JSON};
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{FromRef, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::FromRef;
 use axum::routing::get;
+use http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::HttpError;
 use crate::auth::sessions::Sessions;
 use crate::chain_clock::ChainClock;
 use crate::hub::Hub;
@@ -34,10 +34,9 @@ use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::sse;
 
-use actor::{Encoding, Socket};
 pub(crate) use batch::Batch;
 pub(crate) use limits::{BATCH_BYTES, BATCH_MESSAGES};
-pub(crate) use viewer::{Outgoing, Step, Viewer};
+pub(crate) use viewer::{Grant, Outgoing, Step, Viewer};
 pub(crate) use watch::WatchRefusal;
 
 /// What sockets and event streams need. Cheap to clone.
@@ -55,14 +54,32 @@ pub struct SocketParts {
     pub presence: Presence,
     /// Where deliveries are counted.
     pub metrics: Metrics,
+    /// What is configured.
+    pub policy: SocketPolicy,
     /// Ends every socket.
     pub shutdown: CancellationToken,
     /// Knows the open sockets: wait for it after `shutdown`, with a deadline.
     pub tasks: TaskTracker,
 }
 
-impl FromRef<SocketParts> for Sessions {
-    fn from_ref(parts: &SocketParts) -> Self {
+/// What is configured about sockets.
+#[derive(Debug, Clone, Default)]
+pub struct SocketPolicy {
+    /// Origins whose pages may open sockets, beside the gateway's own; all when there are none.
+    pub origins: Vec<HeaderValue>,
+}
+
+/// How events look on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    /// The device's own bytes.
+    Binary,
+    /// JSON like everything else.
+    Json,
+}
+
+impl FromRef<Arc<SocketParts>> for Sessions {
+    fn from_ref(parts: &Arc<SocketParts>) -> Self {
         parts.sessions.clone()
     }
 }
@@ -70,32 +87,9 @@ impl FromRef<SocketParts> for Sessions {
 /// `GET /v1/ws` and `GET /v1/feeds/{id}/events`.
 pub fn routes(parts: SocketParts) -> Router {
     Router::new()
-        .route("/v1/ws", get(upgrade))
+        .route("/v1/ws", get(handshake::upgrade))
         .route("/v1/feeds/{id}/events", get(sse::events))
-        .with_state(parts)
-}
-
-async fn upgrade(State(parts): State<SocketParts>, upgrade: WebSocketUpgrade) -> Response {
-    let offered_none = upgrade.requested_protocols().next().is_none();
-    let upgrade = upgrade
-        .protocols([SUBPROTOCOL_BINARY, SUBPROTOCOL_JSON])
-        .max_message_size(MAX_CLIENT_MESSAGE_BYTES)
-        .max_frame_size(MAX_CLIENT_MESSAGE_BYTES);
-    let selected = upgrade.selected_protocol().map(http::HeaderValue::as_bytes);
-    let encoding = match selected {
-        Some(name) if name == SUBPROTOCOL_BINARY.as_bytes() => Encoding::Binary,
-        Some(_) => Encoding::Json,
-        None if offered_none => Encoding::Json,
-        None => {
-            let detail = "this socket speaks ashya.v1 and ashya.v1.json";
-            return HttpError::bad_request("subprotocol-unknown", detail).into_response();
-        }
-    };
-    let token = parts.tasks.token();
-    upgrade.on_upgrade(async move |socket| {
-        Socket::new(parts, socket, encoding).run().await;
-        drop(token);
-    })
+        .with_state(Arc::new(parts))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 mod pipe;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ashya_protocol::FeedId;
@@ -28,7 +29,7 @@ use crate::api::{Bearer, HttpError, Id};
 use crate::chain_clock::{ChainClock, wall_instant_of};
 use crate::metrics::Metrics;
 use crate::socket::{
-    BATCH_BYTES, BATCH_MESSAGES, Batch, Outgoing, SocketParts, Step, Viewer, WatchRefusal,
+    BATCH_BYTES, BATCH_MESSAGES, Batch, Grant, Outgoing, SocketParts, Step, Viewer, WatchRefusal,
 };
 
 use pipe::{Writer, pipe};
@@ -41,7 +42,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const COMMENT: &[u8] = b":\n\n";
 
 pub(crate) async fn events(
-    State(parts): State<SocketParts>,
+    State(parts): State<Arc<SocketParts>>,
     Bearer(claims): Bearer,
     Id(feed): Id<FeedId>,
 ) -> Result<Response, HttpError> {
@@ -54,7 +55,7 @@ pub(crate) async fn events(
         Step::Write(Outgoing::Control(ServerMessage::PaymentRequired(offer)), _) => {
             return Err(HttpError::payment_required(offer));
         }
-        Step::Write(first, until) => Some((first, until)),
+        Step::Write(first, grant) => Some((first, grant)),
         Step::Idle | Step::TooSlow => None,
     };
     let (writer, pipe) = pipe();
@@ -62,12 +63,13 @@ pub(crate) async fn events(
         first,
         viewer,
         writer,
-        clock: parts.clock,
-        metrics: parts.metrics,
+        clock: parts.clock.clone(),
+        metrics: parts.metrics.clone(),
     };
     let open = Open::count(&reader.metrics.sockets);
     let session_ends = wall_instant_of(claims.expires_at);
-    parts.tasks.spawn(async move {
+    let tasks = parts.tasks.clone();
+    tasks.spawn(async move {
         let _open = open;
         tokio::select! {
             () = parts.shutdown.cancelled() => {}
@@ -86,7 +88,7 @@ pub(crate) async fn events(
 
 /// One open event stream.
 struct Reader {
-    first: Option<(Outgoing, Option<u64>)>,
+    first: Option<(Outgoing, Option<Grant>)>,
     viewer: Viewer,
     writer: Writer,
     clock: ChainClock,
@@ -133,7 +135,7 @@ impl Reader {
                 () = self.writer.gone() => return,
                 () = self.viewer.turn() => {}
                 _ = comments.tick() => {
-                    if self.write(&Batch::new(), Bytes::from_static(COMMENT)).await.is_none() {
+                    if self.write(&mut Batch::new(None), Bytes::from_static(COMMENT)).await.is_none() {
                         return;
                     }
                 }
@@ -152,50 +154,50 @@ impl Reader {
 
     /// Writes what waits, many messages in one go; `None` when the connection has to be given up.
     async fn write_batch(&mut self) -> Option<Progress> {
-        let (mut batch, mut text) = (Batch::new(), BytesMut::new());
+        let (mut batch, mut text) = (Batch::new(None), BytesMut::new());
         let mut messages = 0;
         let progress = loop {
             if messages >= BATCH_MESSAGES || text.len() >= BATCH_BYTES {
                 break Progress::More;
             }
-            let (outgoing, until) = match self.first.take() {
+            let (outgoing, grant) = match self.first.take() {
                 Some(first) => first,
                 None => match self.viewer.next() {
-                    Step::Write(outgoing, until) => (outgoing, until),
+                    Step::Write(outgoing, grant) => (outgoing, grant),
                     Step::Idle if self.viewer.is_watching() => break Progress::Drained,
                     Step::Idle | Step::TooSlow => break Progress::Over,
                 },
             };
             messages += 1;
             encode(&mut text, &outgoing);
-            if let Outgoing::Event(event) = outgoing {
-                batch.add(event, until.map(|until| self.clock.instant_of(until)));
+            if let (Outgoing::Event(event), Some(grant)) = (outgoing, grant) {
+                batch.add(event, grant, &self.clock);
             }
         };
         if messages > 0 {
-            self.write(&batch, text.freeze()).await?;
+            self.write(&mut batch, text.freeze()).await?;
             self.metrics.events_delivered.inc_by(batch.events());
         }
         Some(progress)
     }
 
-    async fn write(&mut self, batch: &Batch, bytes: Bytes) -> Option<()> {
+    async fn write(&mut self, batch: &mut Batch, bytes: Bytes) -> Option<()> {
         let write = self.writer.write(bytes, batch.deadline());
         self.viewer.carry(batch, write).await?.ok()
     }
 }
 
 fn encode(text: &mut BytesMut, outgoing: &Outgoing) {
-    let mut put = |name: &str, json: &str| {
-        for part in ["event: ", name, "\ndata: ", json, "\n\n"] {
-            text.put_slice(part.as_bytes());
+    let mut put = |name: &str, json: &[u8]| {
+        for part in [b"event: ", name.as_bytes(), b"\ndata: ", json, b"\n\n"] {
+            text.put_slice(part);
         }
     };
     match outgoing {
-        Outgoing::Event(message) => put("event", message.json().as_str()),
+        Outgoing::Event(message) => put("event", &message.json()),
         Outgoing::Control(message) => {
             // Control messages hold only texts and numbers, which always have a JSON form, on one line.
-            let json = serde_json::to_string(message).unwrap_or_default();
+            let json = serde_json::to_vec(message).unwrap_or_default();
             put(name(message), &json);
         }
     }

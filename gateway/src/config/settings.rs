@@ -17,10 +17,12 @@ use crate::auth::client::Proxies;
 use crate::auth::rates::RateConfig;
 use crate::bridge::{BridgeAddress, ParseBridgeAddressError};
 use crate::defaults::{
-    BLOCKS_PER_REQUEST, CREDENTIALS_PER_MINUTE, DEVICE_PASSWORD_LIFETIME, HTTP_PORT, MAX_DEVICES,
-    JOURNAL_BLOCKS, METRICS_PORT, MQTT_PORT, NONCES_PER_MINUTE, PER_ADDRESS_PER_MINUTE, REGISTRATIONS_PER_MINUTE,
-    REQUEST_TIMEOUT, SESSION_LIFETIME, SESSIONS_PER_MINUTE, SOCKETS_PER_WALLET,
+    BLOCKS_PER_REQUEST, CREDENTIALS_PER_MINUTE, DEVICE_PASSWORD_LIFETIME, HTTP_PORT,
+    JOURNAL_BLOCKS, MAX_DEVICES, METRICS_PORT, MQTT_PORT, NONCES_PER_MINUTE,
+    PER_ADDRESS_PER_MINUTE, REGISTRATIONS_PER_MINUTE, REQUEST_TIMEOUT, SESSION_LIFETIME,
+    SESSIONS_PER_MINUTE, SOCKETS_PER_WALLET,
 };
+use crate::socket::SocketPolicy;
 
 /// The configuration file, before it is checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -31,6 +33,7 @@ pub struct Settings {
     data: DataSettings,
     devices: DeviceSettings,
     http: HttpSettings,
+    socket: SocketSettings,
     mqtt: MqttSettings,
     metrics: MetricsSettings,
     chain: ChainSettings,
@@ -70,6 +73,13 @@ struct HttpSettings {
     trusted_proxies: Vec<String>,
     forwarded_header: String,
     request_timeout_seconds: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SocketSettings {
+    /// Origins whose pages may open websockets beside the gateway's own; none allows all.
+    origins: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,7 +206,7 @@ impl Settings {
             http: HttpConfig {
                 listen: self.http.listen,
                 domains: check_domains(self.http.domains)?,
-                cors_origins: check_origins(&self.http.cors_origins)?,
+                cors_origins: check_origins("http.cors_origins", &self.http.cors_origins)?,
                 request_timeout: seconds(
                     "http.request_timeout_seconds",
                     self.http.request_timeout_seconds,
@@ -209,6 +219,9 @@ impl Settings {
                         ["x-forwarded-for", "forwarded"],
                     )?,
                 },
+            },
+            sockets: SocketPolicy {
+                origins: check_origins("socket.origins", &self.socket.origins)?,
             },
             mqtt: MqttConfig {
                 listen: self.mqtt.listen,
@@ -388,14 +401,14 @@ fn check_domains(domains: Vec<String>) -> Result<Vec<String>, ConfigError> {
     Ok(domains)
 }
 
-fn check_origins(origins: &[String]) -> Result<Vec<HeaderValue>, ConfigError> {
+fn check_origins(name: &'static str, origins: &[String]) -> Result<Vec<HeaderValue>, ConfigError> {
     let checked = origins.iter().map(|origin| {
         let url = Url::parse(origin).ok();
         let exact = url.is_some_and(|url| url.origin().ascii_serialization() == *origin);
         let header = HeaderValue::from_str(origin).ok().filter(|_| exact);
         header.ok_or_else(|| {
             let reason = format!("{origin:?} is not an origin such as https://shop.example");
-            refuse("http.cors_origins", reason)
+            refuse(name, reason)
         })
     });
     checked.collect()

@@ -2,14 +2,14 @@ use std::sync::OnceLock;
 
 use ashya_protocol::ws::{GapReason, JsonEvent, ServerMessage};
 use ashya_protocol::{FeedId, Position, StreamName, VerifiedEvent};
-use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 
 use super::StreamKey;
+use super::frame::{BINARY, TEXT, framed, payload};
 use crate::positions::Gap;
 
 /// Room for what surrounds the payload in JSON: names, ids and the signature.
-const JSON_FRAME_BYTES: usize = 512;
+const JSON_AROUND_BYTES: usize = 512;
 
 /// Events above this are treated as pictures: they may be dropped for a slow socket.
 const PICTURE_BYTES: usize = 16 * 1024;
@@ -19,8 +19,10 @@ const PICTURE_BYTES: usize = 16 * 1024;
 pub(crate) struct Message {
     key: StreamKey,
     verified: VerifiedEvent,
-    envelope: Bytes,
-    json: OnceLock<Utf8Bytes>,
+    /// The websocket frame around the device's own bytes.
+    binary: Bytes,
+    /// The websocket frame around the JSON, made when the first watcher wants it.
+    json: OnceLock<Bytes>,
     lost_before: Option<Gap>,
     moment: Moment,
 }
@@ -35,7 +37,7 @@ pub(crate) struct Moment {
 impl Message {
     pub(crate) fn new(
         verified: VerifiedEvent,
-        envelope: Bytes,
+        envelope: &[u8],
         lost_before: Option<Gap>,
         moment: Moment,
     ) -> Self {
@@ -45,7 +47,7 @@ impl Message {
                 device: event.device,
                 stream: event.stream.clone(),
             },
-            envelope,
+            binary: framed(BINARY, envelope),
             json: OnceLock::new(),
             lost_before,
             moment,
@@ -68,19 +70,32 @@ impl Message {
     }
 
     /// The device's own bytes.
+    #[cfg(test)]
     pub(crate) fn envelope(&self) -> Bytes {
-        self.envelope.clone()
+        payload(&self.binary)
     }
 
-    /// The event as the all-JSON subprotocol has it, made when the first watcher wants it.
-    pub(crate) fn json(&self) -> Utf8Bytes {
-        self.json
-            .get_or_init(|| {
-                let event = ServerMessage::Event(Box::new(JsonEvent::from(&self.verified)));
-                // A JsonEvent holds only texts and numbers, which always have a JSON form.
-                serde_json::to_string(&event).unwrap_or_default().into()
-            })
-            .clone()
+    /// The websocket frame of the device's own bytes.
+    pub(crate) fn binary_frame(&self) -> &[u8] {
+        &self.binary
+    }
+
+    /// The websocket frame of the event as the all-JSON subprotocol has it, made when the first watcher wants it.
+    pub(crate) fn json_frame(&self) -> &[u8] {
+        self.json_bytes()
+    }
+
+    /// The event as the all-JSON subprotocol has it.
+    pub(crate) fn json(&self) -> Bytes {
+        payload(self.json_bytes())
+    }
+
+    fn json_bytes(&self) -> &Bytes {
+        self.json.get_or_init(|| {
+            let event = ServerMessage::Event(Box::new(JsonEvent::from(&self.verified)));
+            // A JsonEvent holds only texts and numbers, which always have a JSON form.
+            framed(TEXT, &serde_json::to_vec(&event).unwrap_or_default())
+        })
     }
 
     /// The numbers before this event that never reached the gateway.
@@ -101,20 +116,25 @@ impl Message {
         })
     }
 
+    /// Bytes on the wire, about.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.binary.len()
+    }
+
     pub(crate) const fn moment(&self) -> &Moment {
         &self.moment
     }
 
     /// Whether the event may be dropped for a slow socket: one of many frames, or large.
     pub(crate) fn is_picture(&self) -> bool {
-        self.key.stream.as_str() == StreamName::FRAMES || self.envelope.len() > PICTURE_BYTES
+        self.key.stream.as_str() == StreamName::FRAMES || self.binary.len() > PICTURE_BYTES
     }
 
     /// Bytes that the event may hold in memory, about: its envelope, its payload, and its JSON, which comes with the
     /// first watcher who wants it and in which bytes that are no text take a third more.
     pub(crate) fn weight(&self) -> usize {
         let payload = self.verified.event().payload.len();
-        self.envelope.len() + payload + (payload + payload / 3 + JSON_FRAME_BYTES)
+        self.binary.len() + payload + (payload + payload / 3 + JSON_AROUND_BYTES)
     }
 }
 

@@ -34,8 +34,8 @@ pub(crate) fn message(stream: &str, boot: u64, seq: u64, bytes: usize, moment: M
         payload: vec![b' '; bytes].into(),
     };
     let envelope = event.sign(&key, &DOMAIN);
-    let bytes = envelope.encode().unwrap().into();
-    Message::new(envelope.verify(&DOMAIN).unwrap(), bytes, None, moment)
+    let bytes = envelope.encode().unwrap();
+    Message::new(envelope.verify(&DOMAIN).unwrap(), &bytes, None, moment)
 }
 
 /// The same, after numbers that never reached the gateway.
@@ -311,14 +311,14 @@ fn a_socket_that_lets_detections_pile_up_is_given_up() {
     let _detections = hub.follow(key("detections"), &outbox, None);
     let event = Arc::new(small(3, 0));
     for _ in 0..MAX_SMALL {
-        assert_eq!(outbox.push(event.clone()), Pushed::Queued);
+        assert_eq!(outbox.push(event.clone()).0, Pushed::Queued);
     }
     assert_eq!(
-        outbox.push(event.clone()),
+        outbox.push(event.clone()).0,
         Pushed::Dropped(MAX_SMALL as u64 + 1)
     );
     assert!(outbox.pop().is_err());
-    assert_eq!(outbox.push(event), Pushed::Dropped(1));
+    assert_eq!(outbox.push(event).0, Pushed::Dropped(1));
     assert!(outbox.pop().is_err());
 }
 

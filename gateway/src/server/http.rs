@@ -28,15 +28,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a listener's clients may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct HttpLimits {
+pub(crate) struct HttpLimits {
     /// Time for a request's head to come, from the connection's beginning or the answer before.
-    pub(super) head_timeout: Duration,
+    pub(crate) head_timeout: Duration,
     /// Open connections, those that became websockets included; more wait in the kernel.
-    pub(super) max_connections: usize,
+    pub(crate) max_connections: usize,
 }
 
 /// Serves `routes` until `shutdown`; then no more requests are taken, and those that run are served to their end.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     routes: Router,
     limits: HttpLimits,
@@ -110,7 +110,7 @@ async fn converse(
 
 /// A TCP connection that holds its place among all of them, whatever it becomes.
 #[derive(Debug)]
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     peer: Peer,
     _place: OwnedSemaphorePermit,

@@ -3,20 +3,23 @@ mod notices;
 mod rights;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use ashya_protocol::limits::MAX_WATCHES_PER_SOCKET;
-use ashya_protocol::ws::{EndReason, NoticeState, ServerMessage};
-use ashya_protocol::{Address, DeviceId, FeedId, Position, StreamName};
-use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use ashya_protocol::ws::{CloseCode, EndReason, NoticeState, ServerMessage};
+use ashya_protocol::{Address, FeedId, Position, StreamName};
+use tokio::time::{Sleep, sleep_until};
 
 use super::SocketParts;
-use super::look_out::LookOuts;
+use super::signals::{Signal, Signals, Silencer};
 use super::watch::{Change, Phase, Watch, WatchRefusal, step, streams_of};
+use crate::chain_clock::ChainClock;
 use crate::hub::{Following, Message, Outbox, Queued, StreamKey};
 
+pub(crate) use rights::Grant;
 use rights::Right;
 
 /// What one wallet sees over one connection: the feeds that it watches, each for as long as it is paid.
@@ -25,19 +28,22 @@ use rights::Right;
 /// [`Self::turn`] waits until there may be one.
 #[derive(Debug)]
 pub(crate) struct Viewer {
-    parts: SocketParts,
+    parts: Arc<SocketParts>,
     wallet: Address,
-    watches: BTreeMap<FeedId, Watch>,
-    followed: HashMap<StreamKey, Following>,
+    // Boxed, since a map keeps room for more than the one or two that most viewers have.
+    watches: BTreeMap<FeedId, Box<Watch>>,
+    followed: HashMap<StreamKey, Box<Following>>,
     outbox: Outbox,
     /// What goes out before the outbox: answers, notices and replays, in order. A connection takes no request while
     /// it holds any, so it never holds more than one request brings.
     ready: VecDeque<Outgoing>,
     /// What was accepted, and so paid, before a pause that has not ended.
     held: VecDeque<Outgoing>,
-    look_outs: LookOuts,
-    presence: broadcast::Receiver<(DeviceId, bool)>,
-    moved: watch::Receiver<u64>,
+    signals: Signals,
+    /// Why the connection has to end, once it has to.
+    over: Option<CloseCode>,
+    /// Fires when a reminder or the end of a watch is due.
+    due: Option<Pin<Box<Sleep>>>,
 }
 
 /// Something to write.
@@ -50,8 +56,8 @@ pub(crate) enum Outgoing {
 /// What a connection has to do now.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Write this, and be done with it by that Unix second of chain time.
-    Write(Outgoing, Option<u64>),
+    /// Write this; an event by what is granted.
+    Write(Outgoing, Option<Grant>),
     /// Nothing waits.
     Idle,
     /// The client stayed behind for too long.
@@ -59,7 +65,11 @@ pub(crate) enum Step {
 }
 
 impl Viewer {
-    pub(crate) fn new(parts: SocketParts, wallet: Address) -> Self {
+    pub(crate) fn new(parts: impl Into<Arc<SocketParts>>, wallet: Address) -> Self {
+        let parts = parts.into();
+        let mut signals = Signals::default();
+        signals.await_clock(parts.clock.moved());
+        signals.await_presence(parts.presence.changes());
         Self {
             wallet,
             watches: BTreeMap::new(),
@@ -67,16 +77,35 @@ impl Viewer {
             outbox: Outbox::default(),
             ready: VecDeque::new(),
             held: VecDeque::new(),
-            look_outs: LookOuts::default(),
-            presence: parts.presence.changes(),
-            moved: parts.clock.moved(),
+            signals,
+            over: None,
+            due: None,
             parts,
         }
+    }
+
+    /// Ends the connection with a code once something has come about, unless the silencer is dropped before.
+    pub(super) fn end_on(
+        &mut self,
+        end: impl Future<Output = ()> + Send + 'static,
+        code: CloseCode,
+    ) -> Silencer {
+        self.signals.await_end(end, code)
+    }
+
+    /// Why the connection has to end, once it has to.
+    pub(super) const fn over(&self) -> Option<CloseCode> {
+        self.over
     }
 
     /// The wallet that watches.
     pub(crate) const fn wallet(&self) -> Address {
         self.wallet
+    }
+
+    /// The time by which access ends.
+    pub(super) fn clock(&self) -> ChainClock {
+        self.parts.clock.clone()
     }
 
     /// Whether any feed is asked for, paid or not.
@@ -120,10 +149,10 @@ impl Viewer {
             phase,
             paid: self.paid(feed),
             reminded: false,
-            _look_out: self.look_outs.add(feed, changes.clone()),
+            _await: self.signals.await_change(feed, changes.clone()),
             changes,
         };
-        if self.watches.insert(feed, watch).is_none() {
+        if self.watches.insert(feed, Box::new(watch)).is_none() {
             self.parts.metrics.watches.inc();
         }
         match phase {
@@ -140,6 +169,7 @@ impl Viewer {
         }
         self.follow(feed, since);
         self.release_held();
+        self.set_due();
         Ok(())
     }
 
@@ -148,6 +178,7 @@ impl Viewer {
         if self.watches.remove(&feed).is_some() {
             self.parts.metrics.watches.dec();
             self.leave_unwatched();
+            self.set_due();
         }
     }
 
@@ -185,7 +216,7 @@ impl Viewer {
             match &next {
                 Outgoing::Control(_) => return Step::Write(next, None),
                 Outgoing::Event(message) => match self.right_to(message) {
-                    Right::Until(until) => return Step::Write(next, until),
+                    Right::Granted(grant) => return Step::Write(next, Some(grant)),
                     Right::Held => self.held.push_back(next),
                     Right::None => self.count_paused(message),
                 },
@@ -195,33 +226,82 @@ impl Viewer {
 
     /// Waits until there may be something to write. Safe to drop while it waits.
     pub(crate) async fn turn(&mut self) {
-        let due = self.watches.values().filter_map(Watch::due).min();
-        let due = due.map(|second| self.parts.clock.instant_of(second));
-        let never = Instant::now() + std::time::Duration::from_secs(3600);
-        tokio::select! {
-            () = self.outbox.filled() => {}
-            feed = self.look_outs.next() => self.look_at(feed),
-            () = sleep_until(due.unwrap_or(never)), if due.is_some() => self.tick(),
-            Ok(()) = self.moved.changed() => self.tick(),
-            change = self.presence.recv() => match change {
-                Ok((device, online)) => self.tell_presence(device, online),
-                Err(RecvError::Lagged(_)) => self.tell_all_presence(),
-                Err(RecvError::Closed) => std::future::pending().await,
-            },
+        poll_fn(|context| self.poll_turn(context)).await;
+    }
+
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let heard = self.poll_changed(context);
+        let filled = self.poll_filled(context);
+        if heard.is_ready() || filled.is_ready() {
+            return Poll::Ready(());
         }
+        Poll::Pending
     }
 
     /// Waits until a right may have changed. Safe to drop while it waits.
     pub(super) async fn changed(&mut self) {
-        tokio::select! {
-            feed = self.look_outs.next() => self.look_at(feed),
-            Ok(()) = self.moved.changed() => self.tick(),
+        poll_fn(|context| self.poll_changed(context)).await;
+    }
+
+    /// Waits until an event may be there.
+    pub(super) fn poll_filled(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.outbox.poll_filled(context)
+    }
+
+    /// [`Self::changed`], polled. What is rare is looked at only when it has something to say, so that a wake-up for an
+    /// event costs little.
+    pub(super) fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut changed = Poll::Pending;
+        while let Poll::Ready(signal) = self.signals.poll_next(context) {
+            self.hear(signal);
+            changed = Poll::Ready(());
+        }
+        while let Some(due) = &mut self.due
+            && due.as_mut().poll(context).is_ready()
+        {
+            self.tick();
+            changed = Poll::Ready(());
+        }
+        changed
+    }
+
+    fn hear(&mut self, signal: Signal) {
+        match signal {
+            Signal::Changed(feed) => {
+                self.look_at(feed);
+                if let Some(watch) = self.watches.get_mut(&feed) {
+                    watch._await = self.signals.await_change(feed, watch.changes.clone());
+                }
+            }
+            Signal::ClockMoved(moved) => {
+                self.signals.await_clock(moved);
+                self.tick();
+            }
+            Signal::Presence(change, presence) => {
+                self.signals.await_presence(presence);
+                match change {
+                    Some((device, online)) => self.tell_presence(device, online),
+                    None => self.tell_all_presence(),
+                }
+            }
+            Signal::Over(code) => self.over = Some(code),
+        }
+    }
+
+    /// Sets the timer to the next reminder or end.
+    fn set_due(&mut self) {
+        let second = self.watches.values().filter_map(|watch| watch.due()).min();
+        let due = second.map(|second| self.parts.clock.instant_of(second));
+        match (due, &mut self.due) {
+            (Some(due), Some(timer)) => timer.as_mut().reset(due),
+            (Some(due), timer) => *timer = Some(Box::pin(sleep_until(due))),
+            (None, timer) => *timer = None,
         }
     }
 
     /// Looks again at the feeds that have changed since the last look. The look-outs would bring that about too, but
     /// only when the task gets to them.
-    fn look_at_changed(&mut self) {
+    pub(super) fn look_at_changed(&mut self) {
         let changed = self.watches.iter();
         let changed = changed.filter(|(_, watch)| watch.changes.has_changed().unwrap_or(true));
         for feed in changed.map(|(feed, _)| *feed).collect::<Vec<_>>() {
@@ -234,13 +314,14 @@ impl Viewer {
         let Some(watch) = self.watches.get_mut(&feed) else {
             return;
         };
-        // Marked before it is read, so that no change falls between the two.
-        if watch.changes.has_changed().is_ok() {
+        // Marked before it is read, so that no change falls between the two. A reorg takes a feed away and brings it
+        // back with changes of its own: those are the ones to wait for.
+        let changes = self.parts.index.changes_for(feed, self.wallet);
+        if changes.same_channel(&watch.changes) {
             watch.changes.mark_unchanged();
         } else {
-            // A reorg has taken the feed away; it may come again.
-            watch.changes = self.parts.index.changes_for(feed, self.wallet);
-            watch._look_out = self.look_outs.add(feed, watch.changes.clone());
+            watch._await = self.signals.await_change(feed, changes.clone());
+            watch.changes = changes;
         }
         let (access, paid) = (self.access(feed), self.paid(feed));
         let view = self.parts.index.feed(feed);
@@ -284,6 +365,7 @@ impl Viewer {
         }
         self.follow(feed, &BTreeMap::new());
         self.release_held();
+        self.set_due();
     }
 
     /// Does what is due: reminders, and the end of access.
@@ -303,6 +385,7 @@ impl Viewer {
                 self.say_notice(feed, NoticeState::Expiring);
             }
         }
+        self.set_due();
     }
 
     fn end(&mut self, feed: FeedId) {

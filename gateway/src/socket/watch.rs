@@ -4,9 +4,9 @@ use ashya_protocol::ws::ErrorCode;
 use ashya_protocol::{DeviceId, StreamName};
 use thiserror::Error;
 use tokio::sync::watch;
-use tokio_util::sync::DropGuard;
 
 use super::limits::EXPIRY_NOTICE_SECONDS;
+use super::signals::Silencer;
 use crate::access::Access;
 use crate::hub::StreamKey;
 use crate::ledger_index::FeedView;
@@ -26,8 +26,8 @@ pub(super) struct Watch {
     pub(super) changes: watch::Receiver<u64>,
     /// Whether the coming end was told.
     pub(super) reminded: bool,
-    /// Ends the look-out for changes of the feed.
-    pub(super) _look_out: DropGuard,
+    /// Ends the wait for the next change of the feed.
+    pub(super) _await: Silencer,
 }
 
 /// Where a watch stands.

@@ -33,8 +33,8 @@ impl Seat {
     }
 
     /// Waits until the session is revoked. Safe to drop while it waits.
-    pub async fn revoked(&self) {
-        self.revoked.cancelled().await;
+    pub fn revoked(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.revoked.clone().cancelled_owned()
     }
 
     /// Goes on by another session of the same wallet.

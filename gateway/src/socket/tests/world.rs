@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_util::sync::CancellationToken;
 
 use super::super::{SocketParts, routes};
 use crate::auth::sessions::Sessions;
@@ -24,6 +25,7 @@ use crate::hub::{Hub, Moment};
 use crate::ledger_index::{LedgerIndex, ListingDocument};
 use crate::metrics::Metrics;
 use crate::presence::{Door, Presence, Word};
+use crate::server::http::{HttpLimits, serve};
 
 pub(super) const OWNER: Address = Address::new([1; 20]);
 pub(super) const ALICE: Address = Address::new([2; 20]);
@@ -72,6 +74,7 @@ impl World {
             hub: Hub::new(metrics.clone()),
             presence: Presence::new(),
             metrics,
+            policy: Default::default(),
             shutdown: Default::default(),
             tasks: Default::default(),
         };
@@ -82,7 +85,11 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let routes = routes(parts.clone());
-        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let limits = HttpLimits {
+            head_timeout: PATIENCE,
+            max_connections: 1_000,
+        };
+        tokio::spawn(serve(listener, routes, limits, CancellationToken::new()));
         let started = Instant::now();
         let head = Head {
             number: 1,

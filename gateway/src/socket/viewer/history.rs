@@ -22,7 +22,7 @@ impl Viewer {
                     None => {
                         let hub = &self.parts.hub;
                         let (following, replay) = hub.follow(key.clone(), &self.outbox, position);
-                        self.followed.insert(key.clone(), following);
+                        self.followed.insert(key.clone(), Box::new(following));
                         Some(replay)
                     }
                 };

@@ -14,43 +14,75 @@ use crate::socket::watch::{Phase, Watch};
 /// What a viewer may do with one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Right {
-    /// See it, until that Unix second of chain time if one is known.
-    Until(Option<u64>),
+    /// See it.
+    Granted(Grant),
     /// See it once the pause is over.
     Held,
     None,
 }
 
+/// The right to see an event, by one of the wallet's watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// The feed that is watched.
+    feed: FeedId,
+    /// Unix second of chain time at which it ends, if one is known.
+    pub(crate) until: Option<u64>,
+}
+
 impl Viewer {
-    /// Whether an event that is being written may still be seen, now or after the pause.
-    pub(crate) fn may_still_see(&self, message: &Message) -> bool {
-        self.right_to(message) != Right::None
+    /// A grant as it stands now: it may have been extended or cut, the feed may have another device, or have been
+    /// paused, which does not take back what came before the pause. `None` when the event may no longer be seen at all.
+    pub(crate) fn renew(&self, grant: Grant, message: &Message) -> Option<Grant> {
+        let until = match self.watches.get(&grant.feed)?.phase {
+            Phase::Live { until } if until.is_none_or(|until| self.is_before(until)) => until,
+            Phase::Held => None,
+            // Another watch may still entitle to it.
+            Phase::Live { .. } | Phase::Unpaid => {
+                return match self.right_to(message) {
+                    Right::Granted(other) => Some(other),
+                    Right::Held => Some(Grant {
+                        until: None,
+                        ..grant
+                    }),
+                    Right::None => None,
+                };
+            }
+        };
+        Some(Grant { until, ..grant })
     }
 
     /// The best right to an event, by any watch, at this moment.
     pub(super) fn right_to(&self, message: &Message) -> Right {
-        let earliest = self.parts.clock.now() + CUT_MARGIN;
         let mut best = Right::None;
-        for (feed, watch) in &self.watches {
-            if !watch.holds(message.key()) || !watch.has_paid_for(*feed, message) {
+        for (&feed, watch) in &self.watches {
+            if !watch.holds(message.key()) || !watch.has_paid_for(feed, message) {
                 continue;
             }
             match (watch.phase, best) {
-                (Phase::Live { until: None }, _) => return Right::Until(None),
-                (Phase::Live { until: Some(until) }, _)
-                    if earliest < Duration::from_secs(until) =>
-                {
-                    let other = match best {
-                        Right::Until(other) => other,
-                        Right::Held | Right::None => None,
+                (Phase::Live { until: None }, _) => {
+                    return Right::Granted(Grant { feed, until: None });
+                }
+                (Phase::Live { until: Some(until) }, _) if self.is_before(until) => {
+                    let longer = match best {
+                        Right::Granted(other) => other.until < Some(until),
+                        Right::Held | Right::None => true,
                     };
-                    best = Right::Until(other.max(Some(until)));
+                    if longer {
+                        let until = Some(until);
+                        best = Right::Granted(Grant { feed, until });
+                    }
                 }
                 (Phase::Held, Right::None) => best = Right::Held,
                 (Phase::Live { .. } | Phase::Held | Phase::Unpaid, _) => {}
             }
         }
         best
+    }
+
+    /// Whether there is time to write something before a Unix second.
+    fn is_before(&self, unix: u64) -> bool {
+        self.parts.clock.now() + CUT_MARGIN < Duration::from_secs(unix)
     }
 
     /// Counts an event that nobody had to pay for, since the feed's clock stood still.

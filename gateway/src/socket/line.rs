@@ -1,0 +1,289 @@
+//! The way to one client: tungstenite reads and keeps the rules of RFC 6455, and what goes out is written here, from
+//! the bytes that all watchers share, in one vectored write.
+//!
+//! ```text
+//!  Message (frame encoded once) ──┐
+//!  control messages ──────────────┼─► Line: one writev a batch ──► TCP
+//!  tungstenite's pong and close ──┘
+//! ```
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use ashya_protocol::limits::MAX_CLIENT_MESSAGE_BYTES;
+use ashya_protocol::ws::CloseCode;
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::protocol::{
+    CloseFrame, Role, WebSocketConfig, WebSocketContext,
+};
+use tokio_tungstenite::tungstenite::{Error, Message as Received};
+
+use super::Encoding;
+use crate::hub::{Message, framed};
+use crate::server::Connection;
+
+/// Bytes that one read takes: more than any ordinary message of a client.
+const READ_BYTES: usize = 512;
+/// Batches up to this are copied together.
+const GATHER_BYTES: usize = 8 * 1024;
+/// Most pieces of one vectored write.
+const MAX_PIECES: usize = 64;
+
+/// Opcode of a ping (RFC 6455, section 5.2).
+const PING: u8 = 9;
+/// Opcode of a text.
+const TEXT: u8 = 1;
+
+/// One client's websocket.
+#[derive(Debug)]
+pub(super) struct Line {
+    connection: Connection,
+    rules: WebSocketContext,
+    out: Output,
+}
+
+/// What waits to be written: whole frames, the first of them perhaps begun.
+#[derive(Debug, Default)]
+struct Output {
+    pieces: VecDeque<Piece>,
+    /// Bytes of the first piece that are out already.
+    written: usize,
+}
+
+#[derive(Debug)]
+enum Piece {
+    /// An event, as all of its watchers share it.
+    Event(Arc<Message>, Encoding),
+    Own(Bytes),
+}
+
+impl Line {
+    /// A websocket after its handshake; `early` is what the client sent right behind it.
+    pub(super) fn new(connection: Connection, early: &[u8]) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
+            .max_message_size(Some(MAX_CLIENT_MESSAGE_BYTES))
+            .max_frame_size(Some(MAX_CLIENT_MESSAGE_BYTES));
+        let early = early.to_vec();
+        Self {
+            connection,
+            rules: WebSocketContext::from_partially_read(early, Role::Server, Some(config)),
+            out: Output::default(),
+        }
+    }
+
+    /// Whether everything is out.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.out.pieces.is_empty()
+    }
+
+    /// Queues an event.
+    pub(super) fn push_event(&mut self, event: Arc<Message>, encoding: Encoding) {
+        self.out.pieces.push_back(Piece::Event(event, encoding));
+    }
+
+    /// Queues a text message.
+    pub(super) fn push_text(&mut self, text: &str) {
+        self.out.push(framed(TEXT, text.as_bytes()));
+    }
+
+    /// Queues a ping.
+    pub(super) fn push_ping(&mut self) {
+        self.out.push(framed(PING, &[]));
+    }
+
+    /// Queues the goodbye; [`Self::poll_receive`] then goes on until the client's.
+    pub(super) fn push_close(&mut self, code: CloseCode) {
+        let frame = CloseFrame {
+            code: code.code().into(),
+            reason: code.reason().into(),
+        };
+        let mut nothing_read = Stream {
+            input: None,
+            out: &mut self.out,
+        };
+        // It only fills the queue: whether it gets out shows when that is flushed.
+        let _ = self.rules.close(&mut nothing_read, Some(frame));
+    }
+
+    /// The next message of the client. Pings are answered by the way: flush after it.
+    ///
+    /// # Errors
+    /// When the client has broken a rule, or is gone.
+    pub(super) fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Received, Error>> {
+        let mut stream = Stream {
+            input: Some((&mut self.connection, context)),
+            out: &mut self.out,
+        };
+        match self.rules.read(&mut stream) {
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
+            received => Poll::Ready(received),
+        }
+    }
+
+    /// Writes everything that is queued.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.out.pieces.is_empty() {
+            let connection = Pin::new(&mut self.connection);
+            let written = match &self.out.gathered() {
+                Some(bytes) => connection.poll_write(context, bytes),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+                    let count = self.out.slices(&mut slices);
+                    connection.poll_write_vectored(context, &slices[..count])
+                }
+            };
+            match ready!(written)? {
+                0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                written => self.out.advance(written),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// [`Self::poll_flush`] as a future.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|context| self.poll_flush(context)).await
+    }
+
+    /// [`Self::poll_receive`] as a future.
+    pub(super) async fn receive(&mut self) -> Result<Received, Error> {
+        poll_fn(|context| self.poll_receive(context)).await
+    }
+}
+
+impl Output {
+    fn push(&mut self, frame: Bytes) {
+        self.pieces.push_back(Piece::Own(frame));
+    }
+
+    /// The bytes that wait in one piece, where they are one or so few that copying them costs less than the kernel's way
+    /// along a list.
+    fn gathered(&self) -> Option<Cow<'_, [u8]>> {
+        let mut pieces = self.pieces.iter().map(Piece::bytes);
+        let first = &pieces.next()?[self.written..];
+        if self.pieces.len() == 1 {
+            return Some(Cow::Borrowed(first));
+        }
+        let total = first.len() + pieces.clone().map(<[u8]>::len).sum::<usize>();
+        if total > GATHER_BYTES {
+            return None;
+        }
+        let mut all = Vec::with_capacity(total);
+        all.extend_from_slice(first);
+        pieces.for_each(|piece| all.extend_from_slice(piece));
+        Some(Cow::Owned(all))
+    }
+
+    /// The bytes that wait, as far as the slices reach; returns how many slices they fill.
+    fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut skip = self.written;
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+            *slice = IoSlice::new(&piece.bytes()[skip..]);
+            skip = 0;
+            count += 1;
+        }
+        count
+    }
+
+    /// Takes out what has been written.
+    fn advance(&mut self, written: usize) {
+        self.written += written;
+        while let Some(first) = self.pieces.front() {
+            let length = first.bytes().len();
+            if self.written < length {
+                return;
+            }
+            self.written -= length;
+            self.pieces.pop_front();
+        }
+    }
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Event(event, Encoding::Binary) => event.binary_frame(),
+            Self::Event(event, Encoding::Json) => event.json_frame(),
+            Self::Own(bytes) => bytes,
+        }
+    }
+}
+
+/// What tungstenite takes for a connection: reads come from the client, writes go into the queue.
+struct Stream<'a, 'b, 'c> {
+    input: Option<(&'a mut Connection, &'a mut Context<'b>)>,
+    out: &'c mut Output,
+}
+
+impl Read for Stream<'_, '_, '_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let Some((connection, context)) = &mut self.input else {
+            return Err(ErrorKind::WouldBlock.into());
+        };
+        let mut buffer = ReadBuf::new(bytes);
+        match Pin::new(&mut **connection).poll_read(context, &mut buffer) {
+            Poll::Ready(result) => result.map(|()| buffer.filled().len()),
+            Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Write for Stream<'_, '_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.push(Bytes::copy_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that is queued, read by writes of so many bytes.
+    fn drain(mut out: Output, step: usize) -> Vec<u8> {
+        let mut read = Vec::new();
+        while !out.pieces.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 3];
+            let count = out.slices(&mut slices);
+            let bytes: Vec<u8> = slices[..count]
+                .iter()
+                .flat_map(|slice| slice.to_vec())
+                .collect();
+            let written = step.min(bytes.len());
+            read.extend(&bytes[..written]);
+            out.advance(written);
+        }
+        read
+    }
+
+    #[test]
+    fn frames_come_out_whole_however_writes_cut_them() {
+        let frames: Vec<_> = ["one", "", "three", "a fourth", "5"]
+            .map(|text| framed(TEXT, text.as_bytes()))
+            .into();
+        let expected = frames.concat();
+        for step in 1..=expected.len() {
+            let mut out = Output::default();
+            frames.iter().for_each(|frame| out.push(frame.clone()));
+            assert_eq!(drain(out, step), expected, "writes of {step}");
+        }
+    }
+}
