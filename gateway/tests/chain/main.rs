@@ -2,6 +2,7 @@
 
 mod anvil;
 mod gateway;
+mod reorgs;
 
 use std::time::Duration;
 
