@@ -38,6 +38,7 @@ use crate::chain::ChainStatus;
 use crate::chain_clock::ChainClock;
 use crate::ledger_index::LedgerIndex;
 use crate::metrics::Metrics;
+use crate::positions::Positions;
 use crate::presence::Presence;
 use crate::registry::Registry;
 use crate::store::Store;
@@ -58,6 +59,7 @@ pub(crate) struct ApiState {
     pub(crate) rates: Rates,
     pub(crate) clock: ChainClock,
     pub(crate) presence: Presence,
+    pub(crate) positions: Positions,
     pub(crate) chain: ChainStatus,
     pub(crate) rpc: Rpc,
     pub(crate) store: Store,
@@ -124,6 +126,7 @@ substates! {
     rates: Rates,
     clock: ChainClock,
     presence: Presence,
+    positions: Positions,
     chain: ChainStatus,
     rpc: Rpc,
     store: Store,

@@ -23,6 +23,9 @@ pub enum AuthError {
     /// The password is another device's.
     #[error("the password belongs to another device")]
     OtherDevice,
+    /// The device is shut out.
+    #[error("the device is blocked")]
+    Blocked,
     /// The session was revoked.
     #[error("the session was revoked")]
     Revoked,

@@ -18,9 +18,10 @@ use crate::auth::rates::RateConfig;
 use crate::bridge::BridgeAddress;
 use crate::chain_clock::{ClockSource, Freshness};
 use crate::defaults::{LOCAL_CHAIN_ID, LOCAL_POLL, MAX_HEAD_AGE, MAX_SILENCE, PUBLIC_POLL};
+use crate::registry::RegistrationPolicy;
 use crate::socket::SocketPolicy;
 
-pub use args::{Args, Command, RunArgs};
+pub use args::{Args, Command, DataArgs, DeviceArgs, FileArgs, OperatorCommand, RunArgs};
 pub use settings::{LogFormat, Settings};
 
 /// A configuration that has been checked.
@@ -40,6 +41,10 @@ pub struct Config {
     pub chain: ChainConfig,
     /// Most devices that may register, those that were taken off included.
     pub max_devices: usize,
+    /// Whose devices are taken.
+    pub registration: RegistrationPolicy,
+    /// Time between exports of the store; none when zero.
+    pub export_every: Duration,
     /// Sessions and passwords, and how many of them.
     pub auth: AuthConfig,
     /// Form of the log.

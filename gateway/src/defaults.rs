@@ -110,3 +110,9 @@ pub(crate) const CREDENTIALS_PER_MINUTE: u32 = 300;
 
 /// Sessions, registrations or passwords that one wallet or device may get in a minute.
 pub(crate) const PER_ADDRESS_PER_MINUTE: u32 = 60;
+
+/// Time in which a registered device has to publish before it may make room for another.
+pub(crate) const CLAIM_GRACE: Duration = Duration::from_secs(600);
+
+/// Minutes between two exports of the store: what a damaged store may lose of registrations and positions.
+pub(crate) const EXPORT_MINUTES: u64 = 15;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::Chained;
 use crate::config::ConfigError;
+use crate::operator::OrderError;
 use crate::server::ServerError;
 
 /// Bad configuration, as sysexits.h names it (EX_USAGE).
@@ -49,6 +50,18 @@ pub fn failure(error: &(dyn Error + 'static)) -> ExitCode {
             ExitCode::from(BAD_CONFIG)
         }
         _ => ExitCode::FAILURE,
+    }
+}
+
+/// Ends after an operator's command: what came of it goes to the standard output.
+pub fn told(outcome: &Result<String, OrderError>) -> ExitCode {
+    match outcome {
+        Ok(words) if words.is_empty() => ExitCode::SUCCESS,
+        Ok(words) => {
+            println!("{words}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => failure(error),
     }
 }
 

@@ -30,6 +30,7 @@ mod ledger_index;
 pub mod logging;
 mod metrics;
 mod mqtt;
+mod operator;
 mod positions;
 mod presence;
 mod registry;
@@ -51,8 +52,8 @@ pub use chain::FollowerError;
 pub use chain_clock::{ChainClock, ClockSource, Freshness, HeadFromTheFuture, wall_instant_of};
 pub use check::check;
 pub use config::{
-    Args, AuthConfig, ChainConfig, Command, Config, ConfigError, HttpConfig, LedgerSource,
-    LogFormat, MqttConfig, RunArgs, Settings,
+    Args, AuthConfig, ChainConfig, Command, Config, ConfigError, DataArgs, DeviceArgs, FileArgs,
+    HttpConfig, LedgerSource, LogFormat, MqttConfig, OperatorCommand, RunArgs, Settings,
 };
 pub use data_folder::DataFolderError;
 pub use hub::Hub;
@@ -60,9 +61,10 @@ pub use ingest::{Ingest, IngestClosed, IngestParts, Promise, Verdict};
 pub use ledger_index::{FeedView, LedgerIndex, ListingDocument, SubscriptionView};
 pub use metrics::{Loss, Metrics, Rejection};
 pub use mqtt::{MqttParts, serve as serve_mqtt};
+pub use operator::{OrderError, operate};
 pub use positions::Positions;
 pub use presence::Presence;
-pub use registry::{Registered, Registry, RegistryError};
+pub use registry::{Blocklist, Registered, RegistrationPolicy, Registry, RegistryError};
 pub use server::{Listeners, ServerError, run};
 pub use socket::{SocketParts, SocketPolicy, routes as socket_routes};
-pub use store::{Store, StoreError};
+pub use store::{ExportError, Store, StoreError};

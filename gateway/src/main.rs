@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use ashya_gateway::{Args, Command, Config, Listeners, Settings, exit, logging};
+use ashya_gateway::{Args, Command, Config, Listeners, Settings, exit, logging, operate};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         }
         Command::Run(args) => (args, false),
         Command::Check(args) => (args, true),
+        Command::Operator(order) => return exit::told(&operate(&order)),
     };
     let config = match Config::load(*args) {
         Ok(config) => config,

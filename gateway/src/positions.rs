@@ -161,6 +161,11 @@ impl Positions {
         async move { written.wait_for(|last| *last >= batch).await.is_ok() }
     }
 
+    /// Whether anything of a device was ever accepted.
+    pub(crate) fn has_published(&self, device: DeviceId) -> bool {
+        self.shared.state.lock().last.contains_key(&device)
+    }
+
     /// The last accepted position of every stream.
     pub(crate) fn all(&self) -> Vec<((DeviceId, StreamName), Position)> {
         let state = self.shared.state.lock();

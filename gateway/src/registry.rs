@@ -1,5 +1,8 @@
 //! The devices that have registered: what each says of itself, signed.
 
+mod blocked;
+mod policy;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,7 +12,12 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::chain_clock::wall_clock;
+use crate::defaults::CLAIM_GRACE;
 use crate::store::{Store, StoreError};
+
+pub use blocked::Blocklist;
+pub use policy::RegistrationPolicy;
 
 /// Registration documents over the store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -17,6 +25,8 @@ pub struct Registry {
     domain: Domain,
     capacity: usize,
     store: Store,
+    policy: Arc<RegistrationPolicy>,
+    blocked: Blocklist,
     entries: Arc<RwLock<BTreeMap<DeviceId, Entry>>>,
 }
 
@@ -24,7 +34,11 @@ pub struct Registry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Entry {
-    Registered(SignedRegistration),
+    Registered {
+        signed: SignedRegistration,
+        /// Unix second at which the device first came.
+        at: u64,
+    },
     /// Taken off by its owner. Only a later revision brings it back, so that nobody can replay an old document.
     Removed(u64),
 }
@@ -60,6 +74,12 @@ pub enum RegistryError {
     /// There is no room for a device that was not there before.
     #[error("this gateway takes {0} devices and has them all")]
     Full(usize),
+    /// The operator takes only devices and owners that are listed.
+    #[error("this gateway takes listed devices and owners only")]
+    NotListed,
+    /// The operator has shut the device out.
+    #[error("device {0} is blocked on this gateway")]
+    Blocked(DeviceId),
     /// No such device.
     #[error("device {0} is not registered")]
     Unknown(DeviceId),
@@ -85,15 +105,34 @@ impl Registry {
         Ok(Self {
             domain,
             capacity,
+            policy: Arc::default(),
+            blocked: Blocklist::load(store.clone())?,
             store,
             entries: Arc::new(RwLock::new(entries)),
         })
     }
 
-    /// What a device says of itself.
+    /// The same, for those that `policy` admits.
+    #[must_use]
+    pub fn with_policy(self, policy: RegistrationPolicy) -> Self {
+        Self {
+            policy: Arc::new(policy),
+            ..self
+        }
+    }
+
+    /// The devices that are shut out.
+    pub fn blocked(&self) -> &Blocklist {
+        &self.blocked
+    }
+
+    /// What a device says of itself; nothing while it is blocked.
     pub fn device(&self, device: DeviceId) -> Option<Registration> {
+        if self.blocked.is_blocked(device) {
+            return None;
+        }
         match self.entries.read().get(&device)? {
-            Entry::Registered(signed) => Some(signed.registration.clone()),
+            Entry::Registered { signed, .. } => Some(signed.registration.clone()),
             Entry::Removed(_) => None,
         }
     }
@@ -102,10 +141,11 @@ impl Registry {
     pub fn devices(&self) -> Vec<Registration> {
         let entries = self.entries.read();
         let registered = entries.values().filter_map(|entry| match entry {
-            Entry::Registered(signed) => Some(signed.registration.clone()),
+            Entry::Registered { signed, .. } => Some(signed.registration.clone()),
             Entry::Removed(_) => None,
         });
-        registered.collect()
+        let open = registered.filter(|one| !self.blocked.is_blocked(one.device));
+        open.collect()
     }
 
     /// Takes a device's word. It is on the disk when this returns.
@@ -114,19 +154,43 @@ impl Registry {
     /// When it breaks a limit, is not signed by the device, is not above the revision that is there, or there is no
     /// room for one more device.
     pub async fn register(&self, signed: SignedRegistration) -> Result<Registered, RegistryError> {
+        self.register_instead(signed, |_| false).await
+    }
+
+    /// As [`Self::register`]; when there is no room, the oldest device goes that has had time to publish and
+    /// `may_go`.
+    pub(crate) async fn register_instead(
+        &self,
+        signed: SignedRegistration,
+        may_go: impl Fn(&Registration) -> bool,
+    ) -> Result<Registered, RegistryError> {
         let registration = &signed.registration;
         registration.check()?;
         check_signature(&signed, &self.domain)?;
         let device = registration.device;
+        if self.blocked.is_blocked(device) {
+            return Err(RegistryError::Blocked(device));
+        }
+        if !self.policy.admits(registration) {
+            return Err(RegistryError::NotListed);
+        }
+        let now = wall_clock().as_secs();
         let outcome = {
             let mut entries = self.entries.write();
-            let known = entries.get(&device);
-            if known.is_none() && entries.len() >= self.capacity {
-                return Err(RegistryError::Full(self.capacity));
+            let outcome = compare(entries.get(&device), &signed)?;
+            if !entries.contains_key(&device) && entries.len() >= self.capacity {
+                let idle = idle_claim(&entries, now, may_go);
+                let idle = idle.ok_or(RegistryError::Full(self.capacity))?;
+                self.store.devices.remove(idle.as_bytes())?;
+                entries.remove(&idle);
+                tracing::info!(device.id = %idle, "a device that never published makes room");
             }
-            let outcome = compare(known, &signed)?;
             if outcome != Registered::Unchanged {
-                let entry = Entry::Registered(signed);
+                let at = match entries.get(&device) {
+                    Some(Entry::Registered { at, .. }) => *at,
+                    _ => now,
+                };
+                let entry = Entry::Registered { signed, at };
                 self.store.devices.put(device.as_bytes(), &entry)?;
                 entries.insert(device, entry);
             }
@@ -143,7 +207,7 @@ impl Registry {
     pub async fn remove(&self, device: DeviceId) -> Result<(), RegistryError> {
         {
             let mut entries = self.entries.write();
-            let Some(Entry::Registered(signed)) = entries.get(&device) else {
+            let Some(Entry::Registered { signed, .. }) = entries.get(&device) else {
                 return Err(RegistryError::Unknown(device));
             };
             let entry = Entry::Removed(signed.registration.revision);
@@ -169,6 +233,22 @@ fn check_signature(signed: &SignedRegistration, domain: &Domain) -> Result<(), R
     Ok(())
 }
 
+/// The device that has been there longest of those that have had time to publish and may go.
+fn idle_claim(
+    entries: &BTreeMap<DeviceId, Entry>,
+    now: u64,
+    may_go: impl Fn(&Registration) -> bool,
+) -> Option<DeviceId> {
+    let newest = now.saturating_sub(CLAIM_GRACE.as_secs());
+    let idle = entries.iter().filter_map(|(device, entry)| match entry {
+        Entry::Registered { signed, at } if *at <= newest && may_go(&signed.registration) => {
+            Some((*at, *device))
+        }
+        _ => None,
+    });
+    idle.min().map(|(_, device)| device)
+}
+
 /// The highest revision wins, the same document again changes nothing, anything else is refused.
 fn compare(
     known: Option<&Entry>,
@@ -177,10 +257,12 @@ fn compare(
     let found = offered.registration.revision;
     let (current, outcome) = match known {
         None => return Ok(Registered::New),
-        Some(Entry::Registered(signed)) if signed.registration == offered.registration => {
+        Some(Entry::Registered { signed, .. }) if signed.registration == offered.registration => {
             return Ok(Registered::Unchanged);
         }
-        Some(Entry::Registered(signed)) => (signed.registration.revision, Registered::Updated),
+        Some(Entry::Registered { signed, .. }) => {
+            (signed.registration.revision, Registered::Updated)
+        }
         Some(Entry::Removed(revision)) => (*revision, Registered::New),
     };
     if found > current {

@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ashya_contracts::{ChainError, Deployment, Rpc};
 use ashya_protocol::rest::Chain;
@@ -17,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{self, ApiState, HttpPolicy, Site, SiteInfo};
+use crate::api::{self, ApiState, Chained, HttpPolicy, Site, SiteInfo};
 use crate::auth::device_passwords::DevicePasswords;
 use crate::auth::fleet_key::{self, FleetKeyError};
 use crate::auth::nonces::Nonces;
@@ -36,11 +37,12 @@ use crate::ingest::{Ingest, IngestParts};
 use crate::ledger_index::{LedgerIndex, ListingDocument};
 use crate::metrics::Metrics;
 use crate::mqtt::{self, MqttParts};
+use crate::operator::{self, Line};
 use crate::positions::Positions;
 use crate::presence::Presence;
 use crate::registry::Registry;
 use crate::socket::{self, SocketParts, SocketPolicy};
-use crate::store::{Store, StoreError};
+use crate::store::{self, EXPORT_FOLDER, Store, StoreError};
 
 pub(crate) use http::Connection;
 use http::HttpLimits;
@@ -144,6 +146,23 @@ pub async fn run(
     for (listener, routes) in [(listeners.http, routes), (listeners.metrics, metrics)] {
         tasks.spawn(http::serve(listener, routes, limits, shutdown.clone()));
     }
+    match operator::listen(&config.data) {
+        Ok(listener) => {
+            let line = Line {
+                store: parts.store.clone(),
+                blocked: parts.registry.blocked().clone(),
+            };
+            tasks.spawn(operator::serve(listener, line, shutdown.clone()));
+        }
+        Err(error) => tracing::warn!(%error, "no orders are taken while the gateway runs"),
+    }
+    let exports = config.data.join(EXPORT_FOLDER);
+    tasks.spawn(back_up(
+        parts.store.clone(),
+        exports,
+        config.export_every,
+        shutdown.clone(),
+    ));
     announce(&config, &addresses)?;
     shutdown.cancelled().await;
     tracing::info!("stopping");
@@ -190,12 +209,15 @@ impl Parts {
             chain_id: deployment.chain_id,
             ledger: deployment.ledger,
         };
+        let registry = Registry::load(store.clone(), domain, config.max_devices)?;
+        let registry = registry.with_policy(config.registration.clone());
+        let blocked = registry.blocked().clone();
         let key = fleet_key::load(config.auth.key_file.as_deref(), &config.data)?;
         let metrics = Metrics::new();
         Ok(Self {
             rpc,
             index: LedgerIndex::new(domain),
-            registry: Registry::load(store.clone(), domain, config.max_devices)?,
+            registry,
             clock: ChainClock::new(
                 config.chain.clock,
                 config.chain.freshness_on(deployment.chain_id),
@@ -208,7 +230,8 @@ impl Parts {
                 config.auth.session_lifetime,
                 config.auth.sockets_per_wallet,
             )?,
-            passwords: DevicePasswords::new(&key, config.auth.device_password_lifetime),
+            passwords: DevicePasswords::new(&key, config.auth.device_password_lifetime)
+                .except(blocked),
             nonces: Nonces::load(store.clone(), &key, NONCE_LIFETIME, MAX_USED_NONCES)?,
             rates: Rates::new(config.auth.rates),
             sockets: config.sockets.clone(),
@@ -312,6 +335,7 @@ impl Parts {
             rates: self.rates.clone(),
             clock: self.clock.clone(),
             presence: self.presence.clone(),
+            positions: self.positions.clone(),
             chain: self.chain.clone(),
             rpc: self.rpc.clone(),
             store: self.store.clone(),
@@ -392,6 +416,26 @@ fn announce(config: &Config, addresses: &Addresses) -> Result<(), ServerError> {
     } = addresses;
     tracing::info!("listening http={http} mqtt={mqtt} metrics={metrics}");
     Ok(())
+}
+
+/// Exports the store from time to time, for the day on which it is damaged.
+async fn back_up(store: Store, folder: PathBuf, every: Duration, shutdown: CancellationToken) {
+    if every.is_zero() {
+        return;
+    }
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        let (store, folder) = (store.clone(), folder.clone());
+        let written = tokio::task::spawn_blocking(move || store::back_up(&store, &folder));
+        match written.await {
+            Ok(Ok(records)) => tracing::debug!(records, "the store is exported"),
+            Ok(Err(error)) => tracing::warn!(error = %Chained(&error), "the store is not exported"),
+            Err(error) => tracing::warn!(%error, "the store is not exported"),
+        }
+    }
 }
 
 async fn broker(listener: TcpListener, parts: MqttParts, shutdown: CancellationToken) {

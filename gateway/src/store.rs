@@ -1,7 +1,9 @@
 //! Everything the gateway keeps on disk. The only module that knows sled.
 
 mod chain;
+mod export;
 mod flusher;
+mod version;
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -15,11 +17,15 @@ use thiserror::Error;
 use crate::chain_clock::wall_clock;
 
 pub(crate) use chain::{ChainCommit, Cursor, LedgerIdentity};
+pub use export::ExportError;
+pub(crate) use export::{back_up, write_file};
 use flusher::Flusher;
 
 /// Bytes of the secret behind nonces, sessions and device passwords.
 const SECRET_BYTES: usize = 32;
 const SECRET_KEY: &[u8] = b"secret";
+/// Where exports lie, beside the store.
+pub(crate) const EXPORT_FOLDER: &str = "export";
 
 /// The gateway's store: sled trees in one folder. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,6 +37,7 @@ pub struct Store {
     pub(crate) positions: Tree,
     pub(crate) nonces: Tree,
     pub(crate) sessions: Tree,
+    pub(crate) blocked: Tree,
     feeds: sled::Tree,
     subscriptions: sled::Tree,
     chain: sled::Tree,
@@ -61,6 +68,14 @@ pub enum StoreError {
     /// A record is not what this version writes.
     #[error("a record of the store cannot be read")]
     Record(#[from] serde_json::Error),
+    /// A later version wrote it.
+    #[error("the store has layout {found}, this version knows layouts up to {known}")]
+    Newer {
+        /// Its layout.
+        found: u64,
+        /// The newest layout that is known.
+        known: u64,
+    },
     /// A key of the store has a wrong length.
     #[error("a key of the store cannot be read")]
     Key,
@@ -73,8 +88,8 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Opens the store in `path`, or makes it. A damaged one is set aside under another name and begun afresh: the
-    /// chain brings back the index, devices register again.
+    /// Opens the store in `path`, or makes it. A damaged one is set aside under another name and begun afresh with the
+    /// last export that lies beside it; the chain brings back the index.
     ///
     /// # Errors
     /// When the folder cannot be written, or another process holds it.
@@ -96,7 +111,11 @@ impl Store {
                     path: path.to_owned(),
                     reason: damage.reason(),
                 })?;
-                Self::with(db, path)
+                let store = Self::with(db, path)?;
+                if let Some(data) = path.parent() {
+                    export::restore(&store, &data.join(EXPORT_FOLDER));
+                }
+                Ok(store)
             }
         }
     }
@@ -140,6 +159,7 @@ impl Store {
     }
 
     fn with(db: sled::Db, path: &Path) -> Result<Self, StoreError> {
+        version::bring_up(&db)?;
         Ok(Self {
             flusher: Arc::new(Flusher::start(db.clone(), path)?),
             devices: Tree(db.open_tree("devices")?),
@@ -147,6 +167,7 @@ impl Store {
             positions: Tree(db.open_tree("positions")?),
             nonces: Tree(db.open_tree("nonces")?),
             sessions: Tree(db.open_tree("sessions")?),
+            blocked: Tree(db.open_tree("blocked")?),
             feeds: db.open_tree("feeds")?,
             subscriptions: db.open_tree("subscriptions")?,
             chain: db.open_tree("chain")?,

@@ -13,6 +13,7 @@ use crate::auth::device_passwords::DevicePasswords;
 use crate::auth::nonces::Nonces;
 use crate::auth::rates::Action;
 use crate::ledger_index::LedgerIndex;
+use crate::positions::Positions;
 use crate::presence::Presence;
 use crate::registry::{Registered, Registry, RegistryError};
 
@@ -70,12 +71,18 @@ pub(super) async fn register(
     State(registry): State<Registry>,
     State(index): State<LedgerIndex>,
     State(presence): State<Presence>,
+    State(positions): State<Positions>,
     client: Client,
     JsonBody(signed): JsonBody<SignedRegistration>,
 ) -> Result<(StatusCode, Json<Device>), HttpError> {
     client.counts(Action::Registration)?;
     let registration = signed.registration.clone();
-    let status = match registry.register(signed).await? {
+    let may_go = |claim: &Registration| {
+        !has_proven_owner(claim, &index)
+            && !presence.is_online(claim.device)
+            && !positions.has_published(claim.device)
+    };
+    let status = match registry.register_instead(signed, may_go).await? {
         Registered::New => StatusCode::CREATED,
         Registered::Updated | Registered::Unchanged => StatusCode::OK,
     };
@@ -95,6 +102,7 @@ pub(super) async fn update(
     registry: State<Registry>,
     index: State<LedgerIndex>,
     presence: State<Presence>,
+    positions: State<Positions>,
     client: Client,
     Id(device): Id<DeviceId>,
     JsonBody(signed): JsonBody<SignedRegistration>,
@@ -103,7 +111,8 @@ pub(super) async fn update(
         let detail = format!("the document is about {}", signed.registration.device);
         return Err(HttpError::bad_request("device-mismatch", detail));
     }
-    register(registry, index, presence, client, JsonBody(signed)).await
+    let body = JsonBody(signed);
+    register(registry, index, presence, positions, client, body).await
 }
 
 /// `DELETE /v1/devices/{id}`, by the wallet that the device names as its owner.
@@ -150,6 +159,9 @@ pub(super) async fn credentials(
     JsonBody(request): JsonBody<CredentialRequest>,
 ) -> Result<Json<Credentials>, HttpError> {
     client.counts(Action::Credentials)?;
+    if registry.blocked().is_blocked(device) {
+        return Err(RegistryError::Blocked(device).into());
+    }
     if registry.device(device).is_none() {
         return Err(RegistryError::Unknown(device).into());
     }
@@ -173,13 +185,17 @@ pub(super) async fn credentials(
 
 fn describe(registration: Registration, index: &LedgerIndex, presence: &Presence) -> Device {
     let device = registration.device;
-    let feeds = index.feeds_of_device(device).into_iter();
     Device {
-        // The device consented on the ledger to the owner of each of its feeds.
-        owner_proven: feeds
-            .filter_map(|feed| index.feed(feed))
-            .any(|feed| feed.owner == registration.owner),
+        owner_proven: has_proven_owner(&registration, index),
         online: presence.is_online(device),
         registration,
     }
+}
+
+/// Whether the device consented on the ledger to the owner that it names, as it does to that of each of its feeds.
+fn has_proven_owner(registration: &Registration, index: &LedgerIndex) -> bool {
+    let feeds = index.feeds_of_device(registration.device).into_iter();
+    feeds
+        .filter_map(|feed| index.feed(feed))
+        .any(|feed| feed.owner == registration.owner)
 }

@@ -191,6 +191,8 @@ impl From<RegistryError> for HttpError {
             RegistryError::Full(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "registry-full", detail)
             }
+            RegistryError::NotListed => Self::forbidden("not-listed", detail),
+            RegistryError::Blocked(_) => Self::forbidden("device-blocked", detail),
             RegistryError::Unknown(_) => Self::not_found("device-unknown", detail),
             RegistryError::Store(_) => Self::internal(&error),
         }

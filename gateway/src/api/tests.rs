@@ -75,6 +75,7 @@ impl Rig {
             }),
             clock: ChainClock::new(ClockSource::Head, freshness),
             presence: Presence::new(),
+            positions: Positions::load(store.clone()).unwrap(),
             chain: ChainStatus::default(),
             // The discard port: nobody listens there.
             rpc: Rpc::new(&Url::parse("http://127.0.0.1:9").unwrap()).unwrap(),

@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use ashya_protocol::DeviceId;
+use tokio_util::sync::CancellationToken;
 
 use super::AuthError;
 use super::tokens::Tokens;
 use crate::chain_clock::wall_clock;
+use crate::registry::Blocklist;
 
 /// Issues and checks the MQTT passwords of devices. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DevicePasswords {
     tokens: Tokens,
     lifetime: Duration,
+    blocked: Option<Blocklist>,
 }
 
 /// What a good password says.
@@ -30,7 +33,21 @@ impl DevicePasswords {
         Self {
             tokens: Tokens::new(secret, "ashya-device"),
             lifetime,
+            blocked: None,
         }
+    }
+
+    /// The same, but none is good for a device on the list.
+    #[must_use]
+    pub fn except(self, blocked: Blocklist) -> Self {
+        let blocked = Some(blocked);
+        Self { blocked, ..self }
+    }
+
+    /// Cancelled when no password of the device is good any more.
+    pub(crate) fn leash(&self, device: DeviceId) -> CancellationToken {
+        let blocked = self.blocked.as_ref();
+        blocked.map_or_else(CancellationToken::new, |list| list.leash(device))
     }
 
     /// A new password and the Unix second at which it ends.
@@ -47,6 +64,13 @@ impl DevicePasswords {
         let (device, _, expires_at) = self.tokens.verify::<DeviceId>(password)?;
         if username.parse() != Ok(device) {
             return Err(AuthError::OtherDevice);
+        }
+        if self
+            .blocked
+            .as_ref()
+            .is_some_and(|list| list.is_blocked(device))
+        {
+            return Err(AuthError::Blocked);
         }
         Ok(DeviceClaims { device, expires_at })
     }

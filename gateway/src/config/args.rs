@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use ashya_protocol::Address;
+use ashya_protocol::{Address, DeviceId};
 use clap::{Parser, Subcommand};
 
 /// The command line.
@@ -26,6 +26,52 @@ pub enum Command {
     Config,
     /// Check configuration, store and chain, and say what is wrong
     Check(Box<RunArgs>),
+    /// What the operator orders.
+    #[command(flatten)]
+    Operator(OperatorCommand),
+}
+
+/// What the operator orders.
+#[derive(Debug, Subcommand)]
+pub enum OperatorCommand {
+    /// Shut a device out at once, also while the gateway runs
+    Block(DeviceArgs),
+    /// Let a blocked device in again
+    Unblock(DeviceArgs),
+    /// List the blocked devices
+    Blocked(DataArgs),
+    /// Write what cannot be read again from the chain to a file, also while the gateway runs
+    Export(FileArgs),
+    /// Take an export into the empty data folder of a new gateway
+    Import(FileArgs),
+}
+
+/// Which gateway is meant.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DataArgs {
+    /// Its data folder
+    #[arg(long, env = "ASHYA_GATEWAY_DATA", default_value = "data")]
+    pub data: PathBuf,
+}
+
+/// A device of a gateway.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DeviceArgs {
+    /// The device (0x…)
+    pub device: DeviceId,
+    /// Which gateway is meant.
+    #[command(flatten)]
+    pub gateway: DataArgs,
+}
+
+/// An export of a gateway.
+#[derive(Debug, Clone, clap::Args)]
+pub struct FileArgs {
+    /// The file
+    pub file: PathBuf,
+    /// Which gateway is meant.
+    #[command(flatten)]
+    pub gateway: DataArgs,
 }
 
 /// Flags and environment; each overrides the configuration file.

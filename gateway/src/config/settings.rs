@@ -1,9 +1,10 @@
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ashya_contracts::Deployment;
-use ashya_protocol::Address;
+use ashya_protocol::{Address, DeviceId};
 use http::HeaderValue;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -17,11 +18,12 @@ use crate::auth::client::Proxies;
 use crate::auth::rates::RateConfig;
 use crate::bridge::{BridgeAddress, ParseBridgeAddressError};
 use crate::defaults::{
-    BLOCKS_PER_REQUEST, CREDENTIALS_PER_MINUTE, DEVICE_PASSWORD_LIFETIME, HTTP_PORT,
-    JOURNAL_BLOCKS, MAX_DEVICES, METRICS_PORT, MQTT_PORT, NONCES_PER_MINUTE,
+    BLOCKS_PER_REQUEST, CREDENTIALS_PER_MINUTE, DEVICE_PASSWORD_LIFETIME, EXPORT_MINUTES,
+    HTTP_PORT, JOURNAL_BLOCKS, MAX_DEVICES, METRICS_PORT, MQTT_PORT, NONCES_PER_MINUTE,
     PER_ADDRESS_PER_MINUTE, REGISTRATIONS_PER_MINUTE, REQUEST_TIMEOUT, SESSION_LIFETIME,
     SESSIONS_PER_MINUTE, SOCKETS_PER_WALLET,
 };
+use crate::registry::RegistrationPolicy;
 use crate::socket::SocketPolicy;
 
 /// The configuration file, before it is checked.
@@ -56,12 +58,17 @@ pub enum LogFormat {
 #[serde(default, deny_unknown_fields)]
 struct DataSettings {
     folder: PathBuf,
+    /// 0 exports never.
+    export_minutes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct DeviceSettings {
     max: usize,
+    registration: String,
+    owners: BTreeSet<Address>,
+    devices: BTreeSet<DeviceId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,6 +243,8 @@ impl Settings {
             metrics_listen: self.metrics.listen,
             data: self.data.folder,
             max_devices: self.devices.max,
+            export_every: Duration::from_secs(60 * self.data.export_minutes),
+            registration: self.devices.policy()?,
             chain: ChainConfig {
                 rpc: check_nodes("chain.rpc", &chain.rpc)?,
                 public_rpc: chain
@@ -257,6 +266,19 @@ impl Settings {
             log: choose("log.format", &self.log.format, ["human", "json"])?,
             demo: self.demo,
         })
+    }
+}
+
+impl DeviceSettings {
+    fn policy(self) -> Result<RegistrationPolicy, ConfigError> {
+        match self.registration.as_str() {
+            "open" => Ok(RegistrationPolicy::Open),
+            "listed" => Ok(RegistrationPolicy::Listed {
+                owners: self.owners,
+                devices: self.devices,
+            }),
+            _ => Err(refuse("devices.registration", "must be open or listed")),
+        }
     }
 }
 
@@ -434,13 +456,19 @@ impl Default for DataSettings {
     fn default() -> Self {
         Self {
             folder: "data".into(),
+            export_minutes: EXPORT_MINUTES,
         }
     }
 }
 
 impl Default for DeviceSettings {
     fn default() -> Self {
-        Self { max: MAX_DEVICES }
+        Self {
+            max: MAX_DEVICES,
+            registration: "open".into(),
+            owners: BTreeSet::new(),
+            devices: BTreeSet::new(),
+        }
     }
 }
 

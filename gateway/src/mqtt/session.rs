@@ -32,6 +32,7 @@ pub(super) struct Session<S> {
     connection: Connection<S>,
     device: DeviceId,
     place: Place,
+    leash: CancellationToken,
     keep_alive_seconds: u16,
     idle_timeout: std::time::Duration,
     ends: Instant,
@@ -73,6 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             place: broker
                 .sessions
                 .take(admission.device, &parts.presence, &parts.metrics),
+            leash: parts.passwords.leash(admission.device),
             demand: parts.hub.demand(admission.device),
             device: admission.device,
             keep_alive_seconds: admission.keep_alive_seconds,
@@ -121,6 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 biased;
                 () = self.shutdown.cancelled() => return Err(End::Ended(DisconnectReason::ShuttingDown)),
                 () = self.place.taken_over.cancelled() => return Err(End::Ended(DisconnectReason::TakenOver)),
+                () = self.leash.cancelled() => return Err(self.tell_blocked().await),
                 () = sleep_until(self.ends) => return Err(End::Ended(DisconnectReason::PasswordEnded)),
                 Some(decided) = self.verdicts.next() => self.acknowledge(decided).await?,
                 Ok(()) = self.demand.changed() => self.tell_demand(false).await?,
@@ -140,6 +143,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.connection.excuse_silence();
             }
         }
+    }
+
+    /// Says why nothing goes on: MQTT 3.1.1 has no words for it of its own.
+    async fn tell_blocked(&mut self) -> End {
+        // The device's own, in which it tells how it is.
+        if let Ok(stream) = "status".parse() {
+            let notice = Notice {
+                stream,
+                boot: None,
+                seq: None,
+                reason: "blocked".into(),
+            };
+            let json = serde_json::to_vec(&notice).unwrap_or_default();
+            if let Err(end) = self.tell(&Topic::Notice(self.device), json.into(), false) {
+                return end;
+            }
+        }
+        if let Err(error) = self.connection.flush().await {
+            return error.into();
+        }
+        End::Ended(DisconnectReason::NotAuthorized)
     }
 
     async fn take(&mut self, packet: Incoming) -> Result<(), End> {

@@ -138,3 +138,57 @@ async fn a_full_registry_takes_no_new_device_but_later_words_of_known_ones() {
     }
     assert!(registry.device(key(3).device_id()).is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_listed_and_unblocked_devices_register() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, other) = (key(), DeviceKey::from_bytes([8; 32]).unwrap());
+    let devices = [key.device_id()].into();
+    let owners = Default::default();
+    let registry = open(&folder).with_policy(RegistrationPolicy::Listed { owners, devices });
+    registry.register(signed(1, "Gate")).await.unwrap();
+    let refused = registry.register(signed_by(&other, 1, "Gate")).await;
+    assert!(matches!(refused, Err(RegistryError::NotListed)));
+    let owners = [Address::new([1; 20])].into();
+    let devices = Default::default();
+    let registry = registry.with_policy(RegistrationPolicy::Listed { owners, devices });
+    registry
+        .register(signed_by(&other, 1, "Gate"))
+        .await
+        .unwrap();
+    let blocked = registry.blocked();
+    tokio::task::block_in_place(|| blocked.block(other.device_id())).unwrap();
+    assert_eq!(registry.device(other.device_id()), None);
+    assert_eq!(registry.devices().len(), 1);
+    let refused = registry.register(signed_by(&other, 2, "Gate")).await;
+    assert!(matches!(refused, Err(RegistryError::Blocked(_))));
+    tokio::task::block_in_place(|| blocked.unblock(other.device_id())).unwrap();
+    assert_eq!(registry.devices().len(), 2);
+}
+
+#[tokio::test]
+async fn an_old_claim_that_never_published_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = open(&folder);
+    let keys = [1, 2, 3].map(|byte| DeviceKey::from_bytes([byte; 32]).unwrap());
+    for key in &keys[..2] {
+        registry.register(signed_by(key, 1, "Gate")).await.unwrap();
+    }
+    let third = || signed_by(&keys[2], 1, "Gate");
+    let full = registry.register_instead(third(), |_| true).await;
+    assert!(matches!(full, Err(RegistryError::Full(2))), "both are new");
+    let old = wall_clock().as_secs() - CLAIM_GRACE.as_secs();
+    for (number, entry) in registry.entries.write().values_mut().enumerate() {
+        if let Entry::Registered { at, .. } = entry {
+            *at = old - number as u64;
+        }
+    }
+    let full = registry.register_instead(third(), |_| false).await;
+    assert!(matches!(full, Err(RegistryError::Full(2))), "both are kept");
+    let kept = keys[0].device_id();
+    let may_go = |one: &Registration| one.device != kept;
+    let outcome = registry.register_instead(third(), may_go).await.unwrap();
+    assert_eq!(outcome, Registered::New);
+    assert!(registry.device(kept).is_some());
+    assert!(registry.device(keys[1].device_id()).is_none());
+}

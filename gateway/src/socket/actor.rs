@@ -391,7 +391,7 @@ const fn refusal(error: AuthError) -> (ErrorCode, CloseCode) {
     match error {
         AuthError::TooManySockets => (ErrorCode::TooManySockets, CloseCode::TooManySockets),
         AuthError::Revoked => (ErrorCode::Unauthorized, CloseCode::Revoked),
-        AuthError::Invalid | AuthError::Expired | AuthError::OtherDevice => {
+        AuthError::Invalid | AuthError::Expired | AuthError::OtherDevice | AuthError::Blocked => {
             (ErrorCode::Unauthorized, CloseCode::Unauthorized)
         }
     }

@@ -1,0 +1,125 @@
+//! The devices that the operator has shut out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use ashya_protocol::DeviceId;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::chain_clock::wall_clock;
+use crate::store::{Store, StoreError};
+
+/// Which devices are blocked; whoever holds a device's leash is told. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Blocklist {
+    store: Store,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Unix seconds at which each was blocked.
+    since: BTreeMap<DeviceId, u64>,
+    leashes: HashMap<DeviceId, CancellationToken>,
+}
+
+impl Blocklist {
+    /// Reads the list of a store.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn load(store: Store) -> Result<Self, StoreError> {
+        let mut state = State::default();
+        for (key, since) in store.blocked.load::<u64>()? {
+            let id: [u8; 20] = key.try_into().map_err(|_| StoreError::Key)?;
+            state.since.insert(DeviceId::new(id), since);
+        }
+        Ok(Self {
+            store,
+            state: Arc::new(Mutex::new(state)),
+        })
+    }
+
+    /// Shuts a device out; its sessions end at once. False when it was out already. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn block(&self, device: DeviceId) -> Result<bool, StoreError> {
+        let now = wall_clock().as_secs();
+        let leash = {
+            let mut state = self.state.lock();
+            if state.since.contains_key(&device) {
+                return Ok(false);
+            }
+            state.since.insert(device, now);
+            state.leashes.remove(&device)
+        };
+        if let Some(leash) = leash {
+            leash.cancel();
+        }
+        self.store.blocked.put(device.as_bytes(), &now)?;
+        self.store.flush_blocking()?;
+        Ok(true)
+    }
+
+    /// Lets a device in again. False when it was not out.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn unblock(&self, device: DeviceId) -> Result<bool, StoreError> {
+        if self.state.lock().since.remove(&device).is_none() {
+            return Ok(false);
+        }
+        self.store.blocked.remove(device.as_bytes())?;
+        self.store.flush_blocking()?;
+        Ok(true)
+    }
+
+    /// Whether a device is shut out.
+    pub fn is_blocked(&self, device: DeviceId) -> bool {
+        self.state.lock().since.contains_key(&device)
+    }
+
+    /// The blocked devices with the Unix seconds at which they were blocked.
+    pub fn all(&self) -> Vec<(DeviceId, u64)> {
+        let state = self.state.lock();
+        state.since.iter().map(|(id, at)| (*id, *at)).collect()
+    }
+
+    /// Cancelled when the device is shut out, at once when it is already.
+    pub(crate) fn leash(&self, device: DeviceId) -> CancellationToken {
+        let mut state = self.state.lock();
+        if state.since.contains_key(&device) {
+            let cut = CancellationToken::new();
+            cut.cancel();
+            return cut;
+        }
+        state.leashes.entry(device).or_default().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blocked_device_is_cut_and_stays_out_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let [bad, good] = [1, 2].map(|byte| DeviceId::new([byte; 20]));
+        {
+            let list = Blocklist::load(Store::open(&path).unwrap()).unwrap();
+            let (cut, kept) = (list.leash(bad), list.leash(good));
+            assert!(list.block(bad).unwrap());
+            assert!(!list.block(bad).unwrap());
+            assert!(cut.is_cancelled() && !kept.is_cancelled());
+            assert!(list.leash(bad).is_cancelled());
+        }
+        let list = Blocklist::load(Store::open(&path).unwrap()).unwrap();
+        assert!(list.is_blocked(bad) && !list.is_blocked(good));
+        assert_eq!(list.all().len(), 1);
+        assert!(list.unblock(bad).unwrap() && !list.unblock(bad).unwrap());
+        assert!(!list.leash(bad).is_cancelled());
+    }
+}

@@ -1,0 +1,312 @@
+//! What cannot be read again from the chain, as lines of JSON that are checked as a whole.
+//!
+//! ```text
+//! {"ashya":"gateway-store","version":2,"at":1790000000}
+//! {"tree":"devices","key":"…","value":{…}}
+//! {"records":1,"sha256":"…"}            of all lines before it
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use super::version::CURRENT;
+use super::{Store, StoreError, Tree};
+use crate::chain_clock::wall_clock;
+
+const FORMAT: &str = "gateway-store";
+/// Records that are written together.
+const BATCH: usize = 1_000;
+/// Exports that are kept.
+const KEPT: usize = 2;
+const PREFIX: &str = "export-";
+const SUFFIX: &str = ".jsonl";
+
+/// Why an export cannot be taken in or written.
+#[derive(Debug, Error)]
+pub enum ExportError {
+    /// The file cannot be read or written.
+    #[error("the export file failed")]
+    Io(#[from] io::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is no export, or not a whole one.
+    #[error("not a whole export of a gateway: {0}")]
+    Damaged(&'static str),
+    /// Another layout.
+    #[error("the export has layout {found}, this version takes {CURRENT}")]
+    Version {
+        /// Its layout.
+        found: u64,
+    },
+    /// There is something in the store already.
+    #[error("the store is not empty: an export is taken in by a new gateway only")]
+    NotEmpty,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    ashya: String,
+    version: u64,
+    at: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    tree: String,
+    key: String,
+    value: Value,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Footer {
+    records: u64,
+    sha256: String,
+}
+
+impl Store {
+    /// Writes registrations, listings, positions, nonces, sessions and blocked devices; gives back how many records.
+    ///
+    /// # Errors
+    /// When the store or `out` fails.
+    pub fn export(&self, out: &mut impl Write) -> Result<u64, ExportError> {
+        let (mut hash, mut records) = (Sha256::new(), 0);
+        let mut put = |text: String, hash: &mut Sha256| {
+            let line = text + "\n";
+            hash.update(&line);
+            out.write_all(line.as_bytes())
+        };
+        let header = Header {
+            ashya: FORMAT.into(),
+            version: CURRENT,
+            at: wall_clock().as_secs(),
+        };
+        put(json(&header)?, &mut hash)?;
+        for (name, tree) in self.exported() {
+            for item in &tree.0 {
+                let (key, value) = item.map_err(StoreError::from)?;
+                let line = Line {
+                    tree: name.into(),
+                    key: hex::encode(key),
+                    value: serde_json::from_slice(&value).map_err(StoreError::from)?,
+                };
+                put(json(&line)?, &mut hash)?;
+                records += 1;
+            }
+        }
+        let sha256 = hex::encode(hash.clone().finalize());
+        put(json(&Footer { records, sha256 })?, &mut hash)?;
+        out.flush()?;
+        Ok(records)
+    }
+
+    /// Takes an export in. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When it is not whole, or the store holds something already; then nothing is changed.
+    pub fn import(&self, mut input: impl Read + Seek) -> Result<u64, ExportError> {
+        if self.exported().iter().any(|(_, tree)| !tree.0.is_empty()) {
+            return Err(ExportError::NotEmpty);
+        }
+        let records = check(BufReader::new(&mut input))?;
+        input.rewind()?;
+        let lines = BufReader::new(input).lines().skip(1);
+        let lines = lines.take(usize::try_from(records).unwrap_or(usize::MAX));
+        for (number, line) in lines.enumerate() {
+            let line: Line = serde_json::from_str(&line?).map_err(StoreError::from)?;
+            let trees = self.exported();
+            let tree = trees.iter().find(|(name, _)| *name == line.tree);
+            let (_, tree) = tree.ok_or(ExportError::Damaged("an unknown tree"))?;
+            let key = hex::decode(&line.key).map_err(|_| ExportError::Damaged("a key"))?;
+            tree.put(&key, &line.value)?;
+            if number % BATCH == BATCH - 1 {
+                self.flush_blocking()?;
+            }
+        }
+        self.flush_blocking()?;
+        Ok(records)
+    }
+
+    fn exported(&self) -> [(&'static str, &Tree); 6] {
+        [
+            ("devices", &self.devices),
+            ("listings", &self.listings),
+            ("positions", &self.positions),
+            ("nonces", &self.nonces),
+            ("sessions", &self.sessions),
+            ("blocked", &self.blocked),
+        ]
+    }
+}
+
+/// Writes an export to `path` in one piece, for its owner alone.
+///
+/// # Errors
+/// When the store or the disk fails.
+pub(crate) fn write_file(store: &Store, path: &Path) -> Result<u64, ExportError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let partial = path.with_extension("partial");
+    let mut options = File::options();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let mut out = BufWriter::new(options.open(&partial)?);
+    let records = store.export(&mut out)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()?;
+    fs::rename(&partial, path)?;
+    Ok(records)
+}
+
+/// Writes an export into `folder` and removes the oldest beyond [`KEPT`].
+///
+/// # Errors
+/// When the store or the disk fails.
+pub(crate) fn back_up(store: &Store, folder: &Path) -> Result<u64, ExportError> {
+    fs::create_dir_all(folder)?;
+    let name = format!("{PREFIX}{:012}{SUFFIX}", wall_clock().as_secs());
+    let records = write_file(store, &folder.join(name))?;
+    for old in backups(folder)?.into_iter().skip(KEPT) {
+        fs::remove_file(old)?;
+    }
+    Ok(records)
+}
+
+/// Takes the newest whole export of `folder` in, when there is one.
+pub(super) fn restore(store: &Store, folder: &Path) {
+    for path in backups(folder).unwrap_or_default() {
+        let outcome = File::open(&path).map_err(ExportError::from);
+        match outcome.and_then(|file| store.import(file)) {
+            Ok(records) => {
+                tracing::warn!(path = %path.display(), records, "the last export is taken in");
+                return;
+            }
+            Err(error) => tracing::warn!(path = %path.display(), %error, "an export is left out"),
+        }
+    }
+}
+
+/// The exports of a folder, the newest first.
+fn backups(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            paths.push(folder.join(name.as_ref()));
+        }
+    }
+    paths.sort_unstable();
+    paths.reverse();
+    Ok(paths)
+}
+
+/// Whether an export is whole; gives back how many records it has.
+fn check(input: impl BufRead) -> Result<u64, ExportError> {
+    let mut hash = Sha256::new();
+    let mut lines = input.lines();
+    let first = lines.next().ok_or(ExportError::Damaged("it is empty"))??;
+    let header: Header =
+        serde_json::from_str(&first).map_err(|_| ExportError::Damaged("its first line"))?;
+    if header.ashya != FORMAT {
+        return Err(ExportError::Damaged("its first line"));
+    }
+    if header.version != CURRENT {
+        let found = header.version;
+        return Err(ExportError::Version { found });
+    }
+    let (mut before, mut records) = (first, 0);
+    for line in lines {
+        hash.update(&before);
+        hash.update("\n");
+        before = line?;
+        records += 1;
+    }
+    let footer: Footer =
+        serde_json::from_str(&before).map_err(|_| ExportError::Damaged("its end is missing"))?;
+    if footer.records + 1 != records || footer.sha256 != hex::encode(hash.finalize()) {
+        return Err(ExportError::Damaged("its checksum"));
+    }
+    Ok(footer.records)
+}
+
+fn json(record: &impl Serialize) -> Result<String, StoreError> {
+    Ok(serde_json::to_string(record)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn filled() -> Store {
+        let store = Store::temporary();
+        for number in 0..2_500_u64 {
+            let key = number.to_be_bytes();
+            store.positions.put(&key, &number).unwrap();
+        }
+        store
+            .devices
+            .put(&[1; 20], &serde_json::json!({ "removed": 3 }))
+            .unwrap();
+        store.blocked.put(&[2; 20], &7).unwrap();
+        store
+    }
+
+    #[test]
+    fn an_export_is_taken_in_whole_by_an_empty_store_alone() {
+        let store = filled();
+        let mut text = Vec::new();
+        assert_eq!(store.export(&mut text).unwrap(), 2_502);
+        let other = Store::temporary();
+        assert_eq!(other.import(Cursor::new(&text)).unwrap(), 2_502);
+        let records = other.positions.load::<u64>().unwrap();
+        assert_eq!(records, store.positions.load::<u64>().unwrap());
+        assert_eq!(other.blocked.load::<u64>().unwrap().len(), 1);
+        let again = other.import(Cursor::new(&text));
+        assert!(matches!(again, Err(ExportError::NotEmpty)));
+    }
+
+    #[test]
+    fn a_damaged_export_changes_nothing() {
+        let mut text = Vec::new();
+        filled().export(&mut text).unwrap();
+        let mut flipped = text.clone();
+        flipped[2_000] ^= 1;
+        let lines = text.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(lines, 2_504);
+        for bad in [
+            &b""[..],
+            b"{}",
+            &text[..text.len() / 2],
+            &text[..text.len() - 20],
+            &flipped,
+            &text[60..],
+        ] {
+            let store = Store::temporary();
+            assert!(store.import(Cursor::new(bad)).is_err());
+            assert!(store.positions.load::<u64>().unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn two_exports_are_kept_and_the_newest_whole_one_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled();
+        for name in ["export-000000000001.jsonl", "export-000000000002.jsonl"] {
+            fs::write(folder.path().join(name), "torn").unwrap();
+        }
+        back_up(&store, folder.path()).unwrap();
+        let kept = backups(folder.path()).unwrap();
+        assert_eq!(kept.len(), KEPT);
+        fs::write(folder.path().join("export-999999999999.jsonl"), "torn").unwrap();
+        let other = Store::temporary();
+        restore(&other, folder.path());
+        assert_eq!(other.positions.load::<u64>().unwrap().len(), 2_500);
+    }
+}
