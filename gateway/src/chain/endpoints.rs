@@ -118,7 +118,7 @@ impl Endpoints {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn ledger_at(&mut self, at: usize) -> Result<Ledger, RoundError> {

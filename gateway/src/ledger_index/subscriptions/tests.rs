@@ -35,7 +35,7 @@ fn what_is_set_is_found_from_every_side() {
         (key(1, 3, 3), record(5)),
     ];
     for (key, record) in &all {
-        subscriptions.set(key, Some(record.clone()));
+        subscriptions.set(key, Some(*record));
     }
     assert_eq!(subscriptions.all(), BTreeMap::from(all));
     for (key, record) in &all {
