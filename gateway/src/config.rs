@@ -1,6 +1,7 @@
 //! Configuration: defaults, then the TOML file, then flags and environment, into one checked [`Config`].
 
 mod args;
+mod outage;
 mod settings;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use crate::registry::RegistrationPolicy;
 use crate::socket::SocketPolicy;
 
 pub use args::{Args, Command, DataArgs, DeviceArgs, FileArgs, OperatorCommand, RunArgs};
+pub(crate) use outage::OutageConfig;
 pub use settings::{LogFormat, Settings};
 
 /// A configuration that has been checked.
@@ -47,6 +49,8 @@ pub struct Config {
     pub export_every: Duration,
     /// Sessions and passwords, and how many of them.
     pub auth: AuthConfig,
+    /// Pauses for silent devices; none where no wallet is given.
+    pub outage: Option<OutageConfig>,
     /// Form of the log.
     pub log: LogFormat,
     /// Whether the page offers wallets with play money; on chain 31337 only.

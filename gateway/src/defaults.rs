@@ -116,3 +116,12 @@ pub(crate) const CLAIM_GRACE: Duration = Duration::from_secs(600);
 
 /// Minutes between two exports of the store: what a damaged store may lose of registrations and positions.
 pub(crate) const EXPORT_MINUTES: u64 = 15;
+
+/// Most gwei for a unit of gas of an outage's pause: far above a usual day, below a mania.
+pub(crate) const OUTAGE_MAX_FEE_GWEI: u64 = 50;
+
+/// Most thousandths of an ETH a day for outages' pauses and resumes: a dozen at the highest fee.
+pub(crate) const OUTAGE_MILLIETHER_PER_DAY: u64 = 100;
+
+/// Most pauses of one feed in a day, so that a flapping device does not use up what is there for all.
+pub(crate) const OUTAGE_PAUSES_PER_FEED: u32 = 12;

@@ -23,12 +23,14 @@ use ashya_protocol::{DeviceId, Domain, Notice, Position, StreamName};
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::chain_clock::ChainClock;
 use crate::hub::{Hub, Message, Moment};
 use crate::ledger_index::LedgerIndex;
 use crate::metrics::{Metrics, Rejection};
+use crate::outage::Heard;
 use crate::positions::{Batch, NotTaken, Positions, Taken};
 use crate::registry::Registry;
 
@@ -58,6 +60,8 @@ pub struct IngestParts {
     pub clock: ChainClock,
     /// Where accepted events go.
     pub hub: Hub,
+    /// Where streams are noted as heard.
+    pub heard: Heard,
     /// Where events are counted.
     pub metrics: Metrics,
 }
@@ -267,6 +271,10 @@ fn decide(
     });
     match outcome {
         Ok((verified, Taken { gap, batch })) => {
+            let event = verified.event();
+            parts
+                .heard
+                .note(event.device, &event.stream, Instant::now());
             let moment = moment(&parts.index, expected.device, now);
             parts
                 .hub

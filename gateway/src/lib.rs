@@ -31,6 +31,7 @@ pub mod logging;
 mod metrics;
 mod mqtt;
 mod operator;
+mod outage;
 mod positions;
 mod presence;
 mod registry;
@@ -62,6 +63,7 @@ pub use ledger_index::{FeedView, LedgerIndex, ListingDocument, SubscriptionView}
 pub use metrics::{Loss, Metrics, Rejection};
 pub use mqtt::{MqttParts, serve as serve_mqtt};
 pub use operator::{OrderError, operate};
+pub use outage::{Heard, Limits as OutageLimits};
 pub use positions::Positions;
 pub use presence::Presence;
 pub use registry::{Blocklist, Registered, RegistrationPolicy, Registry, RegistryError};

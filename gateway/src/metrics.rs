@@ -74,6 +74,12 @@ pub struct Metrics {
     pub chain_failovers: Counter,
     /// `ashya_chain_finalized_number`: height of the newest block that the chain will not take back.
     pub chain_finalized_number: Gauge,
+    /// `ashya_outage_pauses_total`: feeds paused because their device was silent.
+    pub outage_pauses: Counter,
+    /// `ashya_outage_resumes_total`: feeds resumed because their device was back.
+    pub outage_resumes: Counter,
+    /// `ashya_outage_failures_total`: pauses and resumes that did not reach the ledger.
+    pub outage_failures: Counter,
     rejected: Family<RejectionLabels, Counter>,
     dropped: Family<LossLabels, Counter>,
 }
@@ -125,6 +131,9 @@ impl Metrics {
         let chain_omissions = counter("chain_omissions", "Answers of nodes that left out logs");
         let chain_failovers = counter("chain_failovers", "Times another node was asked instead");
         let chain_rebuilds = counter("chain_rebuilds", "Rebuilds after the chain's past changed");
+        let outage_pauses = counter("outage_pauses", "Feeds paused for a silent device");
+        let outage_resumes = counter("outage_resumes", "Feeds resumed for a device that is back");
+        let outage_failures = counter("outage_failures", "Pauses and resumes that failed");
         let mut gauge = |name: &str, help: &str| {
             let metric: Gauge = Gauge::default();
             registry.register(name, help, metric.clone());
@@ -156,6 +165,9 @@ impl Metrics {
             chain_reorgs,
             chain_omissions,
             chain_failovers,
+            outage_pauses,
+            outage_resumes,
+            outage_failures,
             rejected,
             dropped,
             registry: Arc::new(registry),

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ashya_contracts::{ChainError, Deployment, Rpc};
+use ashya_contracts::{ChainError, Deployment, Rpc, Wallet};
 use ashya_protocol::rest::Chain;
 use ashya_protocol::{Domain, Listing};
 use serde::Serialize;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,7 +28,7 @@ use crate::auth::sessions::Sessions;
 use crate::bridge::{self, BridgeParts};
 use crate::chain::{ChainStatus, Follower, FollowerError, FollowerParts};
 use crate::chain_clock::ChainClock;
-use crate::config::{self, Config, ConfigError, LedgerSource};
+use crate::config::{self, Config, ConfigError, LedgerSource, OutageConfig};
 use crate::data_folder::{self, DataFolderError};
 use crate::defaults::{
     DRAIN_DEADLINE, HTTP_HEAD_TIMEOUT, MAX_HTTP_CONNECTIONS, MAX_USED_NONCES, NONCE_LIFETIME,
@@ -38,6 +39,7 @@ use crate::ledger_index::{LedgerIndex, ListingDocument};
 use crate::metrics::Metrics;
 use crate::mqtt::{self, MqttParts};
 use crate::operator::{self, Line};
+use crate::outage::{self, Heard, OutageParts};
 use crate::positions::Positions;
 use crate::presence::Presence;
 use crate::registry::Registry;
@@ -119,7 +121,7 @@ pub async fn run(
     let parts = Parts::load(&config, deployment, store, rpc)?;
     let follower = parts.follower(&config, deployment)?;
     parts.load_listings()?;
-    parts.hub.remember(parts.positions.all());
+    parts.remember();
     let site = site(&config, deployment, &addresses);
     let tasks = TaskTracker::new();
     tasks.spawn(follower.run(shutdown.clone()));
@@ -129,6 +131,9 @@ pub async fn run(
     if let Some(address) = &config.mqtt.bridge {
         let (id, bridge) = parts.bridge(mqtt.ingest.clone())?;
         tasks.spawn(bridge::run(address.clone(), id, bridge, shutdown.clone()));
+    }
+    if let Some(outage) = &config.outage {
+        tasks.spawn(outage::run(parts.outage(outage), shutdown.clone()));
     }
     tasks.spawn(broker(listeners.mqtt, mqtt, shutdown.clone()));
     let policy = HttpPolicy {
@@ -195,6 +200,7 @@ struct Parts {
     rates: Rates,
     sockets: SocketPolicy,
     hub: Hub,
+    heard: Heard,
     chain: ChainStatus,
 }
 
@@ -236,6 +242,7 @@ impl Parts {
             rates: Rates::new(config.auth.rates),
             sockets: config.sockets.clone(),
             hub: Hub::new(metrics.clone()),
+            heard: Heard::default(),
             chain: ChainStatus::default(),
             metrics,
             store,
@@ -280,6 +287,26 @@ impl Parts {
         Ok(())
     }
 
+    /// Tells whoever needs it which streams earlier runs have heard.
+    fn remember(&self) {
+        let last = self.positions.all();
+        let streams = last.iter().map(|(stream, _)| stream.clone());
+        self.heard.remember(streams, Instant::now());
+        self.hub.remember(last);
+    }
+
+    fn outage(&self, config: &OutageConfig) -> OutageParts {
+        OutageParts {
+            wallet: Wallet::new(config.key.clone()).with_max_fee(config.limits.max_fee),
+            rpc: self.rpc.clone(),
+            index: self.index.clone(),
+            clock: self.clock.clone(),
+            heard: self.heard.clone(),
+            limits: config.limits,
+            metrics: self.metrics.clone(),
+        }
+    }
+
     fn mqtt(&self) -> io::Result<MqttParts> {
         let ingest = Ingest::start(IngestParts {
             domain: self.index.domain(),
@@ -288,6 +315,7 @@ impl Parts {
             index: self.index.clone(),
             clock: self.clock.clone(),
             hub: self.hub.clone(),
+            heard: self.heard.clone(),
             metrics: self.metrics.clone(),
         })?;
         Ok(MqttParts {

@@ -104,6 +104,7 @@ impl Demo {
                 title: title.to_owned(),
                 price: Wei::new(price),
                 streams: vec!["detections".into(), "frames".into()],
+                outage: None,
             };
             feeds.push(world.open_feed(&provider, authorization, plan).await?);
         }

@@ -44,4 +44,4 @@ pub use process::Process;
 pub use publisher::Publisher;
 pub use wait::{eventually, now, now_us};
 pub use watcher::{Heard, Said, Subprotocol, Watcher};
-pub use world::{FeedPlan, OpenFeed, World, WorldOptions};
+pub use world::{FeedPlan, OpenFeed, Outage, World, WorldOptions};

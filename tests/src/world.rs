@@ -59,6 +59,17 @@ pub struct FeedPlan {
     pub price: Wei,
     /// Names of the streams sold.
     pub streams: Vec<String>,
+    /// Who stops the clock when the device is silent, and after how long.
+    pub outage: Option<Outage>,
+}
+
+/// A promise that nobody pays for a silent device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// The gateway's wallet.
+    pub pauser: Address,
+    /// Seconds of silence.
+    pub seconds: u32,
 }
 
 /// A feed on sale.
@@ -229,7 +240,7 @@ impl World {
             description: "People and traffic on a generated street".into(),
             device: authorization.device,
             name: authorization.name.clone(),
-            outage_seconds: None,
+            outage_seconds: plan.outage.map(|outage| outage.seconds),
             privacy: "Generated scene; nobody is in it".into(),
             streams: streams.collect::<Result<_>>()?,
             title: plan.title,
@@ -240,7 +251,7 @@ impl World {
             authorization,
             price: plan.price,
             payout: owner.address(),
-            pauser: Address::ZERO,
+            pauser: plan.outage.map_or(Address::ZERO, |outage| outage.pauser),
             listing,
         };
         let (id, _) = self.ledger.open_feed(owner.wallet(), terms).await?;
@@ -323,6 +334,7 @@ impl FeedPlan {
             title: title.to_owned(),
             price: Wei::new(price),
             streams: vec!["detections".into()],
+            outage: None,
         }
     }
 }

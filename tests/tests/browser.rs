@@ -39,6 +39,7 @@ impl Stage {
             title: "Main street, north".into(),
             price: Wei::new(277_777_777_777),
             streams: vec!["detections".into(), "frames".into()],
+            outage: None,
         };
         let feed = world.open_feed(&owner, authorization, plan).await?;
         Ok(Self { world, agent, feed })

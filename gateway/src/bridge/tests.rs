@@ -16,6 +16,7 @@ use crate::hub::tests::{DOMAIN, position};
 use crate::hub::{Following, Outbox, Queued, StreamKey};
 use crate::ingest::{IngestParts, Promise, Verdict};
 use crate::ledger_index::LedgerIndex;
+use crate::outage::Heard;
 use crate::positions::Positions;
 use crate::store::Store;
 
@@ -69,6 +70,7 @@ impl World {
             index: LedgerIndex::new(DOMAIN),
             clock: ChainClock::new(ClockSource::Wall, freshness),
             hub: hub.clone(),
+            heard: Heard::default(),
             metrics: metrics.clone(),
         })
         .unwrap();

@@ -140,6 +140,10 @@ pub struct RunArgs {
         hide_env_values = true
     )]
     pub mqtt_bridge: Option<String>,
+    /// Key file of the wallet that pauses feeds of silent devices (64 hexadecimal digits), for owners who name it as
+    /// their feed's pauser. It needs ETH for gas only
+    #[arg(long, value_name = "FILE", env = "ASHYA_GATEWAY_OUTAGE_KEY_FILE")]
+    pub outage_key_file: Option<PathBuf>,
     /// Which clock decides about access: `wall`, or `head` for local chains whose time is moved
     #[arg(long, env = "ASHYA_GATEWAY_CHAIN_CLOCK")]
     pub chain_clock: Option<String>,

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
+use super::outage::OutageSettings;
 use super::{
     AuthConfig, ChainConfig, Config, ConfigError, HttpConfig, LedgerSource, MqttConfig, RunArgs,
     check_demo,
@@ -40,6 +41,7 @@ pub struct Settings {
     metrics: MetricsSettings,
     chain: ChainSettings,
     auth: AuthSettings,
+    outage: OutageSettings,
     log: LogSettings,
 }
 
@@ -182,6 +184,7 @@ impl Settings {
         set(&mut self.chain.clock, args.chain_clock);
         set(&mut self.log.format, args.log_format);
         set_some(&mut self.auth.key_file, args.key_file);
+        set_some(&mut self.outage.key_file, args.outage_key_file);
         set_some(&mut self.chain.public_rpc, args.public_rpc);
         set_some(&mut self.mqtt.public_host, args.mqtt_public_host);
         set_some(&mut self.mqtt.public_port, args.mqtt_public_port);
@@ -263,6 +266,7 @@ impl Settings {
                 max_head_age: chain.max_head_age_seconds.map(Duration::from_secs),
             },
             auth: self.auth.check()?,
+            outage: self.outage.check()?,
             log: choose("log.format", &self.log.format, ["human", "json"])?,
             demo: self.demo,
         })
@@ -334,21 +338,24 @@ fn set_some<T>(setting: &mut Option<T>, value: Option<T>) {
     }
 }
 
-fn read_file(path: &Path) -> Result<String, ConfigError> {
+pub(super) fn read_file(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::File {
         path: path.to_owned(),
         source,
     })
 }
 
-fn refuse(name: &'static str, reason: impl Into<String>) -> ConfigError {
+pub(super) fn refuse(name: &'static str, reason: impl Into<String>) -> ConfigError {
     ConfigError::Value {
         name,
         reason: reason.into(),
     }
 }
 
-fn positive<T: Default + PartialEq>(name: &'static str, value: T) -> Result<T, ConfigError> {
+pub(super) fn positive<T: Default + PartialEq>(
+    name: &'static str,
+    value: T,
+) -> Result<T, ConfigError> {
     if value == T::default() {
         return Err(refuse(name, "must be at least 1"));
     }

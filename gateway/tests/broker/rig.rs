@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ashya_gateway::{
-    ChainClock, ClockSource, DevicePasswords, Freshness, Hub, Ingest, IngestParts, LedgerIndex,
-    Metrics, MqttParts, Positions, Presence, Registry, Store, serve_mqtt,
+    ChainClock, ClockSource, DevicePasswords, Freshness, Heard, Hub, Ingest, IngestParts,
+    LedgerIndex, Metrics, MqttParts, Positions, Presence, Registry, Store, serve_mqtt,
 };
 use ashya_protocol::rest::{Registration, SignedRegistration};
 use ashya_protocol::{Address, DeviceId, DeviceKey, Domain, Event, Position, Topic};
@@ -117,6 +117,7 @@ impl Broker {
             index: LedgerIndex::new(DOMAIN),
             clock: ChainClock::new(ClockSource::Wall, freshness),
             hub: hub.clone(),
+            heard: Heard::default(),
             metrics: metrics.clone(),
         })
         .unwrap();

@@ -27,6 +27,7 @@ async fn agent_with_feed(world: &World) -> Result<(Agent, Account, OpenFeed)> {
         title: "Street".into(),
         price: Wei::new(1_000),
         streams: vec!["detections".into(), "frames".into()],
+        outage: None,
     };
     let feed = world.open_feed(&owner, authorization, plan).await?;
     Ok((agent, owner, feed))

@@ -6,6 +6,7 @@ mod expiry;
 mod hostile;
 mod isolation;
 mod money;
+mod outage;
 mod refusals;
 mod restart;
 mod sign_in;

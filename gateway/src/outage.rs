@@ -1,0 +1,20 @@
+//! Outage credit: nobody pays for a camera that is down.
+//!
+//! ```text
+//!  accepted events ─► Heard ──┐
+//!  ledger index: clock,       ├─► decide ─► Allowance ─► pause / resume on the ledger ─► index ─► sockets, page
+//!  pauser, listing ───────────┘
+//! ```
+//!
+//! An owner names this gateway's wallet as the feed's pauser and says in the listing how long its device may be
+//! silent. One pause stops everybody's time and the provider's earnings, however many subscribe. The gateway lifts
+//! its own pauses only. What a pause and its resume may cost is bounded, by the unit of gas and by the day.
+
+mod actor;
+mod allowance;
+mod decision;
+mod heard;
+
+pub(crate) use actor::{OutageParts, run};
+pub use allowance::Limits;
+pub use heard::Heard;
