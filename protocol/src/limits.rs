@@ -45,6 +45,10 @@ pub const MIN_SUBSCRIPTION_SECONDS: u64 = 60;
 /// Longest time ahead that may be paid for, in seconds (366 days), as `FeedLedger` enforces it.
 pub const MAX_SUBSCRIPTION_SECONDS: u64 = 366 * 24 * 3600;
 
+/// How long a device may be silent before its feed's clock is stopped, in seconds: a shorter time would be a network's
+/// hiccup, a longer one no promise.
+pub const OUTAGE_SECONDS: std::ops::RangeInclusive<u32> = 10..=86_400;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +66,3 @@ mod tests {
         }
     }
 }
-
-/// How long a device may be silent before its feed's clock is stopped, in seconds: a shorter time would be a network's
-/// hiccup, a longer one no promise.
-pub const OUTAGE_SECONDS: std::ops::RangeInclusive<u32> = 10..=86_400;
