@@ -1,4 +1,4 @@
-//! A signer in another process: Clef, web3signer, Frame, and the hardware wallets behind them.
+//! A signer in another process, such as Clef or web3signer. Tested against anvil, not against a hardware wallet.
 
 use std::time::Duration;
 

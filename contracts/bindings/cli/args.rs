@@ -56,8 +56,9 @@ Examples:
   ashya-ledger --rpc $RPC --deployment deployment.json verify --out FeedLedger.standard-input.json
   ashya-ledger --rpc $RPC --signer http://127.0.0.1:8550 --from $OWNER --deployment deployment.json withdraw $FEED
 
---signer takes Clef, web3signer, Frame, or whatever else answers eth_signTransaction; a Ledger or Trezor works behind
-Clef and Frame. What it signed is checked before it is sent.";
+--signer takes what answers eth_signTransaction, or Clef's account_signTransaction. It must sign EIP-1559 transactions and,
+for open-feed --gateway, typed data (EIP-712); not every signer does so for every hardware wallet, and we have tried none.
+What it signed is checked before it is sent.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
