@@ -12,8 +12,8 @@ import {IFeedLedger} from "./IFeedLedger.sol";
 /// @notice See {IFeedLedger}, which holds the mechanism and its words.
 /// @dev Every function checks, then writes, then pays, in that order: a recipient that calls back finds the books closed.
 /// The contract never reads its own balance, so forced ETH changes nothing.
-// A block's time is the clock, and a proposer may shift it by seconds: that moves seconds of price between a subscriber
-// and a provider, never more, and is the accuracy that seconds can have on a chain.
+// A block's time is the clock. Whoever makes a block sets it within the chain's own rules, and so much of a price may
+// move between a subscriber and a provider: seconds are no more exact than the chain that counts them.
 // slither-disable-start timestamp
 contract FeedLedger is IFeedLedger, EIP712 {
     using Earnings for Earnings.Book;

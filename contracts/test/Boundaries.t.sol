@@ -34,6 +34,9 @@ contract BoundariesTest is LedgerTest {
         at(1 hours);
         assertEq(withdraw(ALL), uint256(PRICE) * (1000 + 100 + 3000));
         assertEq(address(ledger).balance, 0);
+        // Nobody is left, so nothing is earned any more.
+        at(3 hours);
+        assertEq(ledger.withdrawableOf(feed), 0);
     }
 
     /// @dev A hundred days, so that marks in many words are set and cleared: none touches another.
