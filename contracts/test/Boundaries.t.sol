@@ -39,6 +39,18 @@ contract BoundariesTest is LedgerTest {
         assertEq(ledger.withdrawableOf(feed), 0);
     }
 
+    function test_ASingleWeiIsPaid() public {
+        bytes32 cheap = openFeed("cheap", 1);
+        hoax(alice, 60);
+        ledger.subscribe{value: 60}(cheap, alice, 60, 1, LISTING);
+        skip(1);
+        vm.prank(alice);
+        ledger.cancel(cheap, alice, alice);
+        assertEq(ledger.withdrawableOf(cheap), 1);
+        vm.prank(owner);
+        assertEq(ledger.withdraw(cheap, ALL), 1);
+    }
+
     /// @dev A hundred days, so that marks in many words are set and cleared: none touches another.
     function test_LeavingAnHourUnmarksItAlone() public {
         for (uint64 i = 1; i <= 9; ++i) {
