@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use ashya_protocol::limits::OUTAGE_SECONDS;
-use ashya_protocol::{Address, FeedId, ListingStream, Wei};
+use ashya_protocol::{Address, FeedId, Hash, ListingStream, Wei};
 use clap::{Parser, Subcommand};
 use url::Url;
 
@@ -196,6 +196,9 @@ pub(crate) struct SubscribeArgs {
     /// Highest price in wei per second to accept; the present one when left out
     #[arg(long)]
     pub(crate) max_price: Option<Wei>,
+    /// Hash of the listing that you have read; the ledger refuses any other. The present one when left out
+    #[arg(long, value_name = "HASH")]
+    pub(crate) listing: Option<Hash>,
 }
 
 #[derive(Debug, clap::Args)]

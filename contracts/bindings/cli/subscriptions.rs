@@ -16,7 +16,7 @@ pub(super) async fn subscribe(config: &Config, args: &SubscribeArgs) -> Result<O
         beneficiary: args.beneficiary.unwrap_or_else(|| wallet.address()),
         duration: args.duration,
         max_price: args.max_price.unwrap_or(feed.price),
-        listing: feed.listing,
+        listing: args.listing.unwrap_or(feed.listing),
         price: feed.price,
     };
     let bought = ledger.subscribe(wallet, terms).await?;
