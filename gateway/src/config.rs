@@ -1,30 +1,37 @@
 //! Configuration: defaults, then the TOML file, then flags and environment, into one checked [`Config`].
 
 mod args;
+mod auth;
+mod chain;
+mod checks;
+mod data;
+mod devices;
+mod http;
+mod log;
+mod metrics;
+mod mqtt;
 mod outage;
 mod settings;
+mod socket;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ashya_contracts::Deployment;
-use ashya_protocol::Address;
-use http::HeaderValue;
 use thiserror::Error;
-use url::Url;
 
-use crate::auth::client::Proxies;
-use crate::auth::rates::RateConfig;
-use crate::bridge::BridgeAddress;
-use crate::chain_clock::{ClockSource, Freshness};
-use crate::defaults::{LOCAL_CHAIN_ID, LOCAL_POLL, MAX_HEAD_AGE, MAX_SILENCE, PUBLIC_POLL};
+use crate::defaults::LOCAL_CHAIN_ID;
 use crate::registry::RegistrationPolicy;
 use crate::socket::SocketPolicy;
 
 pub use args::{Args, Command, DataArgs, DeviceArgs, FileArgs, OperatorCommand, RunArgs};
+pub use auth::AuthConfig;
+pub use chain::{ChainConfig, LedgerSource};
+pub use http::HttpConfig;
+pub use log::LogFormat;
+pub use mqtt::MqttConfig;
 pub(crate) use outage::OutageConfig;
-pub use settings::{LogFormat, Settings};
+pub use settings::Settings;
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]
@@ -55,86 +62,6 @@ pub struct Config {
     pub log: LogFormat,
     /// Whether the page offers wallets with play money; on chain 31337 only.
     pub demo: bool,
-}
-
-/// REST, websocket and page.
-#[derive(Debug, Clone)]
-pub struct HttpConfig {
-    /// Where to listen.
-    pub listen: SocketAddr,
-    /// Domains for which wallets may sign in; none means the listener's own address and `localhost`.
-    pub domains: Vec<String>,
-    /// Origins of other sites' pages that may use the REST interface.
-    pub cors_origins: Vec<HeaderValue>,
-    /// Longest time to the head of an answer.
-    pub request_timeout: Duration,
-    /// Proxies in front of the gateway.
-    pub proxies: Proxies,
-}
-
-/// Sessions and passwords, and how many of them.
-#[derive(Debug, Clone)]
-pub struct AuthConfig {
-    /// File of the key that the fleet shares; one in the data folder when absent.
-    pub key_file: Option<PathBuf>,
-    /// How long wallets' sessions last.
-    pub session_lifetime: Duration,
-    /// How long devices' MQTT passwords last.
-    pub device_password_lifetime: Duration,
-    /// Sockets and event streams that one wallet may have open.
-    pub sockets_per_wallet: usize,
-    /// How often a client may ask.
-    pub rates: RateConfig,
-}
-
-/// The embedded broker.
-#[derive(Debug, Clone)]
-pub struct MqttConfig {
-    /// Where to listen.
-    pub listen: SocketAddr,
-    /// What devices are told instead of the host that they reached by REST.
-    pub public_host: Option<String>,
-    /// What devices are told instead of the listener's port.
-    pub public_port: Option<u16>,
-    /// A broker of the owner's own, from which events are taken too.
-    pub bridge: Option<BridgeAddress>,
-}
-
-/// The chain and the ledger.
-#[derive(Debug, Clone)]
-pub struct ChainConfig {
-    /// JSON-RPC endpoints that the gateway asks, in the order in which they are tried.
-    pub rpc: Vec<Url>,
-    /// JSON-RPC endpoint that browsers are told.
-    pub public_rpc: Option<Url>,
-    /// Name for people; by chain id when absent.
-    pub name: Option<String>,
-    /// The ledger.
-    pub ledger: LedgerSource,
-    /// Which clock decides about access.
-    pub clock: ClockSource,
-    /// Time between looks at the head; by chain when absent.
-    pub poll: Option<Duration>,
-    /// Most blocks in one request for logs.
-    pub blocks_per_request: u64,
-    /// Most blocks that a reorganisation may take back without a replay from the deployment.
-    pub journal_blocks: usize,
-    /// Oldest head before the view of the chain no longer counts as current; by chain when absent.
-    pub max_head_age: Option<Duration>,
-}
-
-/// Where the ledger is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LedgerSource {
-    /// All is known.
-    Deployment(Deployment),
-    /// The node is asked for its chain id.
-    Address {
-        /// The contract.
-        ledger: Address,
-        /// The block in which it was deployed.
-        block: u64,
-    },
 }
 
 /// Why a configuration is refused; one line for the operator.
@@ -196,42 +123,6 @@ impl Config {
         };
         settings.overlay(args);
         settings.check()
-    }
-}
-
-impl ChainConfig {
-    /// Time between looks at the head.
-    pub(crate) fn poll_on(&self, chain_id: u64) -> Duration {
-        let usual = if chain_id == LOCAL_CHAIN_ID {
-            LOCAL_POLL
-        } else {
-            PUBLIC_POLL
-        };
-        self.poll.unwrap_or(usual)
-    }
-
-    /// When the view of the chain counts as current.
-    pub(crate) fn freshness_on(&self, chain_id: u64) -> Freshness {
-        // A local chain makes no block while nothing happens, so the age of its head says nothing.
-        let usual = (chain_id != LOCAL_CHAIN_ID).then_some(MAX_HEAD_AGE);
-        Freshness {
-            max_silence: MAX_SILENCE,
-            max_head_age: self.max_head_age.or(usual),
-        }
-    }
-
-    /// The chain's name for people.
-    pub(crate) fn name_of(&self, chain_id: u64) -> String {
-        let known = match chain_id {
-            1 => "Ethereum",
-            10 => "OP Mainnet",
-            8453 => "Base",
-            42_161 => "Arbitrum One",
-            11_155_111 => "Sepolia",
-            LOCAL_CHAIN_ID => "Local test chain",
-            _ => return self.name.clone().unwrap_or(format!("Chain {chain_id}")),
-        };
-        self.name.clone().unwrap_or_else(|| known.to_owned())
     }
 }
 

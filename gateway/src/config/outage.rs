@@ -4,7 +4,7 @@ use ashya_protocol::{DeviceKey, Wei};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use super::settings::{positive, read_file, refuse};
+use super::checks::{positive, read_file, refuse};
 use crate::defaults::{OUTAGE_MAX_FEE_GWEI, OUTAGE_MILLIETHER_PER_DAY, OUTAGE_PAUSES_PER_FEED};
 use crate::outage::Limits;
 

@@ -1,6 +1,7 @@
 use clap::Parser;
 
 use super::*;
+use ashya_contracts::Deployment;
 
 const LEDGER: &str = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
 
