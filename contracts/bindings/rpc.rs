@@ -77,6 +77,20 @@ impl Rpc {
         )
     }
 
+    /// Whether the endpoint is plain HTTP on this machine, so that asking it costs next to nothing.
+    pub fn is_on_this_machine(&self) -> bool {
+        self.provider.as_ref().as_ref().is_on_this_machine()
+    }
+
+    /// The height of the newest block.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn height(&self) -> Result<u64, ChainError> {
+        let height = self.provider.get_block_number().await;
+        Ok(height.map_err(ChainError::from_provider)?.as_u64())
+    }
+
     /// The newest block.
     ///
     /// # Errors

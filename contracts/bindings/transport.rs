@@ -83,6 +83,11 @@ impl Transport {
         }
     }
 
+    /// Whether there is one endpoint alone, by HTTP on this machine.
+    pub(crate) fn is_on_this_machine(&self) -> bool {
+        matches!(self.endpoints.as_slice(), [Endpoint::Http(endpoint)] if endpoint.is_on_this_machine())
+    }
+
     async fn call(&self, method: &str, params: &Value) -> Result<Value, TransportError> {
         let first = self.current.load(Ordering::Relaxed);
         let mut failure = None;

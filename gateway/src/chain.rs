@@ -6,6 +6,7 @@ mod error;
 mod follower;
 mod fork;
 mod journal;
+mod pace;
 mod progress;
 mod ranges;
 mod reader;
@@ -21,4 +22,5 @@ pub(crate) use follower::{Follower, FollowerParts};
 #[cfg(test)]
 pub(crate) use journal::BlockId;
 pub(crate) use journal::JournalBlock;
+pub(crate) use pace::Pace;
 pub(crate) use status::ChainStatus;

@@ -20,11 +20,19 @@ pub(crate) const MAX_HEAD_AGE: Duration = Duration::from_secs(300);
 /// Chain id of local test chains, which make a block only when there is a transaction.
 pub(crate) const LOCAL_CHAIN_ID: u64 = 31_337;
 
-/// Time between looks at the head of a local chain: half the two seconds in which a payment must show, less margin.
+/// Time between looks at the head of a local chain, for what a question for the height does not tell: another block of
+/// the same height.
 pub(crate) const LOCAL_POLL: Duration = Duration::from_millis(250);
 
-/// Time between looks at the head of a public chain; Ethereum makes a block each 12 s.
+/// Longest time between looks at the head of a public chain; Ethereum makes a block each 12 s.
 pub(crate) const PUBLIC_POLL: Duration = Duration::from_secs(2);
+
+/// Shortest time between looks at the head of a public chain: providers count requests.
+pub(crate) const FASTEST_POLL: Duration = Duration::from_millis(250);
+
+/// Time between questions for the height of a node that is near: a payment acts within 100 ms of its block, and three
+/// requests follow. A question costs the gateway some 0.1 ms.
+pub(crate) const PEEK: Duration = Duration::from_millis(40);
 
 /// How long a nonce may be used. People read what they sign.
 pub(crate) const NONCE_LIFETIME: Duration = Duration::from_secs(600);

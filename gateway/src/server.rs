@@ -258,7 +258,7 @@ impl Parts {
             store: self.store.clone(),
             status: self.chain.clone(),
             metrics: self.metrics.clone(),
-            poll: config.chain.poll_on(deployment.chain_id),
+            pace: config.chain.pace_on(deployment.chain_id),
             blocks_per_request: config.chain.blocks_per_request,
             journal_blocks: config.chain.journal_blocks,
         });

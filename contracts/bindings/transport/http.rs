@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use reqwest::StatusCode;
 use serde_json::Value;
-use url::Url;
+use url::{Host, Url};
 
 use super::{Answer, CONNECT_TIMEOUT, REQUEST_TIMEOUT, TransportError, request};
 
@@ -25,6 +25,15 @@ impl HttpEndpoint {
             client,
             next_id: AtomicU64::new(1),
         })
+    }
+
+    pub(super) fn is_on_this_machine(&self) -> bool {
+        match self.url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
     }
 
     pub(super) async fn call(&self, method: &str, params: &Value) -> Result<Value, TransportError> {

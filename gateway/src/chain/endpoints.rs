@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use ashya_contracts::{Block, Deployment, Ledger, Rpc};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use super::{Backoff, RoundError};
+use super::{Backoff, Pace, RoundError};
+use crate::defaults::LOCAL_CHAIN_ID;
 
 /// A node this many blocks ahead of the one that is asked is asked instead.
 const LAG_BLOCKS: u64 = 3;
@@ -20,7 +21,8 @@ pub(super) struct Endpoints {
     current: usize,
     /// When the others were last asked for their heads, or the head last moved.
     compared: Instant,
-    newest: u64,
+    /// Height of the last head that was followed to; none after a failure.
+    newest: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -29,14 +31,18 @@ struct Endpoint {
     /// The ledger, once the node was seen to be on the right chain.
     ledger: Option<Ledger>,
     heads: Option<watch::Receiver<u64>>,
+    /// Time between two questions for its height, where it does not tell of heads by itself.
+    peek: Option<Duration>,
     backoff: Backoff,
     rests_until: Option<Instant>,
 }
 
 impl Endpoints {
-    pub(super) fn new(rpcs: Vec<Rpc>, deployment: Deployment) -> Self {
+    pub(super) fn new(rpcs: Vec<Rpc>, deployment: Deployment, pace: Pace) -> Self {
+        let is_own_chain = deployment.chain_id == LOCAL_CHAIN_ID;
         let endpoints = rpcs.into_iter().map(|rpc| Endpoint {
             heads: rpc.heads(),
+            peek: pace.peek(is_own_chain || rpc.is_on_this_machine()),
             rpc,
             ledger: None,
             backoff: Backoff::new(),
@@ -47,7 +53,7 @@ impl Endpoints {
             endpoints: endpoints.collect(),
             current: 0,
             compared: Instant::now(),
-            newest: 0,
+            newest: None,
         }
     }
 
@@ -74,6 +80,7 @@ impl Endpoints {
         let endpoint = &mut self.endpoints[self.current];
         // Whatever answers there next may be another node.
         endpoint.ledger = None;
+        self.newest = None;
         endpoint.rests_until = Some(now + endpoint.backoff.next());
         let rests: Vec<_> = self.endpoints.iter().map(|one| one.rests_until).collect();
         let (next, wait) = choose(self.current, &rests, now);
@@ -81,12 +88,15 @@ impl Endpoints {
         wait
     }
 
-    /// Turns to another node when the present one stays behind it; true when it did.
-    pub(super) async fn prefer_newest(&mut self, head: &Block) -> bool {
-        if head.number != self.newest {
-            self.newest = head.number;
+    /// Notes the head up to which everything is applied.
+    pub(super) fn saw(&mut self, head: &Block) {
+        if self.newest.replace(head.number) != Some(head.number) {
             self.compared = Instant::now();
         }
+    }
+
+    /// Turns to another node when the present one stays behind it; true when it did.
+    pub(super) async fn prefer_newest(&mut self, head: &Block) -> bool {
         if self.endpoints.len() < 2 || self.compared.elapsed() < LAG_CHECK {
             return false;
         }
@@ -111,12 +121,24 @@ impl Endpoints {
         false
     }
 
-    /// Waits until the node tells of a new head; for ever where it only answers.
+    /// Waits until the node tells of a new head, or one that is near has one when it is asked; for ever where neither
+    /// is to be had, or the node has failed.
     pub(super) async fn new_head(&mut self) {
-        if let Some(heads) = &mut self.endpoints[self.current].heads
-            && heads.changed().await.is_ok()
-        {
-            return;
+        let endpoint = &mut self.endpoints[self.current];
+        if let Some(heads) = &mut endpoint.heads {
+            if heads.changed().await.is_ok() {
+                return;
+            }
+        } else if let (Some(peek), Some(newest)) = (endpoint.peek, self.newest) {
+            loop {
+                sleep(peek).await;
+                match endpoint.rpc.height().await {
+                    Ok(height) if height == newest => {}
+                    Ok(_) => return,
+                    // The next look finds out what is wrong.
+                    Err(_) => break,
+                }
+            }
         }
         std::future::pending::<()>().await;
     }

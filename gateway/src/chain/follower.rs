@@ -8,13 +8,14 @@ use tokio_util::sync::CancellationToken;
 use super::endpoints::Endpoints;
 use super::fork::{Relation, relate};
 use super::journal::{BlockId, Journal};
+use super::pace::{Pace, Tempo};
 use super::progress::Progress;
 use super::reader::Reader;
 use super::replica::Replica;
 use super::{ChainStatus, FollowerError, RoundError};
 use crate::api::Chained;
 use crate::chain_clock::ChainClock;
-use crate::ledger_index::LedgerIndex;
+use crate::ledger_index::{LedgerIndex, Snapshot};
 use crate::metrics::Metrics;
 use crate::store::{LedgerIdentity, Store, StoreError};
 
@@ -35,10 +36,13 @@ pub(crate) struct Follower {
     parts: FollowerParts,
     endpoints: Endpoints,
     reader: Reader,
+    tempo: Tempo,
     /// What is shown and kept, once anything is known.
     live: Option<Replica>,
     /// A replay from the deployment that is to take its place.
     scratch: Option<Replica>,
+    /// Whether the store has failed, so that what is in memory may be ahead of what is kept.
+    astray: bool,
 }
 
 /// What a [`Follower`] works on.
@@ -52,8 +56,8 @@ pub(crate) struct FollowerParts {
     pub(crate) store: Store,
     pub(crate) status: ChainStatus,
     pub(crate) metrics: Metrics,
-    /// Time between looks at the head.
-    pub(crate) poll: Duration,
+    /// How often the nodes are asked for their heads.
+    pub(crate) pace: Pace,
     /// Most blocks in one request for logs.
     pub(crate) blocks_per_request: u64,
     /// Most blocks that can be taken back without a replay.
@@ -83,10 +87,12 @@ impl Follower {
             None => parts.store.set_identity(identity)?,
         }
         let mut follower = Self {
-            endpoints: Endpoints::new(parts.rpcs.clone(), parts.deployment),
+            endpoints: Endpoints::new(parts.rpcs.clone(), parts.deployment, parts.pace),
             reader: Reader::new(parts.blocks_per_request, parts.metrics.clone()),
+            tempo: Tempo::default(),
             live: None,
             scratch: None,
+            astray: false,
             parts,
         };
         follower.load()?;
@@ -115,7 +121,7 @@ impl Follower {
             Ok(()) => {
                 self.parts.status.following();
                 self.endpoints.succeeded();
-                self.parts.poll
+                self.parts.pace.wait(self.tempo.block_time())
             }
             Err(error) => self.failed(error),
         }
@@ -123,8 +129,11 @@ impl Follower {
 
     /// Takes index and journal as the store has them.
     fn load(&mut self) -> Result<(), StoreError> {
-        self.live = self.parts.store.load_chain()?.map(|kept| {
-            self.parts.index.replace(&kept.snapshot);
+        let kept = self.parts.store.load_chain()?;
+        let nothing = Snapshot::default();
+        let snapshot = kept.as_ref().map_or(&nothing, |kept| &kept.snapshot);
+        self.parts.index.replace(snapshot);
+        self.live = kept.map(|kept| {
             let tip = BlockId {
                 number: kept.cursor.number,
                 hash: kept.cursor.hash,
@@ -140,12 +149,7 @@ impl Follower {
 
     fn failed(&mut self, error: &RoundError) -> Duration {
         self.parts.metrics.chain_errors.inc();
-        if matches!(error, RoundError::Store(_)) {
-            // What is in memory may be ahead of what is kept.
-            if let Err(error) = self.load() {
-                tracing::error!(error = %Chained(&error), "the chain index cannot be read again");
-            }
-        }
+        self.astray |= matches!(error, RoundError::Store(_));
         let text = Chained(error).to_string();
         if self.parts.status.failing(text.clone()) {
             tracing::warn!(error = text, "the chain cannot be followed; trying again");
@@ -160,6 +164,12 @@ impl Follower {
 
     /// One look at one node, and everything that follows from it.
     pub(super) async fn round(&mut self) -> Result<(), RoundError> {
+        if self.astray {
+            // Until the store can be read again nothing goes on from here: a next block on top of one that was not kept
+            // would leave a hole for good. The clock hears of no head meanwhile, so that nobody is let in before long.
+            self.load()?;
+            self.astray = false;
+        }
         let ledger = self.endpoints.ledger().await?;
         let seen = Instant::now();
         let head = ledger.rpc().latest().await?;
@@ -168,6 +178,8 @@ impl Follower {
         let news = self.catch_up(&ledger, &head).await?;
         self.parts.clock.saw(moment, seen)?;
         self.show(&head);
+        self.tempo.saw(moment);
+        self.endpoints.saw(&head);
         if news {
             self.ask_finalized(&ledger, &head).await;
         } else if self.endpoints.prefer_newest(&head).await {

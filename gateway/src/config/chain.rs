@@ -8,10 +8,10 @@ use url::Url;
 
 use super::ConfigError;
 use super::checks::{choose, milliseconds, positive, read_file, refuse};
+use crate::chain::Pace;
 use crate::chain_clock::{ClockSource, Freshness};
 use crate::defaults::{
-    BLOCKS_PER_REQUEST, JOURNAL_BLOCKS, LOCAL_CHAIN_ID, LOCAL_POLL, MAX_HEAD_AGE, MAX_SILENCE,
-    PUBLIC_POLL,
+    BLOCKS_PER_REQUEST, JOURNAL_BLOCKS, LOCAL_CHAIN_ID, MAX_HEAD_AGE, MAX_SILENCE,
 };
 
 /// The chain and the ledger.
@@ -77,14 +77,13 @@ pub(super) struct ChainSettings {
 }
 
 impl ChainConfig {
-    /// Time between looks at the head.
-    pub(crate) fn poll_on(&self, chain_id: u64) -> Duration {
-        let usual = if chain_id == LOCAL_CHAIN_ID {
-            LOCAL_POLL
-        } else {
-            PUBLIC_POLL
-        };
-        self.poll.unwrap_or(usual)
+    /// How often the nodes are asked for their heads.
+    pub(crate) fn pace_on(&self, chain_id: u64) -> Pace {
+        match self.poll {
+            Some(poll) => Pace::every(poll),
+            None if chain_id == LOCAL_CHAIN_ID => Pace::local(),
+            None => Pace::public(),
+        }
     }
 
     /// When the view of the chain counts as current.

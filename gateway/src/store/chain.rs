@@ -171,6 +171,13 @@ impl Store {
         self.apply(cursor, &batches)
     }
 
+    /// Puts other bytes in place of the cursor, and gives back what was there.
+    #[cfg(test)]
+    pub(crate) fn swap_cursor(&self, bytes: &[u8]) -> Vec<u8> {
+        let before = self.chain.insert(CURSOR_KEY, bytes).unwrap();
+        before.unwrap().to_vec()
+    }
+
     fn apply(&self, cursor: Cursor, batches: &Batches) -> Result<(), StoreError> {
         let cursor = serde_json::to_vec(&cursor)?;
         let trees = (&self.feeds, &self.subscriptions, &self.blocks, &self.chain);

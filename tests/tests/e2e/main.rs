@@ -7,6 +7,7 @@ mod hostile;
 mod isolation;
 mod money;
 mod outage;
+mod prompt;
 mod refusals;
 mod restart;
 mod sign_in;

@@ -7,13 +7,13 @@ use ashya_contracts::{Deployment, Rpc};
 use ashya_protocol::Domain;
 use tempfile::TempDir;
 
-use super::super::{ChainStatus, Follower, FollowerParts, RoundError};
+use super::super::{ChainStatus, Follower, FollowerParts, Pace, RoundError};
 use super::generated::{Chain, LEDGER};
 use super::node::{CHAIN_ID, Node};
 use crate::chain_clock::{ChainClock, ClockSource, Freshness};
 use crate::ledger_index::{LedgerIndex, Snapshot};
 use crate::metrics::Metrics;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Rounds in which a follower must be at the head once all nodes tell the truth.
 const PATIENCE: usize = 40;
@@ -81,7 +81,7 @@ impl Rig {
             store: store.clone(),
             status: ChainStatus::default(),
             metrics: self.metrics.clone(),
-            poll: Duration::from_millis(1),
+            pace: Pace::every(Duration::from_millis(1)),
             blocks_per_request: self.options.blocks_per_request,
             journal_blocks: self.options.journal_blocks,
         });
@@ -106,6 +106,13 @@ impl Rig {
         let round = follower.round().await;
         follower.conclude(&round);
         round
+    }
+
+    /// Lets the follower's last round have failed at the store, and gives the store back.
+    pub(super) fn fail_store(&mut self) -> Store {
+        let (follower, store) = self.follower.as_mut().unwrap();
+        follower.conclude(&Err(RoundError::Store(StoreError::Key)));
+        store.clone()
     }
 
     /// Rounds until the follower is content.

@@ -95,6 +95,27 @@ async fn a_head_that_goes_back_takes_nothing_away() {
 }
 
 #[tokio::test]
+async fn nothing_goes_on_from_a_store_that_cannot_be_read_again() {
+    let old = chain(20);
+    let (node, mut rig) = follow(&old).await;
+    let mut longer = old.clone();
+    grow(&mut longer, 5, &mut StdRng::seed_from_u64(7));
+    node.show(longer.clone());
+    let store = rig.fail_store();
+    let cursor = store.swap_cursor(b"{");
+    let requests = node.requests();
+    for _ in 0..3 {
+        let round = rig.round().await;
+        assert!(matches!(round, Err(RoundError::Store(_))), "{round:?}");
+    }
+    assert_eq!(node.requests(), requests, "a block was asked for");
+    store.swap_cursor(&cursor);
+    rig.check_equals(&old, "as it was");
+    rig.settle().await;
+    rig.check_equals(&longer, "mended");
+}
+
+#[tokio::test]
 async fn another_node_takes_over() {
     let old = chain(20);
     let nodes = [
