@@ -19,6 +19,11 @@ pub enum Access {
         /// still. A feed whose clock stands still holds its events back from subscribers.
         until: Option<u64>,
     },
+    /// The wallet has paid for a time that has not begun: its block's clock is ahead of this one.
+    Awaited {
+        /// Unix second (chain time) of the first moment with access.
+        from: u64,
+    },
     /// The wallet has not paid, or no longer.
     Denied,
 }
@@ -26,14 +31,14 @@ pub enum Access {
 impl Access {
     /// Whether the wallet may watch, or wait for a paused feed to resume.
     pub const fn is_allowed(self) -> bool {
-        !matches!(self, Self::Denied)
+        matches!(self, Self::Owner | Self::Granted { .. })
     }
 
     /// Unix second at which access ends, where one is known.
     pub const fn until(self) -> Option<u64> {
         match self {
             Self::Granted { until } => until,
-            Self::Owner | Self::Denied => None,
+            Self::Owner | Self::Awaited { .. } | Self::Denied => None,
         }
     }
 }
@@ -56,13 +61,22 @@ pub(crate) fn decide(
     if has_ended(feed, now) {
         return Access::Denied;
     }
-    let live = subscriptions
-        .into_iter()
-        .filter(|&(start, expiry)| start <= feed_time && feed_time < expiry);
-    match live.map(|(_, expiry)| expiry).max() {
-        Some(expiry) => Access::Granted {
+    let (mut last, mut next) = (None, None);
+    for (start, expiry) in subscriptions {
+        if start <= feed_time && feed_time < expiry {
+            last = last.max(Some(expiry));
+        } else if feed_time < start && start < expiry {
+            next = Some(next.map_or(start, |next: u64| next.min(start)));
+        }
+    }
+    if let Some(expiry) = last {
+        return Access::Granted {
             until: wall_time(feed, expiry),
-        },
+        };
+    }
+    // A clock that stands still does not get there; its resume is looked at again.
+    match next.and_then(|start| feed.wall_time(start)) {
+        Some(from) => Access::Awaited { from },
         None => Access::Denied,
     }
 }

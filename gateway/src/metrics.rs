@@ -46,6 +46,8 @@ pub struct Metrics {
     pub events_accepted: Counter,
     /// `ashya_events_delivered_total`: events written to a watcher, once for each watcher.
     pub events_delivered: Counter,
+    /// `ashya_late_writes_total`: writes that ended when the paid time of something in them was over already.
+    pub late_writes: Counter,
     /// `ashya_sockets`: open websockets and event streams.
     pub sockets: Gauge,
     /// `ashya_watches`: feeds being watched, once for each watcher.
@@ -124,6 +126,7 @@ impl Metrics {
         };
         let events_accepted = counter("events_accepted", "Events that passed every check");
         let events_delivered = counter("events_delivered", "Events written to a watcher");
+        let late_writes = counter("late_writes", "Writes that ended after the paid time did");
         let offers = counter("offers", "Times a wallet was told to pay first");
         let sessions = counter("sessions", "Wallets that signed in");
         let chain_errors = counter("chain_errors", "Failed rounds of the chain follower");
@@ -142,6 +145,7 @@ impl Metrics {
         Self {
             events_accepted,
             events_delivered,
+            late_writes,
             sockets: gauge("sockets", "Open websockets and event streams"),
             watches: gauge("watches", "Feeds being watched, once for each watcher"),
             devices_online: gauge("devices_online", "Devices that hold an MQTT session"),

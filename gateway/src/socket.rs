@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::sse;
 
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, Deadline};
 pub(crate) use limits::{BATCH_BYTES, BATCH_MESSAGES};
 pub(crate) use viewer::{Grant, Outgoing, Step, Viewer};
 pub(crate) use watch::WatchRefusal;

@@ -178,7 +178,11 @@ impl Reader {
             self.write(&mut batch, text.freeze()).await?;
             self.metrics.events_delivered.inc_by(batch.events());
         }
-        Some(progress)
+        // While it was blocked, what the ledger said may have left something to tell.
+        Some(match progress {
+            Progress::Drained if !self.viewer.is_caught_up() => Progress::More,
+            progress => progress,
+        })
     }
 
     async fn write(&mut self, batch: &mut Batch, bytes: Bytes) -> Option<()> {

@@ -307,7 +307,8 @@ impl Socket {
                 None => return Err(viewer.over().map_or(End::Gone, End::Close)),
             };
         }
-        last
+        // While it was blocked, what the ledger said may have left something to tell.
+        Ok(last? && viewer.is_caught_up())
     }
 
     async fn refuse(&mut self, code: ErrorCode, message: String) {

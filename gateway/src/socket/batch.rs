@@ -3,12 +3,32 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use super::limits::{CUT_MARGIN, WRITE_TIMEOUT};
 use super::viewer::{Grant, Viewer};
 use crate::chain_clock::ChainClock;
 use crate::hub::Message;
+
+/// An instant from which on nothing of a write may go out. It moves with the rights while the write is blocked.
+#[derive(Debug, Clone)]
+pub(crate) struct Deadline(Arc<Mutex<Instant>>);
+
+impl Deadline {
+    /// A deadline at an instant.
+    pub(crate) fn new(at: Instant) -> Self {
+        Self(Arc::new(Mutex::new(at)))
+    }
+
+    pub(crate) fn has_passed(&self) -> bool {
+        Instant::now() >= *self.0.lock()
+    }
+
+    fn set(&self, at: Instant) {
+        *self.0.lock() = at;
+    }
+}
 
 /// What is being written at once, and by when it must be done.
 #[derive(Debug)]
@@ -17,6 +37,8 @@ pub(crate) struct Batch {
     patience: Instant,
     /// The earlier of that and the first moment at which some of it may no longer be seen.
     deadline: Instant,
+    /// Where others read the deadline as it is now.
+    shared: Option<Deadline>,
     events: Vec<(Arc<Message>, Grant)>,
 }
 
@@ -28,6 +50,7 @@ impl Batch {
         Self {
             patience,
             deadline: patience,
+            shared: None,
             events: Vec::new(),
         }
     }
@@ -41,9 +64,14 @@ impl Batch {
         self.events.push((event, grant));
     }
 
-    /// The instant from which on nothing of it may be written.
-    pub(crate) const fn deadline(&self) -> Instant {
-        self.deadline
+    /// Whether the time of something in it is over.
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline + CUT_MARGIN
+    }
+
+    /// The instant from which on nothing of it may be written, kept up to date for whoever writes it.
+    pub(crate) fn deadline(&mut self) -> Deadline {
+        self.shared.insert(Deadline::new(self.deadline)).clone()
     }
 
     /// Number of events.
@@ -61,6 +89,9 @@ impl Batch {
             };
             *grant = renewed;
             self.shorten(renewed, clock);
+        }
+        if let Some(shared) = &self.shared {
+            shared.set(self.deadline);
         }
         true
     }
@@ -87,10 +118,11 @@ impl Viewer {
         let mut write = pin!(write);
         // The access was asked just now, and most writes are done at once. Between the two the task may have stood
         // still for longer than the margin, though, and then nothing may go out.
-        if Instant::now() >= batch.deadline + CUT_MARGIN {
+        if batch.is_over() {
             return None;
         }
         if let Some(done) = write.as_mut().now_or_never() {
+            self.count_write(batch);
             return Some(done);
         }
         let clock = self.clock();
@@ -99,13 +131,26 @@ impl Viewer {
                 biased;
                 () = passed(batch.deadline) => self.look_at_changed(),
                 () = self.changed() => {}
-                done = &mut write => return Some(done),
+                done = &mut write => {
+                    self.count_write(batch);
+                    return Some(done);
+                }
             }
             if self.over().is_some()
                 || !(batch.renew(self, &clock) && Instant::now() < batch.deadline)
             {
                 return None;
             }
+        }
+    }
+}
+
+impl Viewer {
+    /// Counts a write that ended too late: the system may stop a thread between the look at the clock and the end of the
+    /// write. Nothing else does, so that whoever sees this grow has too small a machine.
+    fn count_write(&self, batch: &Batch) {
+        if batch.events() > 0 && batch.is_over() {
+            self.metrics().late_writes.inc();
         }
     }
 }

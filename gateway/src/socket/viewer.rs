@@ -15,9 +15,10 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::SocketParts;
 use super::signals::{Signal, Signals, Silencer};
-use super::watch::{Change, Phase, Watch, WatchRefusal, step, streams_of};
+use super::watch::{Change, Phase, Watch, WatchRefusal, begins, step, streams_of};
 use crate::chain_clock::ChainClock;
 use crate::hub::{Following, Message, Outbox, Queued, StreamKey};
+use crate::metrics::Metrics;
 
 pub(crate) use rights::Grant;
 use rights::Right;
@@ -108,6 +109,11 @@ impl Viewer {
         self.parts.clock.clone()
     }
 
+    /// Where writes are counted.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
+    }
+
     /// Whether any feed is asked for, paid or not.
     pub(crate) fn is_watching(&self) -> bool {
         !self.watches.is_empty()
@@ -141,12 +147,15 @@ impl Viewer {
         if is_new && self.watches.len() >= MAX_WATCHES_PER_SOCKET {
             return Err(WatchRefusal::TooManyWatches);
         }
-        let (phase, _) = step(Phase::Unpaid, self.access(feed));
+        let access = self.access(feed);
+        let (phase, _) = step(Phase::Unpaid, access);
+        let begins = begins(access);
         let watch = Watch {
             device: view.device,
             wanted,
             streams,
             phase,
+            begins,
             paid: self.paid(feed),
             reminded: false,
             _await: self.signals.await_change(feed, changes.clone()),
@@ -156,6 +165,8 @@ impl Viewer {
             self.parts.metrics.watches.inc();
         }
         match phase {
+            // It begins by itself in a moment, and need not be paid twice.
+            Phase::Unpaid if begins.is_some() => {}
             Phase::Unpaid => {
                 self.parts.metrics.offers.inc();
                 let offer = self
@@ -330,6 +341,7 @@ impl Viewer {
         };
         let (phase, change) = step(watch.phase, access);
         watch.phase = phase;
+        watch.begins = begins(access);
         watch.paid = paid;
         let mut differs = false;
         if let Some(view) = view {
@@ -368,7 +380,7 @@ impl Viewer {
         self.set_due();
     }
 
-    /// Does what is due: reminders, and the end of access.
+    /// Does what is due: beginnings, reminders, and the end of access.
     fn tick(&mut self) {
         let now = self.parts.clock.now_seconds();
         let due = self
@@ -380,7 +392,7 @@ impl Viewer {
             let Some(watch) = self.watches.get_mut(&feed) else {
                 continue;
             };
-            if !watch.reminded && watch.due().is_some_and(|at| at <= now) {
+            if watch.is_live() && !watch.reminded && watch.due().is_some_and(|at| at <= now) {
                 watch.reminded = true;
                 self.say_notice(feed, NoticeState::Expiring);
             }

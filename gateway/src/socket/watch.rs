@@ -20,6 +20,8 @@ pub(super) struct Watch {
     /// The streams that it gets.
     pub(super) streams: BTreeSet<StreamName>,
     pub(super) phase: Phase,
+    /// Unix second at which an unpaid watch begins, where what was paid has not begun.
+    pub(super) begins: Option<u64>,
     /// What the wallet has paid of it: half-open windows of feed time.
     pub(super) paid: Vec<(u64, u64)>,
     /// Tells whether the feed has changed since it was looked at.
@@ -91,8 +93,11 @@ impl Watch {
         self.device == key.device && self.streams.contains(&key.stream)
     }
 
-    /// The next Unix second at which something is due: the reminder, then the end.
+    /// The next Unix second at which something is due: the beginning, the reminder, then the end.
     pub(super) fn due(&self) -> Option<u64> {
+        if self.phase == Phase::Unpaid {
+            return self.begins;
+        }
         let until = self.expires_at()?;
         Some(if self.reminded {
             until
@@ -120,7 +125,7 @@ pub(super) fn step(phase: Phase, access: Access) -> (Phase, Change) {
         Access::Owner => Phase::Live { until: None },
         Access::Granted { until: Some(until) } => Phase::Live { until: Some(until) },
         Access::Granted { until: None } => Phase::Held,
-        Access::Denied => Phase::Unpaid,
+        Access::Awaited { .. } | Access::Denied => Phase::Unpaid,
     };
     let change = match (phase, next) {
         (before, after) if before == after => Change::Nothing,
@@ -131,6 +136,14 @@ pub(super) fn step(phase: Phase, access: Access) -> (Phase, Change) {
         (Phase::Live { .. }, Phase::Live { .. }) => Change::Moved,
     };
     (next, change)
+}
+
+/// When a watch with this access begins, where that is only a matter of time.
+pub(super) const fn begins(access: Access) -> Option<u64> {
+    match access {
+        Access::Awaited { from } => Some(from),
+        Access::Owner | Access::Granted { .. } | Access::Denied => None,
+    }
 }
 
 /// The streams that a watch gets of what the feed's listing holds now.

@@ -15,8 +15,9 @@ use bytes::Bytes;
 use futures_util::stream::Stream;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
+
+use crate::socket::Deadline;
 
 /// Most bytes that hyper is given at once: well under what it can hold.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -34,7 +35,7 @@ pub(super) struct Writer {
 pub(super) struct Pipe {
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     pieces: mpsc::Receiver<Piece>,
-    handed: Option<(Weak<()>, Instant)>,
+    handed: Option<(Weak<()>, Deadline)>,
 }
 
 /// The connection is gone.
@@ -49,7 +50,7 @@ pub(super) struct Cut;
 
 struct Piece {
     bytes: Bytes,
-    deadline: Instant,
+    deadline: Deadline,
     /// Never sent on: dropped with the piece.
     taken: oneshot::Sender<Infallible>,
 }
@@ -80,13 +81,13 @@ pub(super) fn pipe() -> (Writer, Pipe) {
 impl Writer {
     /// Writes bytes, of which nothing goes out at or after the deadline; done when the kernel has all of them. Whoever
     /// drops this future before its end has to drop the writer too.
-    pub(super) async fn write(&mut self, mut bytes: Bytes, deadline: Instant) -> Result<(), Gone> {
+    pub(super) async fn write(&mut self, mut bytes: Bytes, deadline: Deadline) -> Result<(), Gone> {
         self.busy = true;
         while !bytes.is_empty() {
             let (taken, let_go) = oneshot::channel();
             let piece = Piece {
                 bytes: bytes.split_to(bytes.len().min(PIECE_BYTES)),
-                deadline,
+                deadline: deadline.clone(),
                 taken,
             };
             self.pieces.send(piece).await.map_err(|_| Gone)?;
@@ -115,9 +116,7 @@ impl Writer {
 impl Pipe {
     fn is_overdue(&self) -> bool {
         let handed = self.handed.as_ref();
-        handed.is_some_and(|(alive, deadline)| {
-            alive.strong_count() > 0 && Instant::now() >= *deadline
-        })
+        handed.is_some_and(|(alive, deadline)| alive.strong_count() > 0 && deadline.has_passed())
     }
 }
 
@@ -132,7 +131,7 @@ impl Stream for Pipe {
         let Some(piece) = ready!(self.pieces.poll_recv(context)) else {
             return Poll::Ready(None);
         };
-        if Instant::now() >= piece.deadline {
+        if piece.deadline.has_passed() {
             return Poll::Ready(Some(Err(Cut)));
         }
         let alive = Arc::new(());

@@ -6,7 +6,7 @@ use ashya_protocol::Address;
 use ashya_protocol::ws::{EndReason, NoticeState, ServerMessage};
 use tokio::time::sleep;
 
-use super::world::{ALICE, BOB, FEED, Heard, OWNER, PATIENCE, START, World};
+use super::world::{ALICE, BOB, Client, FEED, Heard, OWNER, PATIENCE, START, World};
 
 /// Watches with many sockets while events come without pause, before the cut, through it and after it, and checks
 /// that no socket gets an event that was published once the cut was known; gives back what each was told.
@@ -114,6 +114,44 @@ async fn a_blocked_socket_is_given_up_at_expiry() {
         .await;
     let rest = alice.rest().await;
     assert!(rest.iter().all(|one| end_of(one).is_none()));
+}
+
+#[tokio::test]
+async fn a_blocked_socket_that_is_extended_survives_its_old_expiry() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 2);
+    let mut alice = world.watching(ALICE, FEED).await;
+    world.publish_flood(150).await;
+    world.subscribe(FEED, ALICE, START + 600);
+    sleep(Duration::from_millis(2_300)).await;
+    assert_eq!(world.parts.metrics.sockets.get(), 1);
+    world.publish("detections", 0);
+    hear_until(&mut alice, "detections").await;
+}
+
+#[tokio::test]
+async fn a_blocked_socket_survives_a_new_device() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let mut alice = world.watching(ALICE, FEED).await;
+    world.publish_flood(150).await;
+    world.replace_device();
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.parts.metrics.sockets.get(), 1);
+    let mut told = alice.message().await;
+    while !matches!(told, ServerMessage::Watching { .. }) {
+        told = alice.message().await;
+    }
+}
+
+async fn hear_until(client: &mut Client, stream: &str) {
+    loop {
+        if let ServerMessage::Event(event) = client.message().await
+            && event.stream.as_str() == stream
+        {
+            return;
+        }
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ashya_protocol::ws::ServerMessage;
 use ashya_protocol::{FeedId, Position};
 
-use super::world::{ALICE, BOB, FEED, OWNER, SECOND_FEED, START, World};
+use super::world::{ALICE, BOB, FEED, OWNER, PATIENCE, SECOND_FEED, START, World};
 use crate::hub::tests::{device_key, position};
 use crate::socket::{Outgoing, Step, Viewer};
 
@@ -129,6 +129,36 @@ async fn an_event_from_before_the_payment_is_not_paid() {
     world.publish_at("detections", 0, 0);
     world.publish_at("detections", 1, 1);
     assert_eq!(drain(&mut alice), ["watching", "1"]);
+}
+
+#[tokio::test]
+async fn a_watch_whose_time_has_not_begun_begins_by_itself() {
+    let world = World::start().await;
+    // The block's clock is ahead of this one.
+    world.subscribe_from(FEED, ALICE, START + 1, START + 600);
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, None);
+    world.publish_at("detections", 0, 0);
+    assert!(drain(&mut alice).is_empty(), "no offer: it is paid");
+    let began = tokio::time::Instant::now();
+    tokio::time::timeout(PATIENCE, alice.turn()).await.unwrap();
+    assert!(began.elapsed() < std::time::Duration::from_millis(1_200));
+    world.publish_at("detections", 1, 1);
+    assert_eq!(drain(&mut alice), ["watching", "1"]);
+}
+
+#[tokio::test]
+async fn a_watch_begins_when_the_clock_gets_there_first() {
+    let world = World::start().await;
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, None);
+    assert_eq!(drain(&mut alice).len(), 1, "an offer");
+    // The follower tells the index of a block before it tells the clock.
+    world.subscribe_from(FEED, ALICE, START + 100, START + 600);
+    assert!(drain(&mut alice).is_empty());
+    world.jump(100);
+    tokio::time::timeout(PATIENCE, alice.turn()).await.unwrap();
+    assert_eq!(drain(&mut alice), ["watching"]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ashya_contracts::{ClockChange, LedgerEvent};
 use ashya_protocol::rest::Head;
 use ashya_protocol::ws::ServerMessage;
-use ashya_protocol::{Address, FeedId, Listing, ListingStream, Position, Wei};
+use ashya_protocol::{Address, DeviceId, FeedId, Listing, ListingStream, Position, Wei};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
@@ -87,7 +87,7 @@ impl World {
         let routes = routes(parts.clone());
         let limits = HttpLimits {
             head_timeout: PATIENCE,
-            max_connections: 1_000,
+            max_connections: 20_000,
         };
         tokio::spawn(serve(listener, routes, limits, CancellationToken::new()));
         let started = Instant::now();
@@ -144,9 +144,27 @@ impl World {
             .apply(&[LedgerEvent::FeedTransferred { feed, from, to }]);
     }
 
+    /// Gives the first feed another device.
+    pub(super) fn replace_device(&self) {
+        let view = self.parts.index.feed(FEED).unwrap();
+        self.parts.index.apply(&[LedgerEvent::FeedSet {
+            feed: FEED,
+            device: DeviceId::new([7; 20]),
+            price: view.price,
+            payout: OWNER,
+            pauser: Address::ZERO,
+            listing: view.listing,
+        }]);
+    }
+
     /// Milliseconds of chain time since the start.
     pub(super) fn milliseconds(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
+    }
+
+    /// When chain time is a Unix second, as long as nobody moves it.
+    pub(super) fn instant_of(&self, unix: u64) -> Instant {
+        self.started + Duration::from_secs(unix - START)
     }
 
     /// Waits until as many sockets and event streams are open.
