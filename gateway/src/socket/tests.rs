@@ -1,5 +1,6 @@
 //! Sockets and event streams over real connections; the ledger's words are put into the index by hand.
 
+mod cutoff;
 mod cuts;
 mod event_stream;
 mod patience;
