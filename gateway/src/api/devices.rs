@@ -3,12 +3,13 @@ use ashya_protocol::rest::{
     CredentialRequest, Credentials, Device, DeviceList, Registration, SignedRegistration,
 };
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use http::StatusCode;
 
+use super::conditional::IfMatch;
 use super::extract::{Bearer, Client, Id, JsonBody, Search};
 use super::paging::{PageQuery, page};
-use super::{HttpError, Site};
+use super::{ApiState, HttpError, Site};
 use crate::auth::device_passwords::DevicePasswords;
 use crate::auth::nonces::Nonces;
 use crate::auth::rates::Action;
@@ -16,6 +17,34 @@ use crate::ledger_index::LedgerIndex;
 use crate::positions::Positions;
 use crate::presence::Presence;
 use crate::registry::{Registered, Registry, RegistryError};
+
+/// What there is to tell of a device.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    registry: Registry,
+    index: LedgerIndex,
+    presence: Presence,
+}
+
+impl FromRef<ApiState> for Known {
+    fn from_ref(state: &ApiState) -> Self {
+        Self {
+            registry: state.registry.clone(),
+            index: state.index.clone(),
+            presence: state.presence.clone(),
+        }
+    }
+}
+
+impl Known {
+    fn describe(&self, registration: Registration) -> Device {
+        Device {
+            owner_proven: has_proven_owner(&registration, &self.index),
+            online: self.presence.is_online(registration.device),
+            registration,
+        }
+    }
+}
 
 /// `GET /v1/devices`
 #[utoipa::path(
@@ -26,15 +55,13 @@ use crate::registry::{Registered, Registry, RegistryError};
     responses((status = 200, description = "The devices", body = DeviceList))
 )]
 pub(super) async fn list(
-    State(registry): State<Registry>,
-    State(index): State<LedgerIndex>,
-    State(presence): State<Presence>,
+    State(known): State<Known>,
     Search(query): Search<PageQuery>,
 ) -> Result<Json<DeviceList>, HttpError> {
-    let (registrations, next) = page(registry.devices(), &query, |one| one.device)?;
+    let (registrations, next) = page(known.registry.devices(), &query, |one| one.device)?;
     let devices = registrations
         .into_iter()
-        .map(|registration| describe(registration, &index, &presence))
+        .map(|registration| known.describe(registration))
         .collect();
     Ok(Json(DeviceList { devices, next }))
 }
@@ -48,15 +75,14 @@ pub(super) async fn list(
     responses((status = 200, description = "The device", body = Device))
 )]
 pub(super) async fn read(
-    State(registry): State<Registry>,
-    State(index): State<LedgerIndex>,
-    State(presence): State<Presence>,
+    State(known): State<Known>,
     Id(device): Id<DeviceId>,
 ) -> Result<Json<Device>, HttpError> {
-    let registration = registry
+    let registration = known
+        .registry
         .device(device)
         .ok_or(RegistryError::Unknown(device))?;
-    Ok(Json(describe(registration, &index, &presence)))
+    Ok(Json(known.describe(registration)))
 }
 
 /// `POST /v1/devices`: 201 for a new device, 200 for a later revision or the same document again.
@@ -68,9 +94,7 @@ pub(super) async fn read(
     responses((status = 201, description = "A new device", body = Device), (status = 200, description = "A later revision, or the same again", body = Device))
 )]
 pub(super) async fn register(
-    State(registry): State<Registry>,
-    State(index): State<LedgerIndex>,
-    State(presence): State<Presence>,
+    State(known): State<Known>,
     State(positions): State<Positions>,
     client: Client,
     JsonBody(signed): JsonBody<SignedRegistration>,
@@ -78,32 +102,31 @@ pub(super) async fn register(
     client.counts(Action::Registration)?;
     let registration = signed.registration.clone();
     let may_go = |claim: &Registration| {
-        !has_proven_owner(claim, &index)
-            && !presence.is_online(claim.device)
+        !has_proven_owner(claim, &known.index)
+            && !known.presence.is_online(claim.device)
             && !positions.has_published(claim.device)
     };
-    let status = match registry.register_instead(signed, may_go).await? {
+    let status = match known.registry.register_instead(signed, may_go).await? {
         Registered::New => StatusCode::CREATED,
         Registered::Updated | Registered::Unchanged => StatusCode::OK,
     };
-    Ok((status, Json(describe(registration, &index, &presence))))
+    Ok((status, Json(known.describe(registration))))
 }
 
-/// `PUT /v1/devices/{id}`: as `POST`, for a device that the path names.
+/// `PUT /v1/devices/{id}`: as `POST`, for a device that the path names, and only while it is as `If-Match` names it.
 #[utoipa::path(
     put,
     path = "/v1/devices/{id}",
     operation_id = "devices_update",
-    params(("id" = DeviceId, Path)),
+    params(("id" = DeviceId, Path), ("if-match" = Option<String>, Header, description = "ETag of what was read")),
     request_body = SignedRegistration,
     responses((status = 201, description = "A new device", body = Device), (status = 200, description = "A later revision, or the same again", body = Device))
 )]
 pub(super) async fn update(
-    registry: State<Registry>,
-    index: State<LedgerIndex>,
-    presence: State<Presence>,
+    State(known): State<Known>,
     positions: State<Positions>,
     client: Client,
+    if_match: IfMatch,
     Id(device): Id<DeviceId>,
     JsonBody(signed): JsonBody<SignedRegistration>,
 ) -> Result<(StatusCode, Json<Device>), HttpError> {
@@ -111,32 +134,37 @@ pub(super) async fn update(
         let detail = format!("the document is about {}", signed.registration.device);
         return Err(HttpError::bad_request("device-mismatch", detail));
     }
-    let body = JsonBody(signed);
-    register(registry, index, presence, positions, client, body).await
+    let there = known.registry.device(device);
+    let there = there.map(|registration| known.describe(registration));
+    if_match.check(there.as_ref())?;
+    register(State(known), positions, client, JsonBody(signed)).await
 }
 
-/// `DELETE /v1/devices/{id}`, by the wallet that the device names as its owner.
+/// `DELETE /v1/devices/{id}`, by the wallet that the device names as its owner, and only while it is as `If-Match` names it.
 #[utoipa::path(
     delete,
     path = "/v1/devices/{id}",
     operation_id = "devices_remove",
-    params(("id" = DeviceId, Path)),
+    params(("id" = DeviceId, Path), ("if-match" = Option<String>, Header, description = "ETag of what was read")),
     responses((status = 204, description = "The device is off the list")),
     security(("session" = []))
 )]
 pub(super) async fn remove(
-    State(registry): State<Registry>,
+    State(known): State<Known>,
     Bearer(session): Bearer,
+    if_match: IfMatch,
     Id(device): Id<DeviceId>,
 ) -> Result<StatusCode, HttpError> {
-    let registration = registry
+    let registration = known
+        .registry
         .device(device)
         .ok_or(RegistryError::Unknown(device))?;
     if registration.owner != session.wallet {
         let detail = format!("only {} may take this device off", registration.owner);
         return Err(HttpError::forbidden("owner-required", detail));
     }
-    registry.remove(device).await?;
+    if_match.check(Some(&known.describe(registration)))?;
+    known.registry.remove(device).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -181,15 +209,6 @@ pub(super) async fn credentials(
         mqtt_port: site.0.mqtt_port,
         mqtt_host: site.0.mqtt_host.clone(),
     }))
-}
-
-fn describe(registration: Registration, index: &LedgerIndex, presence: &Presence) -> Device {
-    let device = registration.device;
-    Device {
-        owner_proven: has_proven_owner(&registration, index),
-        online: presence.is_online(device),
-        registration,
-    }
 }
 
 /// Whether the device consented on the ledger to the owner that it names, as it does to that of each of its feeds.

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use super::HttpError;
+use super::conditional::IfMatch;
 use super::extract::{Id, JsonBody, Search};
 use super::paging::{PageQuery, page};
 use crate::defaults::LISTING_PATIENCE;
@@ -113,7 +114,7 @@ pub(super) async fn listing(
     put,
     path = "/v1/feeds/{id}/listing",
     operation_id = "feeds_put_listing",
-    params(("id" = FeedId, Path)),
+    params(("id" = FeedId, Path), ("if-match" = Option<String>, Header, description = "ETag of what was read")),
     request_body = SignedListing,
     responses((status = 204, description = "The listing is served"))
 )]
@@ -121,6 +122,7 @@ pub(super) async fn put_listing(
     State(index): State<LedgerIndex>,
     State(rpc): State<Rpc>,
     State(store): State<Store>,
+    if_match: IfMatch,
     Id(feed): Id<FeedId>,
     JsonBody(signed): JsonBody<SignedListing>,
 ) -> Result<StatusCode, HttpError> {
@@ -139,6 +141,8 @@ pub(super) async fn put_listing(
         ));
     }
     check_owner(&index, &rpc, &view, hash, &signed.signature).await?;
+    let there = view.document.as_ref();
+    if_match.check_bytes(there.map(|document| document.text.as_bytes()))?;
     store.listings.put(feed.as_bytes(), &signed)?;
     store.flush().await?;
     let document = ListingDocument {

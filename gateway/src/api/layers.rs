@@ -9,11 +9,12 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    IF_MATCH, IF_NONE_MATCH, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::CorsLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
@@ -21,7 +22,7 @@ use tracing::Level;
 use url::Url;
 
 use super::error::Shown;
-use super::{HttpError, HttpPolicy};
+use super::{HttpError, HttpPolicy, conditional};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest name of a request that is taken from a client.
@@ -30,6 +31,7 @@ const MAX_REQUEST_ID_BYTES: usize = 64;
 /// Puts the layers around the routes, the first one outermost.
 pub(super) fn apply(routes: Router, policy: &HttpPolicy) -> Router {
     let set = SetResponseHeaderLayer::if_not_present;
+    let compressed = DefaultPredicate::new().and(conditional::may_be_compressed);
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn(name_request))
         .layer(
@@ -53,7 +55,7 @@ pub(super) fn apply(routes: Router, policy: &HttpPolicy) -> Router {
         ))
         .layer(set(CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .option_layer(cors(&policy.cors_origins))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(compressed))
         .layer(middleware::from_fn(name_problem))
         .layer(middleware::from_fn_with_state(policy.timeout, limit_time))
         .layer(middleware::from_fn(limit_length));
@@ -81,7 +83,13 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_origin(origins.to_vec())
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, REQUEST_ID])
+        .allow_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IF_MATCH,
+            IF_NONE_MATCH,
+            REQUEST_ID,
+        ])
         .expose_headers([ETAG, REQUEST_ID, RETRY_AFTER]);
     Some(layer)
 }

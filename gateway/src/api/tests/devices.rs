@@ -93,3 +93,52 @@ async fn a_stream_is_named_once() {
     );
     assert!(problem.detail.contains("detections"), "{}", problem.detail);
 }
+
+#[tokio::test]
+async fn a_change_of_what_somebody_else_has_changed_meanwhile_is_refused() {
+    let rig = Rig::new();
+    let key = key(7);
+    let owner = Address::new([4; 20]);
+    let path = format!("/v1/devices/{}", key.device_id());
+    let (_, _): (_, Device) = rig.post("/v1/devices", &registration(&key, owner, 1)).await;
+    let tag = async || {
+        let read = rig.send(request(Method::GET, &path, Body::empty())).await;
+        read.headers()[http::header::ETAG].clone()
+    };
+    let put = async |revision, tag: Option<&http::HeaderValue>| {
+        let body = json(&registration(&key, owner, revision));
+        let mut request = request(Method::PUT, &path, body);
+        if let Some(tag) = tag {
+            request
+                .headers_mut()
+                .insert(http::header::IF_MATCH, tag.clone());
+        }
+        rig.send(request).await
+    };
+    let old = tag().await;
+    assert_eq!(put(2, Some(&old)).await.status(), StatusCode::OK);
+    let refused = put(3, Some(&old)).await;
+    let (status, problem): (_, Problem) = read(refused).await;
+    assert_eq!(status, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(problem.code, "changed-meanwhile");
+    assert_eq!(put(3, Some(&tag().await)).await.status(), StatusCode::OK);
+    assert_eq!(put(4, None).await.status(), StatusCode::OK);
+
+    let delete = async |wallet, tag: &http::HeaderValue| {
+        let mut request = rig.bearer(Method::DELETE, &path, wallet);
+        let headers = request.headers_mut();
+        headers.insert(http::header::IF_MATCH, tag.clone());
+        rig.send(request).await.status()
+    };
+    // Who may not change it at all is told that first.
+    let stranger = Address::new([5; 20]);
+    assert_eq!(delete(stranger, &old).await, StatusCode::FORBIDDEN);
+    assert_eq!(delete(owner, &old).await, StatusCode::PRECONDITION_FAILED);
+    let new = tag().await;
+    assert_eq!(delete(owner, &new).await, StatusCode::NO_CONTENT);
+    // What is not there has no tag.
+    assert_eq!(
+        put(5, Some(&new)).await.status(),
+        StatusCode::PRECONDITION_FAILED
+    );
+}
