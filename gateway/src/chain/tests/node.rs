@@ -80,6 +80,8 @@ struct Inner {
     most_blocks: u64,
     dice: StdRng,
     requests: u64,
+    /// Questions for the height alone.
+    heights: u64,
 }
 
 impl Node {
@@ -95,6 +97,7 @@ impl Node {
             most_blocks: u64::MAX,
             dice: StdRng::seed_from_u64(seed),
             requests: 0,
+            heights: 0,
         }));
         let routes = Router::new()
             .route("/", post(serve))
@@ -130,6 +133,10 @@ impl Node {
     /// Refuses ranges of more blocks.
     pub(super) fn limit(&self, blocks: u64) {
         self.inner.lock().most_blocks = blocks;
+    }
+
+    pub(super) fn heights(&self) -> u64 {
+        self.inner.lock().heights
     }
 
     pub(super) fn requests(&self) -> u64 {
@@ -182,6 +189,10 @@ impl Inner {
         match method {
             "eth_chainId" => Ok(json!(format!("{CHAIN_ID:#x}"))),
             "eth_getCode" => Ok(json!("0x01")),
+            "eth_blockNumber" => {
+                self.heights += 1;
+                Ok(json!(format!("{:#x}", chain.len() - 1)))
+            }
             "eth_getBlockByNumber" => {
                 let newest = chain.len() - 1;
                 let number = match params[0].as_str().unwrap() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ashya_contracts::{Deployment, Rpc};
 use ashya_protocol::Domain;
 use tempfile::TempDir;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::{ChainStatus, Follower, FollowerParts, Pace, RoundError};
 use super::generated::{Chain, LEDGER};
@@ -23,6 +24,7 @@ pub(super) struct Rig {
     folder: TempDir,
     nodes: Vec<Arc<Node>>,
     pub(super) options: Options,
+    pub(super) pace: Pace,
     pub(super) metrics: Metrics,
     follower: Option<(Follower, Store)>,
     index: LedgerIndex,
@@ -48,6 +50,7 @@ impl Rig {
             folder: tempfile::tempdir().unwrap(),
             nodes,
             options,
+            pace: Pace::every(Duration::from_millis(1)),
             metrics: Metrics::new(),
             follower: None,
             index: empty_index(),
@@ -81,7 +84,7 @@ impl Rig {
             store: store.clone(),
             status: ChainStatus::default(),
             metrics: self.metrics.clone(),
-            pace: Pace::every(Duration::from_millis(1)),
+            pace: self.pace,
             blocks_per_request: self.options.blocks_per_request,
             journal_blocks: self.options.journal_blocks,
         });
@@ -106,6 +109,19 @@ impl Rig {
         let round = follower.round().await;
         follower.conclude(&round);
         round
+    }
+
+    /// Lets the follower follow by itself until the guard is dropped.
+    pub(super) fn run(&mut self) -> DropGuard {
+        let (follower, _) = self.follower.take().unwrap();
+        let shutdown = CancellationToken::new();
+        tokio::spawn(follower.run(shutdown.clone()));
+        shutdown.drop_guard()
+    }
+
+    /// Whether the index is what a fresh replay makes of `chain`.
+    pub(super) fn shows(&self, chain: &Chain) -> bool {
+        self.index.snapshot() == self.replay(chain)
     }
 
     /// Lets the follower's last round have failed at the store, and gives the store back.

@@ -1,14 +1,16 @@
 //! One kind of trouble at a time, for as long as it takes.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::super::RoundError;
+use super::super::{Pace, RoundError};
 use super::generated::{Chain, genesis, grow};
 use super::node::{Lie, Node};
 use super::rig::{Options, Rig};
+use crate::defaults::PUBLIC_POLL;
 
 const OPTIONS: Options = Options {
     deployment: 1,
@@ -113,6 +115,30 @@ async fn nothing_goes_on_from_a_store_that_cannot_be_read_again() {
     rig.check_equals(&old, "as it was");
     rig.settle().await;
     rig.check_equals(&longer, "mended");
+}
+
+#[tokio::test]
+async fn a_near_node_is_asked_for_its_height_between_two_looks() {
+    let old = chain(20);
+    let (node, mut rig) = follow(&old).await;
+    let mut longer = old.clone();
+    grow(&mut longer, 20, &mut StdRng::seed_from_u64(7));
+    rig.pace = Pace::public();
+    rig.restart();
+    let _running = rig.run();
+    eventually(|| node.heights() > 0).await;
+    node.show(longer.clone());
+    let began = Instant::now();
+    eventually(|| rig.shows(&longer)).await;
+    assert!(began.elapsed() < PUBLIC_POLL / 2, "{:?}", began.elapsed());
+}
+
+async fn eventually(mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]

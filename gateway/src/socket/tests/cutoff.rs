@@ -52,6 +52,8 @@ struct Seen {
     read_late: u64,
     /// Time from each expiry to its `ended`.
     ends: Vec<Duration>,
+    /// Whether the gateway gave the connection up.
+    given_up: bool,
 }
 
 /// `ASHYA_SUBSCRIPTIONS` says how many, `ASHYA_SEED` which; with the first the promised times are held against them.
@@ -106,10 +108,12 @@ async fn nothing_is_written_at_or_after_the_end_of_any_subscription() {
     );
     let publisher = publish_around(&world, first, seconds);
     let (mut seen, mut times) = (Seen::default(), Vec::with_capacity(count));
+    let mut given_up = 0;
     while let Some(one) = ends.join_next().await {
         let one = one.unwrap();
         seen.events += one.events;
         seen.read_late += one.read_late;
+        given_up += u64::from(one.given_up);
         times.extend(one.ends);
     }
     let published = publisher.await.unwrap();
@@ -119,7 +123,7 @@ async fn nothing_is_written_at_or_after_the_end_of_any_subscription() {
     println!(
         "seed {seed}: {} subscriptions of {} wallets on as many websockets, opened in {opened:.1?}, ending within {seconds} s; \
          {published} events published around the ends, {} delivered; writes that ended at or after the expiry by the \
-         gateway's clock: {late}; events read by the client at or after it: {}; `ended` after the expiry: p50 {:.1?}, \
+         gateway's clock: {late}; sockets that were given up: {given_up}; events read by the client at or after it: {}; `ended` after the expiry: p50 {:.1?}, \
          p99 {:.1?}, longest {:.1?}",
         times.len(),
         wallets.len(),
@@ -129,14 +133,15 @@ async fn nothing_is_written_at_or_after_the_end_of_any_subscription() {
         quantile(0.99),
         quantile(1.0)
     );
-    assert_eq!(times.len(), wallets.len() * FEEDS.len());
     assert!(seen.events > times.len() as u64, "too few events came");
     if asked.is_some() {
-        assert_eq!(late, 0, "written too late");
+        assert_eq!((late, given_up), (0, 0), "written too late, or not at all");
+        assert_eq!(times.len(), wallets.len() * FEEDS.len());
         assert!(quantile(0.99) < PROMISED);
     } else {
-        // Other tests may stop a thread within a write.
-        assert!(late * 100 <= times.len() as u64, "{late} writes too late");
+        // Other tests may stop a thread within a write, or so long before it that the gateway gives the socket up.
+        let few = wallets.len() as u64 / 20;
+        assert!(late <= few && given_up <= few);
         assert!(quantile(0.99) < BUSY);
     }
 }
@@ -167,8 +172,12 @@ async fn read_to_the_end(world: Arc<World>, mut client: Client, paid: [Paid; 2])
         let next = still.map(|at| instants[at]).min().expect("one is open");
         // Silence before is no failure.
         sleep_until(next - Duration::from_secs(1)).await;
-        let heard = client.hear().await;
+        let heard = client.hear_or_end().await;
         let now = Instant::now();
+        let Some(heard) = heard else {
+            seen.given_up = true;
+            return seen;
+        };
         match heard {
             Heard::Message(ServerMessage::Event(event)) => {
                 let at = usize::from(event.stream.as_str().starts_with('b'));

@@ -350,16 +350,22 @@ impl Client {
 
     /// The next thing that is heard.
     pub(super) async fn hear(&mut self) -> Heard {
+        self.hear_or_end().await.expect("the end")
+    }
+
+    /// The next thing that is heard; nothing when the connection was given up.
+    pub(super) async fn hear_or_end(&mut self) -> Option<Heard> {
         loop {
             let frame = timeout(PATIENCE, self.0.next())
                 .await
                 .expect("nothing came");
-            return match frame.expect("the end").unwrap() {
+            let heard = match frame?.ok()? {
                 Frame::Text(text) => Heard::Message(serde_json::from_str(&text).unwrap()),
                 Frame::Binary(bytes) => Heard::Envelope(bytes),
                 Frame::Close(frame) => Heard::Closed(frame.map_or(0, |frame| frame.code.into())),
                 Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => continue,
             };
+            return Some(heard);
         }
     }
 
