@@ -36,6 +36,8 @@ pub struct AnvilOptions {
     pub chain_id: u64,
     /// When blocks are made.
     pub block_time: BlockTime,
+    /// The rules of the chain, such as `prague`; anvil's newest when absent.
+    pub hardfork: Option<&'static str>,
 }
 
 impl Default for AnvilOptions {
@@ -44,6 +46,7 @@ impl Default for AnvilOptions {
             port: 0,
             chain_id: LOCAL_CHAIN,
             block_time: BlockTime::EverySecond,
+            hardfork: None,
         }
     }
 }
@@ -115,6 +118,9 @@ impl Anvil {
             .args(["--slots-in-an-epoch", "1", "--silent"]);
         if options.block_time == BlockTime::EverySecond {
             command.args(["--block-time", "1"]);
+        }
+        if let Some(hardfork) = options.hardfork {
+            command.args(["--hardfork", hardfork]);
         }
         let mut anvil = Self {
             process: Process::spawn("anvil", command, folder)?,

@@ -9,8 +9,11 @@ mod money;
 mod outage;
 mod prompt;
 mod refusals;
+mod rest;
 mod restart;
+mod sessions;
 mod sign_in;
+mod smart_accounts;
 mod start;
 
 use anyhow::Result;
