@@ -11,6 +11,9 @@ use tokio::time::Instant;
 
 use crate::defaults::{CLOCK_STEP, HEAD_BACKWARD_TOLERANCE, HEAD_TOLERANCE};
 
+/// An event is not written this shortly before access ends, since the write could end after it.
+pub(crate) const CUT_MARGIN: Duration = Duration::from_millis(5);
+
 /// Which clock decides about access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -30,6 +33,14 @@ pub struct HeadFromTheFuture {
     pub number: u64,
     /// How far ahead, in seconds.
     pub ahead_seconds: u64,
+}
+
+/// What the clock has shown at an instant: one look for many decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// Time since the Unix epoch.
+    pub(crate) time: Duration,
+    at: Instant,
 }
 
 /// How long the view of the chain may go without news before it no longer counts as current.
@@ -74,8 +85,15 @@ impl ChainClock {
 
     /// Time since the Unix epoch by which access is decided.
     pub fn now(&self) -> Duration {
+        self.read().time
+    }
+
+    /// [`Self::now`], for many decisions at once.
+    pub(crate) fn read(&self) -> Reading {
         let anchor = self.state.read().anchor;
-        reading(self.source, anchor, wall_clock(), Instant::now())
+        let at = Instant::now();
+        let time = reading(self.source, anchor, wall_clock(), at);
+        Reading { time, at }
     }
 
     /// [`Self::now`] in whole seconds.
@@ -86,7 +104,7 @@ impl ChainClock {
     /// The instant at which this clock shows the Unix second `unix`; now, when it is past. Ask again after
     /// [`Self::moved`].
     pub fn instant_of(&self, unix: u64) -> Instant {
-        Instant::now() + Duration::from_secs(unix).saturating_sub(self.now())
+        self.read().instant_of(unix)
     }
 
     /// Changes whenever the clock was moved by more than its own running: instants of [`Self::instant_of`] are
@@ -144,6 +162,23 @@ impl ChainClock {
             self.moved.send_modify(|count| *count += 1);
         }
         Ok(())
+    }
+}
+
+impl Reading {
+    /// When it was read.
+    pub(crate) const fn at(self) -> Instant {
+        self.at
+    }
+
+    /// Whether there is time to write something before a Unix second.
+    pub(crate) fn is_before(self, unix: u64) -> bool {
+        self.time + CUT_MARGIN < Duration::from_secs(unix)
+    }
+
+    /// The instant at which the clock shows the Unix second `unix`; that of the reading, when it is past.
+    pub(crate) fn instant_of(self, unix: u64) -> Instant {
+        self.at + Duration::from_secs(unix).saturating_sub(self.time)
     }
 }
 

@@ -1,15 +1,19 @@
 //! The fan-out: each accepted event once in memory, shared by everybody who watches its stream.
 //!
 //! ```text
-//!  Ingest ──publish──► Channel (one a stream) ──► Outbox (one a socket) ──► socket task
+//!  Ingest ──publish──► Channel (one a stream) ──► Outbox (one a socket) ──► TCP, or the socket's task
 //!                        └─ Ring: the last events, for whoever comes back
 //! ```
 //!
-//! Nothing here waits: a full outbox drops pictures first and tells its socket how many.
+//! Nothing here waits: a full outbox drops pictures first and tells its socket how many. Whoever publishes also writes
+//! for the sockets that have nothing else to do (`lane`).
 
+mod encoding;
 mod frame;
+mod lane;
 mod message;
 mod outbox;
+mod parcel;
 mod queue;
 mod ring;
 
@@ -28,10 +32,13 @@ use tokio_util::sync::CancellationToken;
 use crate::demand::DemandBoard;
 use crate::metrics::{Loss, Metrics};
 
+pub(crate) use encoding::Encoding;
 pub(crate) use frame::framed;
+pub(crate) use lane::{Begun, Now, Pass};
 pub(crate) use message::{Message, Moment};
 pub(crate) use outbox::Outbox;
-use queue::Pushed;
+use outbox::{Delivered, Waiting};
+use parcel::Parcel;
 pub(crate) use queue::Queued;
 pub(crate) use ring::Replay;
 use ring::{Budget, Ring};
@@ -39,7 +46,8 @@ use ring::{Budget, Ring};
 /// Time between looks for events that are too old to be kept.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
 
-/// More watchers than this are woken from within the runtime.
+/// So many watchers take about as long to be served as the clock may stand: well below a millisecond. More tasks than
+/// this are woken from within the runtime.
 const CROWD: usize = 32;
 
 /// Where one stream of one device meets its watchers. Cheap to clone.
@@ -125,43 +133,65 @@ impl Hub {
         self.demand.release(device);
     }
 
-    /// Queues an accepted event and wakes whoever watches its stream.
-    #[cfg(test)]
-    pub(crate) fn publish(&self, message: Message) {
-        let mut woken = Vec::new();
-        self.queue(message, &mut woken);
-        self.wake(woken);
+    /// Gives accepted events, in their order, to everybody who watches their streams, and keeps them for a while. Each
+    /// watcher gets those of a stream that come together in one go. `now` is asked again and again: a crowd takes time.
+    pub(crate) fn publish(&self, events: &[Arc<Message>], now: impl Fn() -> Now) {
+        let mut left = Vec::new();
+        for of_stream in events.chunk_by(|one, next| one.key() == next.key()) {
+            let parcel = Parcel::new(of_stream);
+            let mut written = 0;
+            let mut at = now();
+            for (index, waiting) in self.queue(of_stream).into_iter().enumerate() {
+                if index % CROWD == CROWD - 1 {
+                    at = now();
+                }
+                match waiting.deliver(&parcel, at) {
+                    Delivered::Written => written += of_stream.len() as u64,
+                    Delivered::Late => {
+                        written += of_stream.len() as u64;
+                        self.metrics.late_writes.inc();
+                    }
+                    Delivered::Left(waker) => left.push(waker),
+                }
+            }
+            self.metrics.events_delivered.inc_by(written);
+        }
+        self.wake(left);
     }
 
-    /// Queues an accepted event for everybody who watches its stream, and keeps it for a while. Who has to be woken for
-    /// it is added to `woken`, so that events that come together wake each watcher once.
-    pub(crate) fn queue(&self, message: Message, woken: &mut Vec<Waker>) {
-        let message = Arc::new(message);
-        let channel = self.channel(message.key());
+    /// Queues events of one stream; gives back who waits for them.
+    fn queue(&self, events: &[Arc<Message>]) -> Vec<Waiting> {
+        let mut waiting = Vec::new();
+        let Some(first) = events.first() else {
+            return waiting;
+        };
+        let channel = self.channel(first.key());
         let mut channel = channel.lock();
-        channel.ring.push(Instant::now(), message.clone());
+        let now = Instant::now();
+        for event in events {
+            channel.ring.push(now, event.clone());
+        }
         let mut dropped = 0;
         for outbox in &channel.watchers {
-            let (pushed, waiting) = outbox.push(message.clone());
-            if let Pushed::Dropped(events) = pushed {
-                dropped += events;
-            }
-            woken.extend(waiting);
+            let (lost, waits) = outbox.push(events);
+            dropped += lost;
+            waiting.extend(waits);
         }
         drop(channel);
         if dropped > 0 {
             self.metrics.dropped(Loss::Slow, dropped);
         }
+        waiting
     }
 
-    /// Wakes watchers. A crowd is woken from within the runtime, where each costs a fraction of what it does from
+    /// Wakes tasks. A crowd is woken from within the runtime, where each costs a fraction of what it does from
     /// outside; the task that does it ends at once.
-    pub(crate) fn wake(&self, woken: Vec<Waker>) {
+    fn wake(&self, wakers: Vec<Waker>) {
         match &self.runtime {
-            Some(runtime) if woken.len() > CROWD => {
-                runtime.spawn(async move { woken.into_iter().for_each(Waker::wake) });
+            Some(runtime) if wakers.len() > CROWD => {
+                runtime.spawn(async move { wakers.into_iter().for_each(Waker::wake) });
             }
-            _ => woken.into_iter().for_each(Waker::wake),
+            _ => wakers.into_iter().for_each(Waker::wake),
         }
     }
 

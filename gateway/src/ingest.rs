@@ -5,8 +5,10 @@
 //!                                                                           └─► disk ─► acknowledgement
 //! ```
 //!
-//! Recovering a signer takes tens of microseconds, so a few threads of its own do the work. All events of a device
-//! go to the same thread, in the order in which they came. Watchers do not wait for the disk; whoever published does,
+//! Recovering a signer takes tens of microseconds, so a few threads of its own do the work, and bring the events to
+//! their watchers. All events of a device go to the same thread, in the order in which they came, and wait there while
+//! those before them are delivered: a device that sends faster than its watchers can be served is slowed down, and what
+//! has gathered meanwhile goes out together. Watchers do not wait for the disk; whoever published does,
 //! and one flush serves all who wait.
 
 mod checks;
@@ -16,7 +18,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::task::Waker;
 use std::thread;
 
 use ashya_protocol::{DeviceId, Domain, Notice, Position, StreamName};
@@ -27,7 +28,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::chain_clock::ChainClock;
-use crate::hub::{Hub, Message, Moment};
+use crate::hub::{Hub, Message, Moment, Now};
 use crate::ledger_index::LedgerIndex;
 use crate::metrics::{Metrics, Rejection};
 use crate::outage::Heard;
@@ -40,7 +41,8 @@ use checks::{Expected, check};
 const QUEUE: usize = 256;
 /// Bytes of events that may wait for all threads together: some thirty of the largest, or full queues of ordinary ones.
 const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
-/// Most events that are decided before their watchers are woken: those that came together go out in one write a socket.
+/// Most events that are decided before they are given to their watchers: those that came together go out in one write a
+/// socket.
 const TOGETHER: usize = 16;
 /// Most verifying threads: each does more than 10,000 events a second.
 const MAX_THREADS: usize = 4;
@@ -223,14 +225,23 @@ impl Ingest {
 impl Work {
     fn run(&self, mut queue: mpsc::Receiver<Job>) {
         while let Some(first) = queue.blocking_recv() {
-            let mut woken = Vec::new();
+            let mut accepted = Vec::new();
             let more = std::iter::from_fn(|| queue.try_recv().ok());
             for job in std::iter::once(first).chain(more).take(TOGETHER) {
-                let decision = decide(&self.0, &job.expected, &job.envelope, &mut woken);
+                let decision = decide(&self.0, &job.expected, &job.envelope, &mut accepted);
                 // A session that has gone no longer wants to know.
                 let _ = job.decision.send(decision);
             }
-            self.0.hub.wake(woken);
+            self.0.hub.publish(&accepted, || self.now());
+        }
+    }
+}
+
+impl Work {
+    fn now(&self) -> Now {
+        Now {
+            clock: self.0.clock.read(),
+            ledger: self.0.index.version(),
         }
     }
 }
@@ -245,7 +256,7 @@ fn decide(
     parts: &IngestParts,
     expected: &Expected,
     envelope: &[u8],
-    woken: &mut Vec<Waker>,
+    accepted: &mut Vec<Arc<Message>>,
 ) -> Decision {
     let now = parts.clock.now_seconds();
     let registered = |stream: &StreamName| {
@@ -276,9 +287,8 @@ fn decide(
                 .heard
                 .note(event.device, &event.stream, Instant::now());
             let moment = moment(&parts.index, expected.device, now);
-            parts
-                .hub
-                .queue(Message::new(verified, envelope, gap, moment), woken);
+            let message = Message::new(verified, envelope, gap, moment);
+            accepted.push(Arc::new(message));
             parts.metrics.events_accepted.inc();
             Decision {
                 verdict: Verdict::Accepted,

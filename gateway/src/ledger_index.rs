@@ -20,6 +20,8 @@ use tokio::sync::watch;
 use crate::access::{self, Access};
 
 pub(crate) use delta::{Delta, Snapshot, Stepped};
+pub(crate) use feeds::LedgerVersion;
+use feeds::Versions;
 pub(crate) use records::{FeedRecord, SubscriptionKey, SubscriptionRecord};
 use state::State;
 
@@ -28,6 +30,7 @@ use state::State;
 pub struct LedgerIndex {
     domain: Domain,
     state: Arc<RwLock<State>>,
+    versions: Versions,
 }
 
 /// A listing document that the gateway holds, with the exact text that was signed.
@@ -91,9 +94,11 @@ impl FeedView {
 impl LedgerIndex {
     /// An index of the ledger of `domain` that knows of no feed yet.
     pub fn new(domain: Domain) -> Self {
+        let state = State::default();
         Self {
             domain,
-            state: Arc::new(RwLock::new(State::default())),
+            versions: state.versions(),
+            state: Arc::new(RwLock::new(state)),
         }
     }
 
@@ -202,6 +207,11 @@ impl LedgerIndex {
     /// paid wakes nobody here.
     pub fn changes_for(&self, feed: FeedId, wallet: Address) -> watch::Receiver<u64> {
         self.state.write().changes_for(feed, wallet)
+    }
+
+    /// Differs from every version before it as soon as anybody's access may: a decision holds while it stays the same.
+    pub(crate) fn version(&self) -> LedgerVersion {
+        self.versions.current()
     }
 
     /// Holds a listing document for a feed. It is shown while its hash is the ledger's.

@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 mod listeners;
+mod tcp;
 
 use std::io;
 use std::net::SocketAddr;
@@ -49,6 +50,7 @@ use crate::store::{self, EXPORT_FOLDER, Store, StoreError};
 pub(crate) use http::Connection;
 use http::HttpLimits;
 pub use listeners::Listeners;
+pub(crate) use tcp::Tcp;
 
 /// Why the gateway cannot run.
 #[derive(Debug, Error)]

@@ -1,19 +1,24 @@
 //! The websocket `/v1/ws`, one task for each.
 //!
 //! ```text
-//!  client ──watch──► Socket ──► Viewer: which feeds, until when ──► Hub (follow, replay)
-//!         ◄─events── Socket ◄── Viewer: asked before every write ◄── Outbox
+//!  client ──watch──► Served ──► Viewer: which feeds, until when ──► Hub (follow, replay)
+//!         ◄─events── Served ◄── Viewer: asked before every write ◄── Outbox
 //! ```
+//!
+//! While a socket's task waits, events take the short way past it, by a pass that its viewer gives (`hub::lane`).
 //!
 //! [`Viewer`] decides what its wallet may see and is shared with the event streams of [`crate::sse`]; the socket only
 //! speaks the protocol and writes in time.
 
 mod actor;
 mod batch;
+mod end;
 mod handshake;
 mod limits;
 mod line;
+mod served;
 mod signals;
+mod times;
 mod viewer;
 mod watch;
 
@@ -67,15 +72,6 @@ pub struct SocketParts {
 pub struct SocketPolicy {
     /// Origins whose pages may open sockets, beside the gateway's own; all when there are none.
     pub origins: Vec<HeaderValue>,
-}
-
-/// How events look on a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
-    /// The device's own bytes.
-    Binary,
-    /// JSON like everything else.
-    Json,
 }
 
 impl FromRef<Arc<SocketParts>> for Sessions {

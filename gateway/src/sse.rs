@@ -26,7 +26,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::api::{Bearer, HttpError, Id};
-use crate::chain_clock::{ChainClock, wall_instant_of};
+use crate::chain_clock::wall_instant_of;
 use crate::metrics::Metrics;
 use crate::socket::{
     BATCH_BYTES, BATCH_MESSAGES, Batch, Grant, Outgoing, SocketParts, Step, Viewer, WatchRefusal,
@@ -51,7 +51,7 @@ pub(crate) async fn events(
     viewer
         .watch(feed, None, &BTreeMap::new())
         .map_err(refused)?;
-    let first = match viewer.next() {
+    let first = match viewer.next(parts.clock.read()) {
         Step::Write(Outgoing::Control(ServerMessage::PaymentRequired(offer)), _) => {
             return Err(HttpError::payment_required(offer));
         }
@@ -63,7 +63,6 @@ pub(crate) async fn events(
         first,
         viewer,
         writer,
-        clock: parts.clock.clone(),
         metrics: parts.metrics.clone(),
     };
     let open = Open::count(&reader.metrics.sockets);
@@ -91,7 +90,6 @@ struct Reader {
     first: Option<(Outgoing, Option<Grant>)>,
     viewer: Viewer,
     writer: Writer,
-    clock: ChainClock,
     metrics: Metrics,
 }
 
@@ -135,7 +133,8 @@ impl Reader {
                 () = self.writer.gone() => return,
                 () = self.viewer.turn() => {}
                 _ = comments.tick() => {
-                    if self.write(&mut Batch::new(None), Bytes::from_static(COMMENT)).await.is_none() {
+                    let mut nothing = Batch::new(self.viewer.read_clock(), None);
+                    if self.write(&mut nothing, Bytes::from_static(COMMENT)).await.is_none() {
                         return;
                     }
                 }
@@ -154,7 +153,8 @@ impl Reader {
 
     /// Writes what waits, many messages in one go; `None` when the connection has to be given up.
     async fn write_batch(&mut self) -> Option<Progress> {
-        let (mut batch, mut text) = (Batch::new(None), BytesMut::new());
+        let now = self.viewer.read_clock();
+        let (mut batch, mut text) = (Batch::new(now, None), BytesMut::new());
         let mut messages = 0;
         let progress = loop {
             if messages >= BATCH_MESSAGES || text.len() >= BATCH_BYTES {
@@ -162,7 +162,7 @@ impl Reader {
             }
             let (outgoing, grant) = match self.first.take() {
                 Some(first) => first,
-                None => match self.viewer.next() {
+                None => match self.viewer.next(now) {
                     Step::Write(outgoing, grant) => (outgoing, grant),
                     Step::Idle if self.viewer.is_watching() => break Progress::Drained,
                     Step::Idle | Step::TooSlow => break Progress::Over,
@@ -171,7 +171,7 @@ impl Reader {
             messages += 1;
             encode(&mut text, &outgoing);
             if let (Outgoing::Event(event), Some(grant)) = (outgoing, grant) {
-                batch.add(event, grant, &self.clock);
+                batch.add(event, grant, now);
             }
         };
         if messages > 0 {

@@ -4,8 +4,8 @@ use ashya_protocol::ws::{GapReason, JsonEvent, ServerMessage};
 use ashya_protocol::{FeedId, Position, StreamName, VerifiedEvent};
 use bytes::Bytes;
 
-use super::StreamKey;
 use super::frame::{BINARY, TEXT, framed, payload};
+use super::{Encoding, StreamKey};
 use crate::positions::Gap;
 
 /// Room for what surrounds the payload in JSON: names, ids and the signature.
@@ -75,14 +75,12 @@ impl Message {
         payload(&self.binary)
     }
 
-    /// The websocket frame of the device's own bytes.
-    pub(crate) fn binary_frame(&self) -> &[u8] {
-        &self.binary
-    }
-
-    /// The websocket frame of the event as the all-JSON subprotocol has it, made when the first watcher wants it.
-    pub(crate) fn json_frame(&self) -> &[u8] {
-        self.json_bytes()
+    /// The websocket frame of the event; that of JSON is made when the first watcher wants it.
+    pub(crate) fn frame(&self, encoding: Encoding) -> &[u8] {
+        match encoding {
+            Encoding::Binary => &self.binary,
+            Encoding::Json => self.json_bytes(),
+        }
     }
 
     /// The event as the all-JSON subprotocol has it.

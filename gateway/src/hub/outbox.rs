@@ -3,15 +3,15 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::lane::{Begun, Lane, Now, Pass, Sent};
+use super::parcel::Parcel;
 use super::queue::{Pushed, Queue, Queued};
-use super::{Message, StreamKey};
+use super::{Encoding, Message, StreamKey};
+use crate::server::Tcp;
 
 /// The bounded queue between the hub and one socket. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Outbox(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared(Mutex<Inner>);
+pub(crate) struct Outbox(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -19,6 +19,30 @@ struct Inner {
     /// Whoever waits for the queue to fill. Taken by the event that fills it, so that a socket is woken once for all
     /// that comes until it has looked.
     waits: Option<Waker>,
+    /// The socket's connection, where it can be written to directly.
+    lane: Option<Lane>,
+    /// What may be written directly, while the socket's task waits and has nothing to write itself.
+    pass: Option<Pass>,
+    /// What was begun to be written.
+    begun: Option<Begun>,
+}
+
+/// A task that waits for what was just queued.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    outbox: Outbox,
+    waker: Waker,
+}
+
+/// What a delivery has come to.
+#[derive(Debug)]
+pub(super) enum Delivered {
+    /// All is written.
+    Written,
+    /// All is written, but too late.
+    Late,
+    /// The task has to go on.
+    Left(Waker),
 }
 
 /// The socket has let so much wait that it is given up.
@@ -26,24 +50,47 @@ struct Inner {
 pub(crate) struct Overflown;
 
 impl Outbox {
-    /// Queues an event. The waker, if there is one, has to be woken; it is handed out so that this can happen without
-    /// any lock.
-    pub(super) fn push(&self, message: Arc<Message>) -> (Pushed, Option<Waker>) {
-        let mut inner = self.lock();
-        let pushed = inner.queue.push(message);
-        (pushed, inner.waits.take())
+    /// Lets the connection be written to directly, whenever there is a pass.
+    pub(crate) fn open_lane(&self, tcp: Tcp, encoding: Encoding) {
+        self.lock().lane = Some(Lane::new(tcp, encoding));
     }
 
-    /// Waits until something may be there to pop.
-    pub(crate) fn poll_filled(&self, context: &mut Context<'_>) -> Poll<()> {
+    /// Queues events; gives back how many were lost for it, and who waits. That is handed out so that it can be
+    /// delivered to without the lock of all watchers.
+    pub(super) fn push(&self, events: &[Arc<Message>]) -> (u64, Option<Waiting>) {
         let mut inner = self.lock();
-        if !inner.queue.is_empty() {
+        let mut lost = 0;
+        for event in events {
+            if let Pushed::Dropped(dropped) = inner.queue.push(event.clone()) {
+                lost += dropped;
+            }
+        }
+        let waiting = inner.waits.take().map(|waker| Waiting {
+            outbox: self.clone(),
+            waker,
+        });
+        (lost, waiting)
+    }
+
+    /// Waits until something may be there to pop, or was begun. Until [`Self::close_lane`] what comes may be written
+    /// directly, as far as `pass` covers it.
+    pub(crate) fn poll_filled(&self, context: &mut Context<'_>, pass: Option<Pass>) -> Poll<()> {
+        let mut inner = self.lock();
+        if !inner.queue.is_empty() || inner.begun.is_some() {
             return Poll::Ready(());
         }
+        inner.pass = pass;
         if !matches!(&inner.waits, Some(waker) if waker.will_wake(context.waker())) {
             inner.waits = Some(context.waker().clone());
         }
         Poll::Pending
+    }
+
+    /// Nothing is written directly any more: the task has taken over. Gives back what was begun.
+    pub(crate) fn close_lane(&self) -> Option<Begun> {
+        let mut inner = self.lock();
+        inner.pass = None;
+        inner.begun.take()
     }
 
     /// The next thing to write, if there is one.
@@ -68,6 +115,49 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.0.lock()
+        self.0.lock()
+    }
+}
+
+impl Waiting {
+    /// Writes a parcel that was just queued, if nothing else is there to do for the socket.
+    pub(super) fn deliver(self, parcel: &Parcel<'_>, now: Now) -> Delivered {
+        let mut inner = self.outbox.lock();
+        let Inner {
+            queue,
+            waits,
+            lane: Some(lane),
+            pass: Some(pass),
+            begun,
+        } = &mut *inner
+        else {
+            drop(inner);
+            return Delivered::Left(self.waker);
+        };
+        if !queue.is_just(parcel.events()) {
+            drop(inner);
+            return Delivered::Left(self.waker);
+        }
+        match lane.send(parcel, *pass, now) {
+            sent @ (Sent::All | Sent::Late) => {
+                queue.clear();
+                waits.get_or_insert(self.waker);
+                match sent {
+                    Sent::Late => Delivered::Late,
+                    _ => Delivered::Written,
+                }
+            }
+            Sent::Part(rest) => {
+                queue.clear();
+                *begun = Some(rest);
+                inner.pass = None;
+                drop(inner);
+                Delivered::Left(self.waker)
+            }
+            Sent::Nothing => {
+                drop(inner);
+                Delivered::Left(self.waker)
+            }
+        }
     }
 }

@@ -4,6 +4,8 @@ use ashya_protocol::{Address, DeviceKey, Domain, Event, FeedId};
 
 use super::queue::{MAX_PICTURES, MAX_SMALL};
 use super::*;
+use crate::chain_clock::{ChainClock, ClockSource, Freshness};
+use crate::ledger_index::LedgerIndex;
 use crate::positions::Gap;
 
 pub(crate) const DOMAIN: Domain = Domain {
@@ -72,6 +74,21 @@ fn numbers(
     gone.iter()
         .map(|(boot, from, to)| (boot.get(), from.get(), to.get()))
         .collect()
+}
+
+impl Hub {
+    pub(crate) fn publish_one(&self, message: Message) {
+        let freshness = Freshness {
+            max_silence: Duration::ZERO,
+            max_head_age: None,
+        };
+        let clock = ChainClock::new(ClockSource::Wall, freshness);
+        let now = || Now {
+            clock: clock.read(),
+            ledger: LedgerIndex::new(DOMAIN).version(),
+        };
+        self.publish(&[Arc::new(message)], now);
+    }
 }
 
 /// What comes out of an outbox, in words.
@@ -146,8 +163,8 @@ fn a_slow_socket_loses_the_oldest_pictures_and_no_detection() {
     let _frames = hub.follow(key("frames"), &outbox, None);
     let _detections = hub.follow(key("detections"), &outbox, None);
     for seq in 0..12 {
-        hub.publish(message("frames", 3, seq, 100, Moment::default()));
-        hub.publish(small(3, seq));
+        hub.publish_one(message("frames", 3, seq, 100, Moment::default()));
+        hub.publish_one(small(3, seq));
     }
     let got = drain(&outbox);
     let lost = 12 - MAX_PICTURES as u64;
@@ -171,7 +188,7 @@ fn a_slow_socket_loses_the_oldest_pictures_and_no_detection() {
             .contains(&format!("events_dropped_total{{reason=\"slow\"}} {lost}"))
     );
     // When room returns the stream goes on without another word.
-    hub.publish(message("frames", 3, 12, 100, Moment::default()));
+    hub.publish_one(message("frames", 3, 12, 100, Moment::default()));
     assert_eq!(drain(&outbox), ["frames 12"]);
 }
 
@@ -182,7 +199,7 @@ fn losses_are_told_apart_by_start_and_by_hole() {
     let before = [(3, 0), (3, 1), (3, 5), (4, 0)];
     let after = (1..=MAX_PICTURES as u64).map(|seq| (4, seq));
     for (boot, seq) in before.into_iter().chain(after) {
-        hub.publish(message("frames", boot, seq, 100, Moment::default()));
+        hub.publish_one(message("frames", boot, seq, 100, Moment::default()));
     }
     let got = drain(&outbox);
     assert_eq!(
@@ -200,11 +217,11 @@ fn losses_are_told_apart_by_start_and_by_hole() {
 fn numbers_lost_before_a_dropped_picture_are_told_with_it() {
     let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
     let _frames = hub.follow(key("frames"), &outbox, None);
-    hub.publish(message("frames", 3, 0, 100, Moment::default()));
-    hub.publish(message_after((1, 4), "frames", 3, 5));
-    hub.publish(message_after((7, 8), "frames", 3, 9));
+    hub.publish_one(message("frames", 3, 0, 100, Moment::default()));
+    hub.publish_one(message_after((1, 4), "frames", 3, 5));
+    hub.publish_one(message_after((7, 8), "frames", 3, 9));
     for seq in 10..10 + MAX_PICTURES as u64 {
-        hub.publish(message("frames", 3, seq, 100, Moment::default()));
+        hub.publish_one(message("frames", 3, seq, 100, Moment::default()));
     }
     let told = [
         "frames lost 0..5 of 3",
@@ -254,8 +271,8 @@ fn silent_streams_are_forgotten_and_what_is_gone_is_still_told() {
     let now = Instant::now();
     let watched = hub.follow(key("frames"), &outbox, None);
     for seq in 0..3 {
-        hub.publish(small(3, seq));
-        hub.publish(message("frames", 3, seq, 100, Moment::default()));
+        hub.publish_one(small(3, seq));
+        hub.publish_one(message("frames", 3, seq, 100, Moment::default()));
     }
     hub.sweep(now + Duration::from_secs(599));
     assert_eq!(hub.channels.read().open.len(), 2);
@@ -285,7 +302,7 @@ fn what_was_accepted_before_a_restart_is_gone() {
     };
     assert_eq!(since(position(3, 41)), (vec![(3, 42, 60)], vec![]));
     assert_eq!(since(position(3, 60)), (vec![], vec![]));
-    hub.publish(small(4, 0));
+    hub.publish_one(small(4, 0));
     assert_eq!(since(position(3, 41)), (vec![(3, 42, 60)], vec![0]));
 }
 
@@ -297,7 +314,7 @@ fn a_paused_place_wants_nothing_and_still_receives() {
     following.set_wanted(false);
     following.set_wanted(false);
     assert!(demand.borrow().streams.is_empty());
-    hub.publish(small(3, 0));
+    hub.publish_one(small(3, 0));
     assert_eq!(drain(&outbox), ["detections 0"]);
     following.set_wanted(true);
     assert_eq!(demand.borrow().streams.len(), 1);
@@ -311,14 +328,11 @@ fn a_socket_that_lets_detections_pile_up_is_given_up() {
     let _detections = hub.follow(key("detections"), &outbox, None);
     let event = Arc::new(small(3, 0));
     for _ in 0..MAX_SMALL {
-        assert_eq!(outbox.push(event.clone()).0, Pushed::Queued);
+        assert_eq!(outbox.push(&[event.clone()]).0, 0);
     }
-    assert_eq!(
-        outbox.push(event.clone()).0,
-        Pushed::Dropped(MAX_SMALL as u64 + 1)
-    );
+    assert_eq!(outbox.push(&[event.clone()]).0, MAX_SMALL as u64 + 1);
     assert!(outbox.pop().is_err());
-    assert_eq!(outbox.push(event).0, Pushed::Dropped(1));
+    assert_eq!(outbox.push(&[event]).0, 1);
     assert!(outbox.pop().is_err());
 }
 
@@ -326,16 +340,16 @@ fn a_socket_that_lets_detections_pile_up_is_given_up() {
 fn nothing_falls_between_replay_and_live() {
     let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
     for seq in 0..5 {
-        hub.publish(small(3, seq));
+        hub.publish_one(small(3, seq));
     }
     let (following, replay) = hub.follow(key("detections"), &outbox, Some(position(3, 1)));
-    hub.publish(small(3, 5));
+    hub.publish_one(small(3, 5));
     assert_eq!(seqs(&replay.events), [2, 3, 4]);
     // A second replay holds what waits, and takes it out of the queue.
     assert_eq!(seqs(&following.replay(position(3, 3)).events), [4, 5]);
     assert!(drain(&outbox).is_empty());
     drop(following);
-    hub.publish(small(3, 6));
+    hub.publish_one(small(3, 6));
     assert!(drain(&outbox).is_empty());
 }
 

@@ -1,4 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ashya_protocol::{Address, DeviceId, FeedId};
 use tokio::sync::watch;
@@ -15,7 +17,16 @@ pub(super) struct Feeds {
     by_device: HashMap<DeviceId, BTreeSet<FeedId>>,
     /// Counts opened feeds, for those who wait for one.
     opened: watch::Sender<u64>,
+    versions: Versions,
 }
+
+/// Counts what was told to anybody. Cheap to clone, and to ask.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Versions(Arc<AtomicU64>);
+
+/// A state of the ledger between two changes that concern anybody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LedgerVersion(u64);
 
 #[derive(Debug)]
 struct FeedEntry {
@@ -41,11 +52,16 @@ impl Default for Feeds {
             entries: BTreeMap::new(),
             by_device: HashMap::new(),
             opened: watch::Sender::new(0),
+            versions: Versions::default(),
         }
     }
 }
 
 impl Feeds {
+    pub(super) fn versions(&self) -> Versions {
+        self.versions.clone()
+    }
+
     pub(super) fn get(&self, feed: FeedId) -> Option<&FeedRecord> {
         self.entries.get(&feed)?.record.as_ref()
     }
@@ -106,6 +122,7 @@ impl Feeds {
 
     /// Tells all who look out for the feed or for anybody's part of it.
     pub(super) fn tell(&self, feed: FeedId) {
+        self.versions.next();
         if let Some(entry) = self.entries.get(&feed) {
             bump(&entry.watchers.feed);
             entry.watchers.wallets.values().for_each(bump);
@@ -114,10 +131,28 @@ impl Feeds {
 
     /// Tells those who look out for what a wallet has paid of the feed, and nobody else.
     pub(super) fn tell_wallet(&self, feed: FeedId, wallet: Address) {
+        self.versions.next();
         let entry = self.entries.get(&feed);
         if let Some(watcher) = entry.and_then(|entry| entry.watchers.wallets.get(&wallet)) {
             bump(watcher);
         }
+    }
+}
+
+impl Versions {
+    pub(super) fn current(&self) -> LedgerVersion {
+        LedgerVersion(self.0.load(Ordering::Acquire))
+    }
+
+    fn next(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl LedgerVersion {
+    #[cfg(test)]
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
     }
 }
 

@@ -5,7 +5,7 @@ use ashya_contracts::LedgerEvent;
 use ashya_protocol::{Address, DeviceId, FeedId};
 use tokio::sync::watch;
 
-use super::feeds::Feeds;
+use super::feeds::{Feeds, Versions};
 use super::subscriptions::Subscriptions;
 use super::{
     Delta, FeedRecord, FeedView, ListingDocument, Snapshot, Stepped, SubscriptionKey,
@@ -22,6 +22,10 @@ pub(super) struct State {
 }
 
 impl State {
+    pub(super) fn versions(&self) -> Versions {
+        self.feeds.versions()
+    }
+
     pub(super) fn record(&self, feed: FeedId) -> Option<&FeedRecord> {
         self.feeds.get(feed)
     }

@@ -14,13 +14,14 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::Tcp;
 use crate::auth::client::Peer;
 
 /// Pause after a failed accept: the process is out of file descriptors, and trying at once would spin.
@@ -71,7 +72,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<C
     // Without it small answers wait for the peer's delayed acknowledgements. Failing is harmless.
     let _ = stream.set_nodelay(true);
     Ok(Connection {
-        stream,
+        stream: Tcp::new(stream),
         peer: Peer(peer.ip()),
         _place: place,
     })
@@ -111,9 +112,16 @@ async fn converse(
 /// A TCP connection that holds its place among all of them, whatever it becomes.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Tcp,
     peer: Peer,
     _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// The connection for whoever writes to it beside its owner.
+    pub(crate) fn tcp(&self) -> Option<Tcp> {
+        Some(self.stream.clone())
+    }
 }
 
 impl AsyncRead for Connection {
@@ -163,6 +171,7 @@ mod tests {
     use axum::extract::ws::WebSocketUpgrade;
     use axum::routing::{any, get};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
     use tokio::time::timeout;
 
     use super::*;

@@ -6,9 +6,9 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-use super::limits::{CUT_MARGIN, WRITE_TIMEOUT};
+use super::limits::WRITE_TIMEOUT;
 use super::viewer::{Grant, Viewer};
-use crate::chain_clock::ChainClock;
+use crate::chain_clock::{CUT_MARGIN, Reading};
 use crate::hub::Message;
 
 /// An instant from which on nothing of a write may go out. It moves with the rights while the write is blocked.
@@ -44,8 +44,8 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// A batch for whose writing there is time until an instant, at most [`WRITE_TIMEOUT`].
-    pub(crate) fn new(latest: Option<Instant>) -> Self {
-        let patience = Instant::now() + WRITE_TIMEOUT;
+    pub(crate) fn new(now: Reading, latest: Option<Instant>) -> Self {
+        let patience = now.at() + WRITE_TIMEOUT;
         let patience = latest.map_or(patience, |latest| patience.min(latest));
         Self {
             patience,
@@ -56,17 +56,12 @@ impl Batch {
     }
 
     /// One more event, with the right to it.
-    pub(crate) fn add(&mut self, event: Arc<Message>, grant: Grant, clock: &ChainClock) {
+    pub(crate) fn add(&mut self, event: Arc<Message>, grant: Grant, now: Reading) {
         // Most events of a batch have the same right.
         if self.events.last().is_none_or(|(_, last)| *last != grant) {
-            self.shorten(grant, clock);
+            self.shorten(grant, now);
         }
         self.events.push((event, grant));
-    }
-
-    /// Whether the time of something in it is over.
-    fn is_over(&self) -> bool {
-        Instant::now() >= self.deadline + CUT_MARGIN
     }
 
     /// The instant from which on nothing of it may be written, kept up to date for whoever writes it.
@@ -79,25 +74,32 @@ impl Batch {
         self.events.len() as u64
     }
 
-    /// Takes the rights as they are now; `false` when some of it may no longer be seen.
-    fn renew(&mut self, viewer: &Viewer, clock: &ChainClock) -> bool {
+    /// Whether the time for it is over, whoever has noticed. The access was asked just now, but the task may have stood
+    /// still since then for longer than the margin.
+    pub(super) fn is_late(&self) -> bool {
+        Instant::now() >= self.deadline + CUT_MARGIN
+    }
+
+    /// Takes the rights as they are now; `false` when some of it may no longer be seen, or there is no time left.
+    pub(super) fn renew(&mut self, viewer: &Viewer) -> bool {
+        let now = viewer.read_clock();
         self.deadline = self.patience;
         for index in 0..self.events.len() {
             let (event, grant) = &mut self.events[index];
-            let Some(renewed) = viewer.renew(*grant, event) else {
+            let Some(renewed) = viewer.renew(*grant, event, now) else {
                 return false;
             };
             *grant = renewed;
-            self.shorten(renewed, clock);
+            self.shorten(renewed, now);
         }
         if let Some(shared) = &self.shared {
             shared.set(self.deadline);
         }
-        true
+        now.at() < self.deadline
     }
 
-    fn shorten(&mut self, grant: Grant, clock: &ChainClock) {
-        let until = grant.until.map(|until| clock.instant_of(until));
+    fn shorten(&mut self, grant: Grant, now: Reading) {
+        let until = grant.until.map(|until| now.instant_of(until));
         if let Some(cut) = until.and_then(|until| until.checked_sub(CUT_MARGIN)) {
             self.deadline = self.deadline.min(cut);
         }
@@ -116,16 +118,14 @@ impl Viewer {
         write: impl Future<Output = T>,
     ) -> Option<T> {
         let mut write = pin!(write);
-        // The access was asked just now, and most writes are done at once. Between the two the task may have stood
-        // still for longer than the margin, though, and then nothing may go out.
-        if batch.is_over() {
+        if batch.is_late() {
             return None;
         }
+        // Most writes are done at once.
         if let Some(done) = write.as_mut().now_or_never() {
             self.count_write(batch);
             return Some(done);
         }
-        let clock = self.clock();
         loop {
             tokio::select! {
                 biased;
@@ -136,9 +136,7 @@ impl Viewer {
                     return Some(done);
                 }
             }
-            if self.over().is_some()
-                || !(batch.renew(self, &clock) && Instant::now() < batch.deadline)
-            {
+            if self.over().is_some() || !batch.renew(self) {
                 return None;
             }
         }
@@ -149,7 +147,7 @@ impl Viewer {
     /// Counts a write that ended too late: the system may stop a thread between the look at the clock and the end of the
     /// write. Nothing else does, so that whoever sees this grow has too small a machine.
     fn count_write(&self, batch: &Batch) {
-        if batch.events() > 0 && batch.is_over() {
+        if batch.events() > 0 && batch.is_late() {
             self.metrics().late_writes.inc();
         }
     }

@@ -14,10 +14,11 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
+use super::SocketParts;
 use super::actor::Socket;
 use super::line::Line;
-use super::{Encoding, SocketParts};
 use crate::api::HttpError;
+use crate::hub::Encoding;
 use crate::server::Connection;
 
 pub(super) async fn upgrade(

@@ -26,8 +26,5 @@ pub(crate) const BATCH_BYTES: usize = 256 * 1024;
 /// Malformed messages that are answered; one more ends the socket.
 pub(super) const MAX_MALFORMED: u32 = 5;
 
-/// An event is not written this shortly before access ends, since the write could end after it.
-pub(super) const CUT_MARGIN: Duration = Duration::from_millis(5);
-
 /// How long before the end of access a client is reminded.
 pub(super) const EXPIRY_NOTICE_SECONDS: u64 = 30;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use ashya_protocol::limits::MAX_CLIENT_MESSAGE_BYTES;
-use ashya_protocol::ws::CloseCode;
+use ashya_protocol::ws::{CloseCode, ServerMessage};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::protocol::{
@@ -24,9 +24,8 @@ use tokio_tungstenite::tungstenite::protocol::{
 };
 use tokio_tungstenite::tungstenite::{Error, Message as Received};
 
-use super::Encoding;
-use crate::hub::{Message, framed};
-use crate::server::Connection;
+use crate::hub::{Encoding, Message, framed};
+use crate::server::{Connection, Tcp};
 
 /// Bytes that one read takes: more than any ordinary message of a client.
 const READ_BYTES: usize = 512;
@@ -88,9 +87,21 @@ impl Line {
         self.out.pieces.push_back(Piece::Event(event, encoding));
     }
 
-    /// Queues a text message.
-    pub(super) fn push_text(&mut self, text: &str) {
-        self.out.push(framed(TEXT, text.as_bytes()));
+    /// Says that so many bytes of what is queued are out already.
+    pub(super) fn advance(&mut self, written: usize) {
+        self.out.advance(written);
+    }
+
+    /// The connection, where it can be written to beside this line.
+    pub(super) fn tcp(&self) -> Option<Tcp> {
+        self.connection.tcp()
+    }
+
+    /// Queues a message.
+    pub(super) fn push_message(&mut self, message: &ServerMessage) {
+        // Control messages hold only texts and numbers, which always have a JSON form.
+        let text = serde_json::to_vec(message).unwrap_or_default();
+        self.out.push(framed(TEXT, &text));
     }
 
     /// Queues a ping.
@@ -216,8 +227,7 @@ impl Output {
 impl Piece {
     fn bytes(&self) -> &[u8] {
         match self {
-            Self::Event(event, Encoding::Binary) => event.binary_frame(),
-            Self::Event(event, Encoding::Json) => event.json_frame(),
+            Self::Event(event, encoding) => event.frame(*encoding),
             Self::Own(bytes) => bytes,
         }
     }

@@ -11,14 +11,16 @@ use std::task::{Context, Poll};
 use ashya_protocol::limits::MAX_WATCHES_PER_SOCKET;
 use ashya_protocol::ws::{CloseCode, EndReason, NoticeState, ServerMessage};
 use ashya_protocol::{Address, FeedId, Position, StreamName};
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::SocketParts;
 use super::signals::{Signal, Signals, Silencer};
 use super::watch::{Change, Phase, Watch, WatchRefusal, begins, step, streams_of};
-use crate::chain_clock::ChainClock;
-use crate::hub::{Following, Message, Outbox, Queued, StreamKey};
+use crate::chain_clock::Reading;
+use crate::hub::{Begun, Encoding, Following, Message, Outbox, Queued, StreamKey};
+
 use crate::metrics::Metrics;
+use crate::server::Tcp;
 
 pub(crate) use rights::Grant;
 use rights::Right;
@@ -104,9 +106,9 @@ impl Viewer {
         self.wallet
     }
 
-    /// The time by which access ends.
-    pub(super) fn clock(&self) -> ChainClock {
-        self.parts.clock.clone()
+    /// Reads the clock by which access ends.
+    pub(crate) fn read_clock(&self) -> Reading {
+        self.parts.clock.read()
     }
 
     /// Where writes are counted.
@@ -205,8 +207,18 @@ impl Viewer {
         self.ready.push_back(Outgoing::Control(message));
     }
 
-    /// The next thing to write now. An event comes out only if its wallet has access at this moment.
-    pub(crate) fn next(&mut self) -> Step {
+    /// Lets events be written to the connection directly while its task waits.
+    pub(super) fn open_lane(&self, tcp: Tcp, encoding: Encoding) {
+        self.outbox.open_lane(tcp, encoding);
+    }
+
+    /// Ends what [`Self::poll_filled`] has allowed; gives back what was begun to be written.
+    pub(super) fn close_lane(&self) -> Option<Begun> {
+        self.outbox.close_lane()
+    }
+
+    /// The next thing to write. An event comes out only if its wallet has access at the moment `now`.
+    pub(crate) fn next(&mut self, now: Reading) -> Step {
         self.look_at_changed();
         loop {
             let next = match self.ready.pop_front() {
@@ -226,7 +238,7 @@ impl Viewer {
             };
             match &next {
                 Outgoing::Control(_) => return Step::Write(next, None),
-                Outgoing::Event(message) => match self.right_to(message) {
+                Outgoing::Event(message) => match self.right_to(message, now) {
                     Right::Granted(grant) => return Step::Write(next, Some(grant)),
                     Right::Held => self.held.push_back(next),
                     Right::None => self.count_paused(message),
@@ -242,7 +254,7 @@ impl Viewer {
 
     fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let heard = self.poll_changed(context);
-        let filled = self.poll_filled(context);
+        let filled = self.outbox.poll_filled(context, None);
         if heard.is_ready() || filled.is_ready() {
             return Poll::Ready(());
         }
@@ -254,9 +266,10 @@ impl Viewer {
         poll_fn(|context| self.poll_changed(context)).await;
     }
 
-    /// Waits until an event may be there.
-    pub(super) fn poll_filled(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.outbox.poll_filled(context)
+    /// Waits until an event may be there. Where a lane is open, events may be written directly from now on, until
+    /// [`Self::close_lane`] or the end of the session.
+    pub(super) fn poll_filled(&self, context: &mut Context<'_>, session_ends: Instant) -> Poll<()> {
+        self.outbox.poll_filled(context, self.pass(session_ends))
     }
 
     /// [`Self::changed`], polled. What is rare is looked at only when it has something to say, so that a wake-up for an
@@ -313,11 +326,18 @@ impl Viewer {
     /// Looks again at the feeds that have changed since the last look. The look-outs would bring that about too, but
     /// only when the task gets to them.
     pub(super) fn look_at_changed(&mut self) {
+        if !self.has_changed() {
+            return;
+        }
         let changed = self.watches.iter();
-        let changed = changed.filter(|(_, watch)| watch.changes.has_changed().unwrap_or(true));
+        let changed = changed.filter(|(_, watch)| watch.has_changed());
         for feed in changed.map(|(feed, _)| *feed).collect::<Vec<_>>() {
             self.look_at(feed);
         }
+    }
+
+    fn has_changed(&self) -> bool {
+        self.watches.values().any(|watch| watch.has_changed())
     }
 
     /// Looks again at a feed that has changed, or whose time has come.

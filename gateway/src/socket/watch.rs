@@ -88,6 +88,11 @@ impl Watch {
         self.phase != Phase::Unpaid
     }
 
+    /// Whether the feed has changed since it was looked at; also when it is gone, since it may come again.
+    pub(super) fn has_changed(&self) -> bool {
+        self.changes.has_changed().unwrap_or(true)
+    }
+
     /// Whether it gets a stream.
     pub(super) fn holds(&self, key: &StreamKey) -> bool {
         self.device == key.device && self.streams.contains(&key.stream)

@@ -22,7 +22,7 @@ fn watch(viewer: &mut Viewer, feed: FeedId, since: Option<Position>) {
 fn drain(viewer: &mut Viewer) -> Vec<String> {
     let mut said = Vec::new();
     loop {
-        said.push(match viewer.next() {
+        said.push(match viewer.next(viewer.read_clock()) {
             Step::Idle => return said,
             Step::TooSlow => "too slow".to_owned(),
             Step::Write(Outgoing::Event(event), _) => event.position().seq.to_string(),

@@ -21,7 +21,7 @@ use super::super::{SocketParts, routes};
 use crate::auth::sessions::Sessions;
 use crate::chain_clock::{ChainClock, ClockSource, Freshness};
 use crate::hub::tests::{DOMAIN, device_key, message};
-use crate::hub::{Hub, Moment};
+use crate::hub::{Hub, Moment, Now};
 use crate::ledger_index::{LedgerIndex, ListingDocument};
 use crate::metrics::Metrics;
 use crate::presence::{Door, Presence, Word};
@@ -242,7 +242,7 @@ impl World {
     /// Publishes an event each millisecond, numbered by the milliseconds since the start, until `extra` after a Unix
     /// second.
     pub(super) fn publish_milliseconds_until(&self, unix: u64, extra: Duration) -> JoinHandle<()> {
-        let (hub, started) = (self.parts.hub.clone(), self.started);
+        let (hub, started, now_of) = (self.parts.hub.clone(), self.started, self.now());
         let moment = self.running();
         let end = Duration::from_secs(unix - START) + extra;
         tokio::task::spawn_blocking(move || {
@@ -250,7 +250,8 @@ impl World {
             while started.elapsed() < end {
                 let now = started.elapsed().as_millis() as u64;
                 if now > last {
-                    hub.publish(message("detections", 3, now, 10, moment.clone()));
+                    let message = message("detections", 3, now, 10, moment.clone());
+                    hub.publish(&[Arc::new(message)], &now_of);
                     last = now;
                 }
                 std::thread::sleep(Duration::from_micros(300));
@@ -261,8 +262,16 @@ impl World {
     fn publish_with(&self, stream: &str, seq: u64, bytes: usize, moment: Moment) -> Bytes {
         let message = message(stream, 3, seq, bytes, moment);
         let envelope = message.envelope();
-        self.parts.hub.publish(message);
+        self.parts.hub.publish(&[Arc::new(message)], self.now());
         envelope
+    }
+
+    fn now(&self) -> impl Fn() -> Now + Send + 'static {
+        let (clock, index) = (self.parts.clock.clone(), self.parts.index.clone());
+        move || Now {
+            clock: clock.read(),
+            ledger: index.version(),
+        }
     }
 
     fn running(&self) -> Moment {

@@ -1,14 +1,13 @@
 //! Which event a viewer may see at this moment.
 
-use std::time::Duration;
-
 use ashya_protocol::FeedId;
+use tokio::time::Instant;
 
 use super::Viewer;
 use crate::access::Access;
-use crate::hub::Message;
+use crate::chain_clock::Reading;
+use crate::hub::{Message, Pass};
 use crate::metrics::Loss;
-use crate::socket::limits::CUT_MARGIN;
 use crate::socket::watch::{Phase, Watch};
 
 /// What a viewer may do with one event.
@@ -33,13 +32,13 @@ pub(crate) struct Grant {
 impl Viewer {
     /// A grant as it stands now: it may have been extended or cut, the feed may have another device, or have been
     /// paused, which does not take back what came before the pause. `None` when the event may no longer be seen at all.
-    pub(crate) fn renew(&self, grant: Grant, message: &Message) -> Option<Grant> {
+    pub(crate) fn renew(&self, grant: Grant, message: &Message, now: Reading) -> Option<Grant> {
         let until = match self.watches.get(&grant.feed)?.phase {
-            Phase::Live { until } if until.is_none_or(|until| self.is_before(until)) => until,
+            Phase::Live { until } if until.is_none_or(|until| now.is_before(until)) => until,
             Phase::Held => None,
             // Another watch may still entitle to it.
             Phase::Live { .. } | Phase::Unpaid => {
-                return match self.right_to(message) {
+                return match self.right_to(message, now) {
                     Right::Granted(other) => Some(other),
                     Right::Held => Some(Grant {
                         until: None,
@@ -52,8 +51,44 @@ impl Viewer {
         Some(Grant { until, ..grant })
     }
 
-    /// The best right to an event, by any watch, at this moment.
-    pub(super) fn right_to(&self, message: &Message) -> Right {
+    /// What may be written to this viewer by others while its task waits: the events of the one feed that it watches.
+    /// Who watches several, or waits for a pause to end, is asked for each.
+    pub(super) fn pass(&self, session_ends: Instant) -> Option<Pass> {
+        // Read first: what changes from here on makes the pass void.
+        let ledger = self.parts.index.version();
+        if self.over.is_some() || !self.held.is_empty() || self.has_changed() {
+            return None;
+        }
+        let mut watches = self.watches.iter();
+        let (Some((&feed, watch)), None) = (watches.next(), watches.next()) else {
+            return None;
+        };
+        let Phase::Live { until } = watch.phase else {
+            return None;
+        };
+        let paid = match until {
+            None => None,
+            Some(_) => Some(*watch.paid.iter().max_by_key(|(_, expiry)| expiry)?),
+        };
+        Some(Pass {
+            feed,
+            paid,
+            until,
+            session_ends,
+            ledger,
+        })
+    }
+
+    /// The right by which a pass has let events through.
+    pub(crate) const fn grant_of(pass: &Pass) -> Grant {
+        Grant {
+            feed: pass.feed,
+            until: pass.until,
+        }
+    }
+
+    /// The best right to an event, by any watch, at the moment `now`.
+    pub(super) fn right_to(&self, message: &Message, now: Reading) -> Right {
         let mut best = Right::None;
         for (&feed, watch) in &self.watches {
             if !watch.holds(message.key()) || !watch.has_paid_for(feed, message) {
@@ -63,7 +98,7 @@ impl Viewer {
                 (Phase::Live { until: None }, _) => {
                     return Right::Granted(Grant { feed, until: None });
                 }
-                (Phase::Live { until: Some(until) }, _) if self.is_before(until) => {
+                (Phase::Live { until: Some(until) }, _) if now.is_before(until) => {
                     let longer = match best {
                         Right::Granted(other) => other.until < Some(until),
                         Right::Held | Right::None => true,
@@ -78,11 +113,6 @@ impl Viewer {
             }
         }
         best
-    }
-
-    /// Whether there is time to write something before a Unix second.
-    fn is_before(&self, unix: u64) -> bool {
-        self.parts.clock.now() + CUT_MARGIN < Duration::from_secs(unix)
     }
 
     /// Counts an event that nobody had to pay for, since the feed's clock stood still.

@@ -1,0 +1,193 @@
+//! The short way to a socket whose task waits: whoever brings the events writes them.
+//!
+//! Waking a task for every event costs about as much as writing the event. So a task that waits leaves a [`Pass`]: what
+//! it may be given, as long as nothing changes. Whatever the pass does not cover, and what cannot be written at once, is
+//! left to the task.
+
+use std::sync::Arc;
+
+use ashya_protocol::FeedId;
+use tokio::time::Instant;
+
+use super::parcel::Parcel;
+use super::{Encoding, Message};
+use crate::chain_clock::Reading;
+use crate::ledger_index::LedgerVersion;
+use crate::server::Tcp;
+
+/// Most bytes that are written for a socket at once.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// Seconds for which no thread is stopped on a machine that does its work.
+const NEAR: u64 = 2;
+
+/// The time and the state of the ledger, by which access is decided.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    pub(crate) clock: Reading,
+    pub(crate) ledger: LedgerVersion,
+}
+
+/// The right of a socket to the events of one feed, as long as the ledger stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pass {
+    pub(crate) feed: FeedId,
+    /// Half-open window of feed time that is paid; none for the owner, who pays nothing.
+    pub(crate) paid: Option<(u64, u64)>,
+    /// Unix second of chain time at which it ends, if one is known.
+    pub(crate) until: Option<u64>,
+    /// When the wallet's session ends.
+    pub(crate) session_ends: Instant,
+    /// The ledger by which it was given.
+    pub(crate) ledger: LedgerVersion,
+}
+
+/// The connection of one socket.
+#[derive(Debug)]
+pub(super) struct Lane {
+    tcp: Tcp,
+    encoding: Encoding,
+}
+
+/// Events of which a lane has written only a part: the task goes on with them before all else.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) events: Vec<Arc<Message>>,
+    /// Bytes of them that are out.
+    pub(crate) written: usize,
+    /// By which they were written.
+    pub(crate) pass: Pass,
+}
+
+/// What became of a parcel.
+#[derive(Debug)]
+pub(super) enum Sent {
+    All,
+    /// All, but only after the right to it had ended: the system has stopped the thread in between.
+    Late,
+    Part(Begun),
+    Nothing,
+}
+
+impl Pass {
+    /// Whether an event may be written now.
+    fn admits(&self, event: &Message, now: Now) -> bool {
+        let paid = |paid| event.moment().is_within(self.feed, &[paid]);
+        self.ledger == now.ledger
+            && now.clock.at() < self.session_ends
+            && self.until.is_none_or(|until| now.clock.is_before(until))
+            && self.paid.is_none_or(paid)
+    }
+}
+
+impl Pass {
+    /// Whether the right has ended since `now`. The clock is looked at only where that may be.
+    fn has_ended(&self, now: Now) -> bool {
+        let near = self.until.filter(|until| !now.clock.is_before(until.saturating_sub(NEAR)));
+        near.is_some_and(|until| Instant::now() >= now.clock.instant_of(until))
+    }
+}
+
+impl Lane {
+    pub(super) const fn new(tcp: Tcp, encoding: Encoding) -> Self {
+        Self { tcp, encoding }
+    }
+
+    /// Writes a parcel, as far as the kernel takes it at once.
+    pub(super) fn send(&self, parcel: &Parcel<'_>, pass: Pass, now: Now) -> Sent {
+        let mut events = parcel.events().iter();
+        if parcel.size() > MAX_BYTES || !events.all(|event| pass.admits(event, now)) {
+            return Sent::Nothing;
+        }
+        let frames = parcel.frames(self.encoding);
+        // What is wrong with the connection, its task will find too.
+        match self.tcp.send_now(frames).unwrap_or(0) {
+            0 => Sent::Nothing,
+            written if written == frames.len() && pass.has_ended(now) => Sent::Late,
+            written if written == frames.len() => Sent::All,
+            written => Sent::Part(Begun {
+                events: parcel.events().to_vec(),
+                written,
+                pass,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::chain_clock::{ChainClock, ClockSource, Freshness};
+    use crate::hub::Moment;
+    use crate::hub::tests::{DOMAIN, message};
+    use crate::ledger_index::LedgerIndex;
+
+    #[test]
+    fn a_pass_holds_only_as_long_as_nothing_changes() {
+        let (feed, other) = (FeedId::new([1; 32]), FeedId::new([2; 32]));
+        let freshness = Freshness {
+            max_silence: Duration::ZERO,
+            max_head_age: None,
+        };
+        let clock = ChainClock::new(ClockSource::Wall, freshness).read();
+        let second = clock.time.as_secs();
+        let (ledger, later) = (LedgerVersion::default(), LedgerVersion::default().next());
+        assert_eq!(LedgerIndex::new(DOMAIN).version(), ledger);
+        let session_ends = clock.at() + Duration::from_secs(60);
+        let pass = Pass {
+            feed,
+            paid: Some((100, 200)),
+            until: Some(second + 60),
+            session_ends,
+            ledger,
+        };
+        for (what, pass, (from, time), ledger, admitted) in [
+            ("the first second paid", pass, (feed, 100), ledger, true),
+            ("the last second paid", pass, (feed, 199), ledger, true),
+            ("before what is paid", pass, (feed, 99), ledger, false),
+            ("after what is paid", pass, (feed, 200), ledger, false),
+            ("another feed's time", pass, (other, 150), ledger, false),
+            ("a later ledger", pass, (feed, 150), later, false),
+            (
+                "the owner",
+                Pass {
+                    paid: None,
+                    until: None,
+                    ..pass
+                },
+                (feed, 1),
+                ledger,
+                true,
+            ),
+            (
+                "the end of access",
+                Pass {
+                    until: Some(second),
+                    ..pass
+                },
+                (feed, 150),
+                ledger,
+                false,
+            ),
+            (
+                "the end of the session",
+                Pass {
+                    session_ends: clock.at(),
+                    ..pass
+                },
+                (feed, 150),
+                ledger,
+                false,
+            ),
+        ] {
+            let moment = Moment {
+                feed_times: vec![(from, time)],
+            };
+            let event = message("detections", 3, 0, 10, moment);
+            let now = Now { clock, ledger };
+            assert_eq!(pass.admits(&event, now), admitted, "{what}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! A socket whose client has shown who it is: what its wallet sees, and the way to it.
+
+mod writing;
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ashya_protocol::ws::{ClientMessage, CloseCode, ErrorCode, ServerMessage};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{Error, Message as Received};
+
+use super::end::{End, refusal, text_of};
+use super::limits::{CLOSE_TIMEOUT, MAX_MALFORMED};
+use super::line::Line;
+use super::times::Times;
+use super::{Outgoing, SocketParts, Step, Viewer};
+use crate::auth::sessions::{Seat, SessionClaims};
+use crate::hub::Encoding;
+
+/// An authenticated websocket.
+#[derive(Debug)]
+pub(super) struct Served {
+    parts: Arc<SocketParts>,
+    line: Line,
+    encoding: Encoding,
+    viewer: Viewer,
+    times: Times,
+    malformed: u32,
+}
+
+/// What a socket has waited for.
+enum Turn {
+    Received(Result<Received, Error>),
+    Time,
+    Viewer,
+}
+
+impl Served {
+    pub(super) fn new(
+        parts: Arc<SocketParts>,
+        line: Line,
+        encoding: Encoding,
+        seat: &Seat,
+    ) -> Box<Self> {
+        let claims = seat.claims();
+        Box::new(Self {
+            viewer: Viewer::new(parts.clone(), claims.wallet),
+            times: Times::new(claims.expires_at),
+            parts,
+            line,
+            encoding,
+            malformed: 0,
+        })
+    }
+
+    /// Serves the socket until it is over; then there is only the goodbye to say.
+    pub(super) async fn serve(mut self: Box<Self>, mut seat: Seat) -> (Line, End) {
+        if let Some(tcp) = self.line.tcp() {
+            self.viewer.open_lane(tcp, self.encoding);
+        }
+        let shutdown = self.parts.shutdown.clone().cancelled_owned();
+        let _shutdown = self.viewer.end_on(shutdown, CloseCode::GoingAway);
+        let mut _revoked = self.viewer.end_on(seat.revoked(), CloseCode::Revoked);
+        let wallet = self.viewer.wallet();
+        self.viewer.say(ServerMessage::Welcome { wallet });
+        let end = loop {
+            let drained = match self.write().await {
+                Ok(drained) => drained,
+                Err(End::Close(CloseCode::Revoked)) => break self.end_revoked().await,
+                Err(end) => break end,
+            };
+            if !drained {
+                // More waits. Others may want to write too.
+                tokio::task::yield_now().await;
+            }
+            // While answers wait no further request is taken, and the client's silence is not held against it.
+            let listens = self.viewer.is_caught_up();
+            if !listens {
+                self.times.hear();
+            }
+            match poll_fn(|context| self.poll_turn(context, listens, drained)).await {
+                Turn::Viewer => {}
+                Turn::Time if self.times.is_stale() => break End::Close(CloseCode::Stale),
+                Turn::Time => {
+                    if self.times.ping_is_due() {
+                        self.line.push_ping();
+                    }
+                }
+                Turn::Received(received) => {
+                    self.times.hear();
+                    match self.take(received) {
+                        Ok(Some(renewed)) => match seat.renew(renewed) {
+                            Ok(()) => {
+                                self.times.renew(renewed.expires_at);
+                                _revoked = self.viewer.end_on(seat.revoked(), CloseCode::Revoked);
+                            }
+                            Err(error) => break End::Close(refusal(error).1),
+                        },
+                        Ok(None) => {}
+                        Err(end) => break end,
+                    }
+                }
+            }
+        };
+        (self.line, end)
+    }
+
+    /// Waits for whatever comes first. What is rare goes first and events come last, since they are written after
+    /// every turn: neither a client that talks without pause nor a device can keep the socket from the rest.
+    fn poll_turn(&mut self, context: &mut Context<'_>, listens: bool, drained: bool) -> Poll<Turn> {
+        if self.times.poll(context).is_ready() {
+            return Poll::Ready(Turn::Time);
+        }
+        if self.viewer.poll_changed(context).is_ready() {
+            return Poll::Ready(Turn::Viewer);
+        }
+        if listens && let Poll::Ready(received) = self.line.poll_receive(context) {
+            return Poll::Ready(Turn::Received(received));
+        }
+        // A pong may have come up by the way.
+        if !drained || !self.line.is_flushed() {
+            return Poll::Ready(Turn::Viewer);
+        }
+        let session_ends = self.times.session_ends();
+        let filled = self.viewer.poll_filled(context, session_ends);
+        filled.map(|()| Turn::Viewer)
+    }
+
+    /// Tells the client that nothing more will come, as far as it listens.
+    async fn end_revoked(&mut self) -> End {
+        self.viewer.revoke();
+        if self.line.is_flushed() {
+            let now = self.viewer.read_clock();
+            while let Step::Write(Outgoing::Control(message), _) = self.viewer.next(now) {
+                self.line.push_message(&message);
+            }
+            // Best effort: the close code says the same.
+            let _ = timeout(CLOSE_TIMEOUT, self.line.flush()).await;
+        }
+        End::Close(CloseCode::Revoked)
+    }
+
+    /// Takes one frame of the client; gives back a renewed session.
+    fn take(&mut self, received: Result<Received, Error>) -> Result<Option<SessionClaims>, End> {
+        let Some(text) = text_of(received)? else {
+            return Ok(None);
+        };
+        let viewer = &mut self.viewer;
+        match serde_json::from_str(&text) {
+            Ok(ClientMessage::Watch {
+                feed,
+                streams,
+                since,
+            }) => {
+                let streams = streams.map(|streams| streams.into_iter().collect());
+                if let Err(refusal) = viewer.watch(feed, streams, &since) {
+                    viewer.say(ServerMessage::Error {
+                        code: refusal.code(),
+                        message: format!("{refusal} ({feed})"),
+                    });
+                }
+            }
+            Ok(ClientMessage::Unwatch { feed }) => viewer.unwatch(feed),
+            Ok(ClientMessage::Ping {}) => viewer.say(ServerMessage::Pong {}),
+            Ok(ClientMessage::Auth { token }) => {
+                let claims = self.parts.sessions.verify(&token).ok();
+                let claims = claims.filter(|claims| claims.wallet == viewer.wallet());
+                let claims = claims.ok_or(End::Close(CloseCode::Unauthorized))?;
+                viewer.say(ServerMessage::Welcome {
+                    wallet: claims.wallet,
+                });
+                return Ok(Some(claims));
+            }
+            Err(error) => {
+                self.malformed += 1;
+                if self.malformed > MAX_MALFORMED {
+                    return Err(End::Close(CloseCode::Protocol));
+                }
+                viewer.say(ServerMessage::Error {
+                    code: ErrorCode::Malformed,
+                    message: error.to_string(),
+                });
+            }
+        }
+        Ok(None)
+    }
+}
