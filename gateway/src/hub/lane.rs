@@ -83,7 +83,9 @@ impl Pass {
 impl Pass {
     /// Whether the right has ended since `now`. The clock is looked at only where that may be.
     fn has_ended(&self, now: Now) -> bool {
-        let near = self.until.filter(|until| !now.clock.is_before(until.saturating_sub(NEAR)));
+        let near = self
+            .until
+            .filter(|until| !now.clock.is_before(until.saturating_sub(NEAR)));
         near.is_some_and(|until| Instant::now() >= now.clock.instant_of(until))
     }
 }

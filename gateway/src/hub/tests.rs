@@ -328,9 +328,12 @@ fn a_socket_that_lets_detections_pile_up_is_given_up() {
     let _detections = hub.follow(key("detections"), &outbox, None);
     let event = Arc::new(small(3, 0));
     for _ in 0..MAX_SMALL {
-        assert_eq!(outbox.push(&[event.clone()]).0, 0);
+        assert_eq!(outbox.push(std::slice::from_ref(&event)).0, 0);
     }
-    assert_eq!(outbox.push(&[event.clone()]).0, MAX_SMALL as u64 + 1);
+    assert_eq!(
+        outbox.push(std::slice::from_ref(&event)).0,
+        MAX_SMALL as u64 + 1
+    );
     assert!(outbox.pop().is_err());
     assert_eq!(outbox.push(&[event]).0, 1);
     assert!(outbox.pop().is_err());

@@ -228,7 +228,7 @@ fn publish_around(world: &Arc<World>, first: u64, seconds: u64) -> JoinHandle<u6
                     for at in 0..FEEDS.len() {
                         let stream = stream_of(at, draw);
                         let event = message(stream.as_str(), 3, now, 10, moment.clone());
-                        world.parts.hub.publish(event);
+                        world.parts.hub.publish(&[Arc::new(event)], world.now());
                         published += 1;
                     }
                     last = now;

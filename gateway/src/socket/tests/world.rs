@@ -266,7 +266,7 @@ impl World {
         envelope
     }
 
-    fn now(&self) -> impl Fn() -> Now + Send + 'static {
+    pub(super) fn now(&self) -> impl Fn() -> Now + Send + 'static {
         let (clock, index) = (self.parts.clock.clone(), self.parts.index.clone());
         move || Now {
             clock: clock.read(),
