@@ -13,6 +13,7 @@ mod me;
 mod openapi;
 mod page;
 mod paging;
+mod previews;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ use crate::ledger_index::LedgerIndex;
 use crate::metrics::Metrics;
 use crate::positions::Positions;
 use crate::presence::Presence;
+use crate::previews::Previews;
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -60,6 +62,7 @@ pub(crate) struct ApiState {
     pub(crate) clock: ChainClock,
     pub(crate) presence: Presence,
     pub(crate) positions: Positions,
+    pub(crate) previews: Previews,
     pub(crate) chain: ChainStatus,
     pub(crate) rpc: Rpc,
     pub(crate) store: Store,
@@ -127,6 +130,7 @@ substates! {
     clock: ChainClock,
     presence: Presence,
     positions: Positions,
+    previews: Previews,
     chain: ChainStatus,
     rpc: Rpc,
     store: Store,
@@ -148,6 +152,7 @@ pub(crate) fn router(state: ApiState, policy: &HttpPolicy, more: Router) -> Rout
         .routes(routes!(feeds::list))
         .routes(routes!(feeds::read))
         .routes(routes!(feeds::listing, feeds::put_listing))
+        .routes(routes!(previews::read, previews::show, previews::hide))
         .routes(routes!(me::subscriptions))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

@@ -33,6 +33,7 @@ use crate::ledger_index::LedgerIndex;
 use crate::metrics::{Metrics, Rejection};
 use crate::outage::Heard;
 use crate::positions::{Batch, NotTaken, Positions, Taken};
+use crate::previews::Previews;
 use crate::registry::Registry;
 
 use checks::{Expected, check};
@@ -64,6 +65,8 @@ pub struct IngestParts {
     pub hub: Hub,
     /// Where streams are noted as heard.
     pub heard: Heard,
+    /// Where pictures wait to be shown.
+    pub previews: Previews,
     /// Where events are counted.
     pub metrics: Metrics,
 }
@@ -286,6 +289,7 @@ fn decide(
             parts
                 .heard
                 .note(event.device, &event.stream, Instant::now());
+            parts.previews.see(event, &parts.index, Instant::now());
             let moment = moment(&parts.index, expected.device, now);
             let message = Message::new(verified, envelope, gap, moment);
             accepted.push(Arc::new(message));

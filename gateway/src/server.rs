@@ -43,6 +43,7 @@ use crate::operator::{self, Line};
 use crate::outage::{self, Heard, OutageParts};
 use crate::positions::Positions;
 use crate::presence::Presence;
+use crate::previews::Previews;
 use crate::registry::Registry;
 use crate::socket::{self, SocketParts, SocketPolicy};
 use crate::store::{self, EXPORT_FOLDER, Store, StoreError};
@@ -203,6 +204,7 @@ struct Parts {
     sockets: SocketPolicy,
     hub: Hub,
     heard: Heard,
+    previews: Previews,
     chain: ChainStatus,
 }
 
@@ -245,6 +247,7 @@ impl Parts {
             sockets: config.sockets.clone(),
             hub: Hub::new(metrics.clone()),
             heard: Heard::default(),
+            previews: Previews::load(store.clone())?,
             chain: ChainStatus::default(),
             metrics,
             store,
@@ -318,6 +321,7 @@ impl Parts {
             clock: self.clock.clone(),
             hub: self.hub.clone(),
             heard: self.heard.clone(),
+            previews: self.previews.clone(),
             metrics: self.metrics.clone(),
         })?;
         Ok(MqttParts {
@@ -366,6 +370,7 @@ impl Parts {
             clock: self.clock.clone(),
             presence: self.presence.clone(),
             positions: self.positions.clone(),
+            previews: self.previews.clone(),
             chain: self.chain.clone(),
             rpc: self.rpc.clone(),
             store: self.store.clone(),

@@ -1,6 +1,7 @@
 //! Bodies of the REST interface under `/v1`. Errors are RFC 9457 problem documents ([`Problem`]).
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -344,6 +345,24 @@ pub struct SubscriptionList {
     /// What `after` takes to go on; absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+/// How old a still must be that anybody may see, in seconds: a minute, so that nobody watches by it, to a day.
+pub const PREVIEW_DELAY_SECONDS: RangeInclusive<u64> = 60..=86_400;
+
+/// `PUT /v1/feeds/{id}/preview`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PreviewSetting {
+    /// Seconds that a picture is kept back at least, in [`PREVIEW_DELAY_SECONDS`]; 60 when absent.
+    #[serde(default = "least_delay")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 60, maximum = 86_400))]
+    pub delay_seconds: u64,
+}
+
+fn least_delay() -> u64 {
+    *PREVIEW_DELAY_SECONDS.start()
 }
 
 /// An error, RFC 9457 (`application/problem+json`).

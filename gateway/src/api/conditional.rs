@@ -80,14 +80,14 @@ fn matches(header: &HeaderValue, there: Option<&[u8]>) -> Result<(), HttpError> 
     ))
 }
 
-/// Tags the JSON answers of reads, and sends none that the client names as its own.
+/// Tags the answers of reads, and sends none that the client names as its own.
 pub(super) async fn tag(request: Request, next: Next) -> Response {
     if request.method() != Method::GET {
         return next.run(request).await;
     }
     let known = request.headers().get(IF_NONE_MATCH).cloned();
     let response = next.run(request).await;
-    if response.status() != StatusCode::OK || !is_json(response.headers()) {
+    if response.status() != StatusCode::OK || !is_tagged(response.headers()) {
         return response;
     }
     let (mut parts, body) = response.into_parts();
@@ -98,7 +98,7 @@ pub(super) async fn tag(request: Request, next: Next) -> Response {
     let tag = tag_of(&bytes);
     // Kept by a client, asked for again each time. Answers may be for one wallet alone.
     let caching = HeaderValue::from_static("private, no-cache");
-    parts.headers.insert(CACHE_CONTROL, caching);
+    parts.headers.entry(CACHE_CONTROL).or_insert(caching);
     let fresh = known.is_some_and(|known| names(&known, &tag));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         parts.headers.insert(ETAG, tag);
@@ -111,10 +111,9 @@ pub(super) async fn tag(request: Request, next: Next) -> Response {
     Response::from_parts(parts, Body::from(bytes))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes() == b"application/json")
+fn is_tagged(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind == b"application/json" || kind == b"image/jpeg")
 }
 
 /// Weak for what is long, since that may go out compressed or not.

@@ -201,7 +201,7 @@ fn state_of(view: &FeedView) -> FeedState {
     }
 }
 
-fn unknown(feed: FeedId) -> HttpError {
+pub(super) fn unknown(feed: FeedId) -> HttpError {
     HttpError::not_found("feed-unknown", format!("no feed {feed} on the ledger"))
 }
 

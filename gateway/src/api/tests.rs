@@ -2,6 +2,7 @@
 
 mod devices;
 mod document;
+mod previews;
 mod requests;
 mod wallets;
 
@@ -76,6 +77,7 @@ impl Rig {
             clock: ChainClock::new(ClockSource::Head, freshness),
             presence: Presence::new(),
             positions: Positions::load(store.clone()).unwrap(),
+            previews: Previews::load(store.clone()).unwrap(),
             chain: ChainStatus::default(),
             // The discard port: nobody listens there.
             rpc: Rpc::new(&Url::parse("http://127.0.0.1:9").unwrap()).unwrap(),

@@ -18,6 +18,7 @@ use crate::ingest::{IngestParts, Promise, Verdict};
 use crate::ledger_index::LedgerIndex;
 use crate::outage::Heard;
 use crate::positions::Positions;
+use crate::previews::Previews;
 use crate::store::Store;
 
 use mosquitto::Mosquitto;
@@ -66,6 +67,7 @@ impl World {
         let ingest = Ingest::start(IngestParts {
             domain: DOMAIN,
             registry: registry.clone(),
+            previews: Previews::load(store.clone()).unwrap(),
             positions: Positions::load(store).unwrap(),
             index: LedgerIndex::new(DOMAIN),
             clock: ChainClock::new(ClockSource::Wall, freshness),

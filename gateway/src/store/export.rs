@@ -71,7 +71,7 @@ struct Footer {
 }
 
 impl Store {
-    /// Writes registrations, listings, positions, nonces, sessions and blocked devices; gives back how many records.
+    /// Writes registrations, listings, positions, nonces, sessions, blocked devices and previews asked for; gives back how many records.
     ///
     /// # Errors
     /// When the store or `out` fails.
@@ -133,7 +133,7 @@ impl Store {
         Ok(records)
     }
 
-    fn exported(&self) -> [(&'static str, &Tree); 6] {
+    fn exported(&self) -> [(&'static str, &Tree); 7] {
         [
             ("devices", &self.devices),
             ("listings", &self.listings),
@@ -141,6 +141,7 @@ impl Store {
             ("nonces", &self.nonces),
             ("sessions", &self.sessions),
             ("blocked", &self.blocked),
+            ("previews", &self.previews),
         ]
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ashya_gateway::{
     ChainClock, ClockSource, DevicePasswords, Freshness, Heard, Hub, Ingest, IngestParts,
-    LedgerIndex, Metrics, MqttParts, Positions, Presence, Registry, Store, serve_mqtt,
+    LedgerIndex, Metrics, MqttParts, Positions, Presence, Previews, Registry, Store, serve_mqtt,
 };
 use ashya_protocol::rest::{Registration, SignedRegistration};
 use ashya_protocol::{Address, DeviceId, DeviceKey, Domain, Event, Position, Topic};
@@ -113,6 +113,7 @@ impl Broker {
         let ingest = Ingest::start(IngestParts {
             domain: DOMAIN,
             registry,
+            previews: Previews::load(store.clone()).unwrap(),
             positions: Positions::load(store).unwrap(),
             index: LedgerIndex::new(DOMAIN),
             clock: ChainClock::new(ClockSource::Wall, freshness),

@@ -32,6 +32,7 @@ async fn the_document_names_the_routes_and_the_routes_are_there() {
         "delete /v1/auth/sessions",
         "delete /v1/auth/sessions/{id}",
         "delete /v1/devices/{id}",
+        "delete /v1/feeds/{id}/preview",
         "get /v1/auth/sessions",
         "get /v1/chain",
         "get /v1/devices",
@@ -40,6 +41,7 @@ async fn the_document_names_the_routes_and_the_routes_are_there() {
         "get /v1/feeds/{id}",
         "get /v1/feeds/{id}/events",
         "get /v1/feeds/{id}/listing",
+        "get /v1/feeds/{id}/preview",
         "get /v1/health/live",
         "get /v1/health/ready",
         "get /v1/me/subscriptions",
@@ -51,6 +53,7 @@ async fn the_document_names_the_routes_and_the_routes_are_there() {
         "post /v1/devices/{id}/credentials",
         "put /v1/devices/{id}",
         "put /v1/feeds/{id}/listing",
+        "put /v1/feeds/{id}/preview",
     ];
     found.sort_unstable();
     assert_eq!(found, expected);

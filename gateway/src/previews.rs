@@ -1,0 +1,183 @@
+//! Stills of feeds whose owners ask for them: one picture a feed, as old as the owner says at least.
+//!
+//! ```text
+//!  picture ──► waits for the delay, one at a time ──► shown, until the next has waited
+//! ```
+//!
+//! So nobody sees a feed grow without paying: a still changes once in a delay at most. Pictures are in memory alone; a
+//! gateway that starts anew shows none until the first has waited again, and none from before the owner asked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ashya_protocol::rest::PreviewSetting;
+use ashya_protocol::{Address, ContentType, DeviceId, Event, FeedId, StreamName};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::ledger_index::{FeedView, LedgerIndex};
+use crate::store::{Store, StoreError};
+
+/// Largest picture that is shown; an agent's is some 50 kB.
+const MAX_BYTES: usize = 256 * 1024;
+/// The first bytes of every JPEG.
+const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
+
+/// What is shown to everybody. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Previews {
+    store: Store,
+    feeds: Arc<RwLock<HashMap<FeedId, Preview>>>,
+}
+
+/// One feed's word, and what it shows.
+#[derive(Debug)]
+struct Preview {
+    wish: Wish,
+    waiting: Option<(Instant, Still)>,
+    shown: Option<Still>,
+}
+
+/// What the owner of a feed asked for. It holds as long as they own it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wish {
+    owner: Address,
+    delay_seconds: u64,
+}
+
+/// A picture of a device.
+#[derive(Debug, Clone)]
+pub(crate) struct Still {
+    device: DeviceId,
+    pub(crate) jpeg: Arc<[u8]>,
+}
+
+/// What `GET` of a preview finds.
+#[derive(Debug)]
+pub(crate) enum Shown {
+    /// The owner did not ask for any.
+    Off,
+    /// No picture has waited long enough yet.
+    NotYet,
+    Still(Still),
+}
+
+impl Previews {
+    /// Reads what owners asked for.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn load(store: Store) -> Result<Self, StoreError> {
+        let wishes = store.previews.load::<Wish>()?.into_iter();
+        let feeds = wishes
+            .map(|(key, wish)| {
+                let id: [u8; 32] = key.try_into().map_err(|_| StoreError::Key)?;
+                Ok((FeedId::new(id), Preview::new(wish)))
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Self {
+            store,
+            feeds: Arc::new(RwLock::new(feeds)),
+        })
+    }
+
+    /// Shows stills of a feed of `owner` from now on. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn show(
+        &self,
+        feed: FeedId,
+        owner: Address,
+        setting: PreviewSetting,
+    ) -> Result<(), StoreError> {
+        let wish = Wish {
+            owner,
+            delay_seconds: setting.delay_seconds,
+        };
+        self.store.previews.put(feed.as_bytes(), &wish)?;
+        {
+            let mut feeds = self.feeds.write();
+            // What has waited for another delay, or was shown by another owner, goes.
+            if feeds.get(&feed).is_none_or(|preview| preview.wish != wish) {
+                feeds.insert(feed, Preview::new(wish));
+            }
+        }
+        self.store.flush().await
+    }
+
+    /// Shows nothing of a feed any more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn hide(&self, feed: FeedId) -> Result<(), StoreError> {
+        self.feeds.write().remove(&feed);
+        self.store.previews.remove(feed.as_bytes())?;
+        self.store.flush().await
+    }
+
+    /// Takes an accepted event, of which only pictures of feeds with a preview are kept, one at a time.
+    pub(crate) fn see(&self, event: &Event, index: &LedgerIndex, now: Instant) {
+        if event.stream.as_str() != StreamName::FRAMES || self.feeds.read().is_empty() {
+            return;
+        }
+        let is_still = event.content_type.as_str() == ContentType::JPEG
+            && event.payload.len() <= MAX_BYTES
+            && event.payload.starts_with(&JPEG);
+        if !is_still {
+            return;
+        }
+        let mut feeds = self.feeds.write();
+        for feed in index.feeds_of_device(event.device) {
+            if let Some(preview) = feeds.get_mut(&feed) {
+                preview.ripen(now);
+                preview.waiting.get_or_insert_with(|| {
+                    let still = Still {
+                        device: event.device,
+                        jpeg: event.payload.clone(),
+                    };
+                    (now, still)
+                });
+            }
+        }
+    }
+
+    /// What is shown of a feed at this moment: nothing of another owner's time or another device.
+    pub(crate) fn of(&self, feed: &FeedView, now: Instant) -> Shown {
+        let mut feeds = self.feeds.write();
+        let preview = feeds.get_mut(&feed.id);
+        let Some(preview) = preview.filter(|preview| preview.wish.owner == feed.owner) else {
+            return Shown::Off;
+        };
+        preview.ripen(now);
+        let shown = preview.shown.clone();
+        shown
+            .filter(|still| still.device == feed.device)
+            .map_or(Shown::NotYet, Shown::Still)
+    }
+}
+
+impl Preview {
+    const fn new(wish: Wish) -> Self {
+        Self {
+            wish,
+            waiting: None,
+            shown: None,
+        }
+    }
+
+    /// Shows the picture that waits, once it has waited long enough.
+    fn ripen(&mut self, now: Instant) {
+        let delay = Duration::from_secs(self.wish.delay_seconds);
+        if self
+            .waiting
+            .as_ref()
+            .is_some_and(|(since, _)| *since + delay <= now)
+        {
+            self.shown = self.waiting.take().map(|(_, still)| still);
+        }
+    }
+}
