@@ -359,13 +359,13 @@ impl Client {
 
     /// The next thing that is heard.
     pub(super) async fn hear(&mut self) -> Heard {
-        self.hear_or_end().await.expect("the end")
+        self.hear_or_end(PATIENCE).await.expect("the end")
     }
 
-    /// The next thing that is heard; nothing when the connection was given up.
-    pub(super) async fn hear_or_end(&mut self) -> Option<Heard> {
+    /// The next thing that is heard within some time; nothing when the connection was given up.
+    pub(super) async fn hear_or_end(&mut self, patience: Duration) -> Option<Heard> {
         loop {
-            let frame = timeout(PATIENCE, self.0.next())
+            let frame = timeout(patience, self.0.next())
                 .await
                 .expect("nothing came");
             let heard = match frame?.ok()? {
