@@ -31,7 +31,7 @@ pub(crate) const PUBLIC_POLL: Duration = Duration::from_secs(2);
 pub(crate) const FASTEST_POLL: Duration = Duration::from_millis(250);
 
 /// Time between questions for the height of a node that is near: a payment acts within 100 ms of its block, and three
-/// requests follow. A question costs the gateway some 0.1 ms.
+/// requests follow. A question costs the gateway 0.2 ms.
 pub(crate) const PEEK: Duration = Duration::from_millis(40);
 
 /// How long a nonce may be used. People read what they sign.

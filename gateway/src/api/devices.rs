@@ -134,6 +134,8 @@ pub(super) async fn update(
         let detail = format!("the document is about {}", signed.registration.device);
         return Err(HttpError::bad_request("device-mismatch", detail));
     }
+    // What can never be taken is refused whatever is there.
+    signed.registration.check().map_err(RegistryError::from)?;
     let there = known.registry.device(device);
     let there = there.map(|registration| known.describe(registration));
     if_match.check(there.as_ref())?;
