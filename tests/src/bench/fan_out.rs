@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use ashya_tests::raise_file_limit;
 
 use crate::dialect::Dialect;
 use crate::load::{Crowd, Pace};
 use crate::peers::{Kind, Peer};
-use crate::process_figures::raise_file_limit;
 use crate::publishers::Publisher;
 use crate::seller::Seller;
 use crate::table::median;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use ashya_tests::{raise_file_limit, resident_kb};
 
 use crate::dialect::Dialect;
 use crate::load::Crowd;
 use crate::peers::{Kind, Peer};
-use crate::process_figures::{raise_file_limit, resident_kb};
 use crate::seller::Seller;
 use crate::table::median;
 

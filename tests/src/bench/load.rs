@@ -12,11 +12,11 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use ashya_tests::cpu_seconds;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 
 use crate::dialect::Dialect;
-use crate::process_figures::cpu_seconds;
 use crate::publishers::Publisher;
 
 pub(crate) use connect::converse;

@@ -12,7 +12,6 @@ mod idle;
 mod latency;
 mod load;
 mod peers;
-mod process_figures;
 mod publishers;
 mod seller;
 mod table;

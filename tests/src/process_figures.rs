@@ -1,5 +1,3 @@
-//! What a process has used, as the kernel counts it.
-
 use std::fs;
 
 use anyhow::{Context, Result};
@@ -7,7 +5,10 @@ use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// CPU seconds of all threads of a process, user and system together.
-pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
+///
+/// # Errors
+/// When there is no such process.
+pub fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The program's name comes in brackets and may hold blanks; user and system time are the 12th and 13th after it.
     let after_name = stat.rsplit_once(')').context("a strange stat")?.1;
@@ -18,7 +19,10 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
 }
 
 /// Resident memory in kB.
-pub(crate) fn resident_kb(pid: u32) -> Result<u64> {
+///
+/// # Errors
+/// When there is no such process.
+pub fn resident_kb(pid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let figure = line.and_then(|line| line.split_whitespace().next());
@@ -26,7 +30,10 @@ pub(crate) fn resident_kb(pid: u32) -> Result<u64> {
 }
 
 /// Lets this program and whatever it starts open as many files as the system allows.
-pub(crate) fn raise_file_limit() -> Result<()> {
+///
+/// # Errors
+/// When the system refuses.
+pub fn raise_file_limit() -> Result<()> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: maximum,
