@@ -42,6 +42,7 @@ web: packages ## build the page
 lint: web ## formats, clippy, svelte-check, forge fmt, licences and sources
 	@scripts/setup.sh lint
 	cargo fmt --all --check
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	scripts/deny.sh
 	npm run --silent --workspace contracts lint

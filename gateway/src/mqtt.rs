@@ -17,7 +17,7 @@ mod connect;
 mod connection;
 mod session;
 mod sessions;
-mod wire;
+pub mod wire;
 
 use std::io;
 use std::num::NonZeroU16;

@@ -41,6 +41,7 @@ use crate::sse;
 
 pub(crate) use batch::{Batch, Deadline};
 pub(crate) use limits::{BATCH_BYTES, BATCH_MESSAGES};
+pub use line::client_rules;
 pub(crate) use viewer::{Grant, Outgoing, Step, Viewer};
 pub(crate) use watch::WatchRefusal;
 

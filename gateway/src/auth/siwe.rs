@@ -16,19 +16,19 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 const MIN_NONCE_CHARS: usize = 8;
 const HEADER: &str = " wants you to sign in with your Ethereum account:";
 
-/// A parsed message. Nothing of it is true before the wallet's signature is checked.
+/// A parsed message of EIP-4361. Nothing of it is true before the wallet's signature is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SiweMessage {
+pub struct SiweMessage {
     /// The host (and port) that asks.
-    pub(crate) domain: String,
+    pub domain: String,
     /// The wallet.
-    pub(crate) address: Address,
+    pub address: Address,
     /// What is signed in to.
-    pub(crate) uri: String,
+    pub uri: String,
     /// EIP-155 chain id.
-    pub(crate) chain_id: u64,
+    pub chain_id: u64,
     /// The gateway's nonce.
-    pub(crate) nonce: String,
+    pub nonce: String,
     issued_at: OffsetDateTime,
     expiration: Option<OffsetDateTime>,
     not_before: Option<OffsetDateTime>,
@@ -36,7 +36,7 @@ pub(crate) struct SiweMessage {
 
 /// Why a message is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum SiweError {
+pub enum SiweError {
     /// Not the text that EIP-4361 describes.
     #[error("not a Sign-In with Ethereum message: {0}")]
     Malformed(&'static str),
@@ -74,7 +74,7 @@ impl SiweMessage {
     ///
     /// # Errors
     /// When it is anything else.
-    pub(crate) fn parse(text: &str) -> Result<Self, SiweError> {
+    pub fn parse(text: &str) -> Result<Self, SiweError> {
         if text.len() > MAX_MESSAGE_BYTES {
             return Err(SiweError::Malformed("too long"));
         }
@@ -134,12 +134,7 @@ impl SiweMessage {
     ///
     /// # Errors
     /// When any of it is not so.
-    pub(crate) fn check(
-        &self,
-        domains: &[String],
-        chain_id: u64,
-        now: Duration,
-    ) -> Result<(), SiweError> {
+    pub fn check(&self, domains: &[String], chain_id: u64, now: Duration) -> Result<(), SiweError> {
         if !domains
             .iter()
             .any(|domain| domain.eq_ignore_ascii_case(&self.domain))

@@ -60,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// The next packet; `None` when the peer has closed. Safe to drop while it waits.
     pub(super) async fn read(&mut self) -> Result<Option<Incoming>, ConnectionError> {
         loop {
-            if let Some(packet) = self.wire.next()? {
+            if let Some(packet) = self.wire.next_packet()? {
                 return Ok(Some(packet));
             }
             self.input.reserve(READ_BYTES);

@@ -3,6 +3,7 @@
 //! Only what a device needs exists here: QoS 0 and 1 in, QoS 0 out, no topic aliases, no retained publishes of its
 //! own, no share groups. What has no variant cannot happen.
 
+mod lengths;
 mod v3;
 mod v5;
 
@@ -17,6 +18,8 @@ use ntex_mqtt::error::DecodeError;
 use ntex_mqtt::{v3::codec as codec_v3, v5::codec as codec_v5};
 use thiserror::Error;
 
+use lengths::Properties;
+
 /// First byte of a CONNECT packet.
 const CONNECT: u8 = 0x10;
 /// As much of a client's text as a log line shows; an honest topic is shorter.
@@ -24,17 +27,26 @@ const SHOWN_CHARACTERS: usize = 120;
 
 /// What a client sends.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Incoming {
+pub enum Incoming {
+    /// The beginning.
     Connect(Connect),
+    /// An event, or the device's presence.
     Publish(Publish),
+    /// The client asks for topics.
     Subscribe {
+        /// What the answer names.
         packet_id: NonZeroU16,
+        /// The topic filters.
         filters: Vec<String>,
     },
+    /// The client no longer wants topics.
     Unsubscribe {
+        /// What the answer names.
         packet_id: NonZeroU16,
+        /// The topic filters.
         filters: Vec<String>,
     },
+    /// The client is still there.
     Ping,
     /// The client leaves.
     Disconnect,
@@ -44,29 +56,37 @@ pub(super) enum Incoming {
 
 /// A CONNECT packet.
 #[derive(PartialEq, Eq)]
-pub(super) struct Connect {
-    pub(super) keep_alive_seconds: u16,
-    pub(super) username: Option<String>,
-    pub(super) password: Option<String>,
-    pub(super) will: Option<Will>,
+pub struct Connect {
+    /// Longest silence that the client promises, in seconds; 0 is none.
+    pub keep_alive_seconds: u16,
+    /// The device id.
+    pub username: Option<String>,
+    /// A token of the REST interface.
+    pub password: Option<String>,
+    /// What is published when the connection breaks.
+    pub will: Option<Will>,
     /// Whether the client asks for an enhanced authentication (MQTT 5), which does not exist here.
-    pub(super) enhanced: bool,
+    pub enhanced: bool,
 }
 
 /// A last will.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Will {
-    pub(super) topic: String,
-    pub(super) payload: Bytes,
+pub struct Will {
+    /// Where.
+    pub topic: String,
+    /// What.
+    pub payload: Bytes,
 }
 
 /// A PUBLISH packet with all of its payload.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Publish {
-    pub(super) topic: String,
+pub struct Publish {
+    /// Where.
+    pub topic: String,
     /// Present with QoS 1.
-    pub(super) packet_id: Option<NonZeroU16>,
-    pub(super) payload: Bytes,
+    pub packet_id: Option<NonZeroU16>,
+    /// What, whole.
+    pub payload: Bytes,
 }
 
 /// What we send.
@@ -128,27 +148,35 @@ pub(super) struct Shortened<'a>(pub(super) &'a str);
 
 /// Why bytes are not MQTT as we speak it.
 #[derive(Debug, PartialEq, Eq, Error)]
-pub(super) enum WireError {
+pub enum WireError {
+    /// Another protocol, or another packet first.
     #[error("not an MQTT 3.1.1 or 5 CONNECT")]
     NotMqtt,
+    /// Larger than the limit of the connection.
     #[error("a packet is too large")]
     TooLarge,
+    /// Not as MQTT has it.
     #[error("malformed packet: {0:?}")]
     Malformed(DecodeError),
+    /// QoS 2.
     #[error("QoS 2 is not supported")]
     QualityOfService,
+    /// One that only a server sends, or a part without its beginning.
     #[error("a packet that a client may not send")]
     Unexpected,
+    /// A packet of ours has no form in this version of MQTT.
     #[error("a packet could not be encoded")]
     Encode,
 }
 
 /// The codec of one connection. Knows its version once the first bytes are there.
 #[derive(Debug, Default)]
-pub(super) struct Wire {
+pub struct Wire {
     version: Option<Version>,
     input: NtexBytesMut,
     max_packet_bytes: u32,
+    /// Whether the codec has begun with a packet.
+    within: bool,
     /// A PUBLISH whose payload has not all arrived.
     partial: Option<(Publish, usize, BytesMut)>,
 }
@@ -171,7 +199,7 @@ enum Decoded {
 
 impl Wire {
     /// A codec that refuses packets of more than `max_packet_bytes`.
-    pub(super) fn new(max_packet_bytes: u32) -> Self {
+    pub fn new(max_packet_bytes: u32) -> Self {
         Self {
             max_packet_bytes,
             ..Self::default()
@@ -179,7 +207,7 @@ impl Wire {
     }
 
     /// Allows larger packets from now on.
-    pub(super) fn raise_limit(&mut self, max_packet_bytes: u32) {
+    pub fn raise_limit(&mut self, max_packet_bytes: u32) {
         self.max_packet_bytes = max_packet_bytes;
         match &self.version {
             Some(Version::V3(codec)) => codec.set_max_size(max_packet_bytes),
@@ -189,18 +217,34 @@ impl Wire {
     }
 
     /// Takes bytes that were read.
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
+    pub fn feed(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
     }
 
     /// The next whole packet; `None` when more bytes are needed.
-    pub(super) fn next(&mut self) -> Result<Option<Incoming>, WireError> {
+    ///
+    /// # Errors
+    /// When the bytes are not MQTT as we speak it. The connection is then over.
+    pub fn next_packet(&mut self) -> Result<Option<Incoming>, WireError> {
         if self.version.is_none() {
             match protocol_level(&self.input)? {
                 Some(level) => self.version = Some(Version::new(level, self.max_packet_bytes)?),
                 None => return Ok(None),
             }
         }
+        let Some(version) = &self.version else {
+            return Ok(None);
+        };
+        if !self.within && lengths::fit(&self.input, version.properties())?.is_none() {
+            return Ok(None);
+        }
+        let packet = self.decode()?;
+        self.within = packet.is_none();
+        Ok(packet)
+    }
+
+    /// [`Self::next_packet`] of a version that is known, from lengths that fit.
+    fn decode(&mut self) -> Result<Option<Incoming>, WireError> {
         loop {
             let Some(version) = &self.version else {
                 return Ok(None);
@@ -215,10 +259,6 @@ impl Wire {
                     payload_bytes,
                     first,
                 } => {
-                    // The codec subtracts without a check, so a lying length comes out huge.
-                    if payload_bytes > self.max_packet_bytes {
-                        return Err(WireError::TooLarge);
-                    }
                     let mut payload = BytesMut::with_capacity(first.len());
                     payload.extend_from_slice(&first);
                     if payload.len() == payload_bytes as usize {
@@ -274,6 +314,14 @@ impl Version {
                 Ok(Self::V5(codec))
             }
             _ => Err(WireError::NotMqtt),
+        }
+    }
+
+    /// Whether its PUBLISH has properties.
+    const fn properties(&self) -> Properties {
+        match self {
+            Self::V3(_) => Properties::Absent,
+            Self::V5(_) => Properties::Present,
         }
     }
 
@@ -396,6 +444,48 @@ fn size(payload: &Bytes) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A session whose CONNECT has been taken, and what comes of more bytes.
+    fn after_connect(level: u8, more: &[u8]) -> (Wire, Result<Option<Incoming>, WireError>) {
+        let mut connect = vec![0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', level, 2, 0, 60];
+        // MQTT 5 has a length of properties before the client's name.
+        connect.extend_from_slice(if level == 5 {
+            &[0, 0, 0]
+        } else {
+            &[0, 1, b'a']
+        });
+        let mut wire = Wire::new(1_000);
+        wire.feed(&connect);
+        assert!(matches!(wire.next_packet(), Ok(Some(Incoming::Connect(_)))));
+        wire.feed(more);
+        let next = wire.next_packet();
+        (wire, next)
+    }
+
+    #[test]
+    fn a_topic_longer_than_its_packet_is_refused() {
+        // Found by fuzzing: the codec subtracts the one from the other.
+        for level in [4, 5] {
+            let lie = [&[0x32, 3, 0, 40][..], &[b'a'; 60]].concat();
+            let (_, next) = after_connect(level, &lie);
+            assert!(matches!(next, Err(WireError::Malformed(_))), "{next:?}");
+        }
+    }
+
+    #[test]
+    fn properties_that_claim_256_mb_are_not_waited_for() {
+        let (_, next) = after_connect(5, b"\x30\x20\x00\x01a\xff\xff\xff\x7f");
+        assert!(matches!(next, Err(WireError::Malformed(_))), "{next:?}");
+        // An honest one is taken, however it is cut.
+        let honest = b"\x30\x06\x00\x01a\x00{}";
+        let (mut wire, mut next) = after_connect(5, &honest[..1]);
+        for byte in &honest[1..] {
+            assert_eq!(next, Ok(None));
+            wire.feed(&[*byte]);
+            next = wire.next_packet();
+        }
+        assert!(matches!(next, Ok(Some(Incoming::Publish(one))) if *one.payload == *b"{}"));
+    }
 
     #[test]
     fn a_clients_text_is_one_short_line_of_the_log() {

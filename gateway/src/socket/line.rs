@@ -62,17 +62,22 @@ enum Piece {
     Own(Bytes),
 }
 
+/// The rules of RFC 6455 for what a client sends, with this gateway's limits; `early` is what came right behind the
+/// handshake. Does no I/O: it is handed a stream at each read.
+pub fn client_rules(early: &[u8]) -> WebSocketContext {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .max_message_size(Some(MAX_CLIENT_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_CLIENT_MESSAGE_BYTES));
+    WebSocketContext::from_partially_read(early.to_vec(), Role::Server, Some(config))
+}
+
 impl Line {
     /// A websocket after its handshake; `early` is what the client sent right behind it.
     pub(super) fn new(connection: Connection, early: &[u8]) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BYTES)
-            .max_message_size(Some(MAX_CLIENT_MESSAGE_BYTES))
-            .max_frame_size(Some(MAX_CLIENT_MESSAGE_BYTES));
-        let early = early.to_vec();
         Self {
             connection,
-            rules: WebSocketContext::from_partially_read(early, Role::Server, Some(config)),
+            rules: client_rules(early),
             out: Output::default(),
         }
     }
