@@ -96,7 +96,7 @@ impl Socket {
 /// Ends the connection as well as its client lets it.
 async fn say_goodbye(mut line: Line, end: End) {
     match end {
-        End::Close(code) if !line.is_flushed() => {
+        End::Close(code) if line.holds_events() => {
             tracing::debug!(code = code.code(), "websocket given up within a write");
         }
         End::Gone => tracing::debug!("websocket gone"),

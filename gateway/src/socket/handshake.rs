@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use ashya_protocol::ws::{SUBPROTOCOL_BINARY, SUBPROTOCOL_JSON};
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
-use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderMap, HeaderValue};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::SocketParts;
@@ -35,9 +37,7 @@ pub(super) async fn upgrade(
     };
     let mut response = match create_response_with_body(&request, axum::body::Body::empty) {
         Ok(response) => response,
-        Err(error) => {
-            return HttpError::bad_request("not-a-websocket", error.to_string()).into_response();
-        }
+        Err(error) => return refusal(&error),
     };
     let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
         let detail = "this connection cannot become a websocket";
@@ -61,6 +61,20 @@ pub(super) async fn upgrade(
         }
     });
     response
+}
+
+/// Tells a client of another version which one is spoken here (RFC 6455, section 4.4), any other what is wrong.
+fn refusal(error: &Error) -> Response {
+    if !matches!(
+        error,
+        Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader)
+    ) {
+        return HttpError::bad_request("not-a-websocket", error.to_string()).into_response();
+    }
+    let detail = "this socket speaks version 13 of the websocket protocol";
+    let error = HttpError::new(StatusCode::UPGRADE_REQUIRED, "websocket-version", detail);
+    let version = (SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    (AppendHeaders([version]), error).into_response()
 }
 
 /// The bare connection: hyper has nothing more to do with it.

@@ -87,6 +87,12 @@ impl Line {
         self.out.pieces.is_empty()
     }
 
+    /// Whether some of an event waits: it may no longer be written once its right has ended, a pong always may.
+    pub(super) fn holds_events(&self) -> bool {
+        let mut pieces = self.out.pieces.iter();
+        pieces.any(|piece| matches!(piece, Piece::Event(..)))
+    }
+
     /// Queues an event.
     pub(super) fn push_event(&mut self, event: Arc<Message>, encoding: Encoding) {
         self.out.pieces.push_back(Piece::Event(event, encoding));

@@ -11,6 +11,7 @@ mod prompt;
 mod refusals;
 mod rest;
 mod restart;
+mod rfc6455;
 mod sessions;
 mod sign_in;
 mod smart_accounts;
