@@ -219,3 +219,16 @@ fn the_promised_end_is_the_first_second_without_access() {
         }
     }
 }
+
+#[test]
+fn every_answer_says_whether_and_until_when() {
+    for (access, allowed, until) in [
+        (Access::Owner, true, None),
+        (granted(1_200), true, Some(1_200)),
+        (Access::Granted { until: None }, true, None),
+        (Access::Denied, false, None),
+    ] {
+        assert_eq!(access.is_allowed(), allowed, "{access:?}");
+        assert_eq!(access.until(), until, "{access:?}");
+    }
+}

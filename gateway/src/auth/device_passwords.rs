@@ -75,3 +75,68 @@ impl DevicePasswords {
         Ok(DeviceClaims { device, expires_at })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    const KEY: &[u8] = &[7; 32];
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_password_is_one_devices_and_ends() {
+        let [mine, other] = [1, 2].map(|byte| DeviceId::new([byte; 20]));
+        let passwords = DevicePasswords::new(KEY, HOUR);
+        let (good, ends) = passwords.issue(mine);
+        let left = ends - wall_clock().as_secs();
+        assert!((3_599..=3_600).contains(&left), "{left}");
+        let stranger = DevicePasswords::new(&[8; 32], HOUR).issue(mine).0;
+        let (late, _) = DevicePasswords::new(KEY, Duration::ZERO).issue(mine);
+        let claims = DeviceClaims {
+            device: mine,
+            expires_at: ends,
+        };
+        for (name, user, password, expected) in [
+            ("its own", mine.to_string(), &good, Ok(claims)),
+            (
+                "another's",
+                other.to_string(),
+                &good,
+                Err(AuthError::OtherDevice),
+            ),
+            ("nobody's", "x".into(), &good, Err(AuthError::OtherDevice)),
+            ("run out", mine.to_string(), &late, Err(AuthError::Expired)),
+            (
+                "foreign",
+                mine.to_string(),
+                &stranger,
+                Err(AuthError::Invalid),
+            ),
+            (
+                "none",
+                mine.to_string(),
+                &String::new(),
+                Err(AuthError::Invalid),
+            ),
+        ] {
+            assert_eq!(passwords.verify(&user, password), expected, "{name}");
+        }
+        assert!(!passwords.leash(mine).is_cancelled());
+    }
+
+    #[test]
+    fn a_blocked_device_is_cut_and_its_password_is_no_longer_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let blocked = Blocklist::load(Store::open(&folder.path().join("store")).unwrap()).unwrap();
+        let passwords = DevicePasswords::new(KEY, HOUR).except(blocked.clone());
+        let [bad, good] = [1, 2].map(|byte| DeviceId::new([byte; 20]));
+        let leashes = [bad, good].map(|device| passwords.leash(device));
+        blocked.block(bad).unwrap();
+        assert_eq!(leashes.map(|leash| leash.is_cancelled()), [true, false]);
+        for (device, expected) in [(bad, Some(AuthError::Blocked)), (good, None)] {
+            let verdict = passwords.verify(&device.to_string(), &passwords.issue(device).0);
+            assert_eq!(verdict.err(), expected, "{device}");
+        }
+    }
+}

@@ -256,4 +256,46 @@ mod tests {
         assert_eq!(nonces.used.lock().forget_before(later).len(), 1);
         spend(&nonces.issue().unwrap()).await.unwrap();
     }
+
+    #[tokio::test]
+    async fn a_million_nonces_leave_room_for_the_next() {
+        const CAPACITY: usize = 1_000;
+        let (nonces, _folder) = nonces(MINUTE, CAPACITY);
+        // Unused ones leave nothing behind.
+        for _ in 0..10_000 {
+            let fresh = nonces.check(&nonces.issue().unwrap()).unwrap();
+            drop(fresh);
+        }
+        assert_eq!(nonces.used.lock().ids.len(), 0);
+        // Used ones come at a pace of half the capacity in their lifetime, and are forgotten at the same pace.
+        let (start, lifetime, each_second) = (1_000_000_u64, 60, CAPACITY as u64 / 120);
+        let mut used = Used::default();
+        for number in 0..1_000_000_u64 {
+            let now = start + number / each_second;
+            used.forget_before(now);
+            let mut id = [0; ID_BYTES];
+            id[..8].copy_from_slice(&number.to_be_bytes());
+            used.insert(id, now + lifetime);
+            assert!(used.ids.len() < CAPACITY && used.ids.len() == used.by_expiry.len());
+        }
+        *nonces.used.lock() = used;
+        // The wall clock stands after all of them.
+        nonces
+            .spend(nonces.check(&nonces.issue().unwrap()).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(nonces.used.lock().ids.len(), 1);
+    }
+
+    #[test]
+    fn a_nonce_is_forgotten_in_the_second_in_which_it_has_run_out() {
+        let mut used = Used::default();
+        for (byte, expires_at) in [(1, 99), (2, 100), (255, 100), (3, 101)] {
+            used.insert([byte; ID_BYTES], expires_at);
+        }
+        let mut gone = used.forget_before(100);
+        gone.sort_unstable();
+        assert_eq!(gone, [1, 2, 255].map(|byte| [byte; ID_BYTES]));
+        assert!(used.ids.contains(&[3; ID_BYTES]) && used.ids.len() == 1);
+    }
 }

@@ -102,3 +102,42 @@ async fn an_old_head_makes_the_view_stale_where_blocks_keep_coming() {
         assert_eq!(clock.is_current(), current, "{age}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_ends_when_the_wall_clock_says() {
+    let wall = wall_clock().as_secs();
+    for (unix, left) in [
+        (wall + 100, 99.0..=100.0),
+        (wall - 100, 0.0..=0.0),
+        (0, 0.0..=0.0),
+    ] {
+        let ahead = wall_instant_of(unix) - Instant::now();
+        assert!(left.contains(&ahead.as_secs_f64()), "{unix}: {ahead:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_step_beyond_the_clocks_own_error_is_told() {
+    for (step_ms, told) in [(0, 0), (20, 0), (21, 1)] {
+        let clock = ChainClock::new(ClockSource::Head, SILENCE);
+        clock.saw(head(5_000), Instant::now()).unwrap();
+        let moved = clock.moved();
+        let before = *moved.borrow();
+        tokio::time::advance(seconds(10.0) - Duration::from_millis(step_ms)).await;
+        clock.saw(head(5_010), Instant::now()).unwrap();
+        assert_eq!(*moved.borrow() - before, told, "{step_ms} ms");
+    }
+}
+
+#[test]
+fn a_head_may_be_ahead_by_the_tolerance_and_not_more() {
+    let timestamp = 1_000_000;
+    for (ahead, believed) in [
+        (HEAD_TOLERANCE, true),
+        (HEAD_TOLERANCE + Duration::from_nanos(1), false),
+    ] {
+        let wall = Duration::from_secs(timestamp) - ahead;
+        let checked = check_head(ClockSource::Wall, head(timestamp), wall);
+        assert_eq!(checked.is_ok(), believed, "{ahead:?}");
+    }
+}

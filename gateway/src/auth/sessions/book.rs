@@ -182,4 +182,15 @@ impl Book {
             }
         }
     }
+
+    /// Whether nothing at all is remembered.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+            && self.by_expiry.is_empty()
+            && self.live.is_empty()
+            && self.by_wallet.is_empty()
+            && self.seats.is_empty()
+            && self.seats_by_wallet.is_empty()
+    }
 }

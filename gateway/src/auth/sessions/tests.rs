@@ -3,7 +3,7 @@ use std::path::Path;
 use futures_util::FutureExt;
 
 use super::*;
-use crate::defaults::MAX_SESSIONS_PER_WALLET;
+use crate::defaults::{MAX_SESSIONS, MAX_SESSIONS_PER_WALLET};
 
 const KEY: &[u8] = &[7; 32];
 const HOUR: Duration = Duration::from_secs(3600);
@@ -122,4 +122,104 @@ fn the_book_is_bounded_and_forgets_what_has_run_out() {
     assert_eq!(book.forget_before(1_001).len(), 2);
     assert!(!book.is_revoked(oldest) && book.record(oldest).is_none());
     assert_eq!(book.live_of(ALICE).count(), MAX_SESSIONS_PER_WALLET - 2);
+}
+
+#[test]
+fn the_oldest_of_too_many_sessions_is_no_longer_listed() {
+    let mut book = Book::default();
+    let name = |number: u64| SessionId::new(u128::from(number).to_be_bytes());
+    let wallet = |number: u64| {
+        let mut bytes = [0; 20];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        Address::new(bytes)
+    };
+    let max = MAX_SESSIONS as u64;
+    for number in 0..max - 1 {
+        let record = Record::open(wallet(number), 100 + number, 1_000 + max - number);
+        book.insert(name(number), record);
+    }
+    assert!(book.make_room_for(ALICE).is_empty());
+    book.insert(id(255), Record::open(ALICE, 99, 5_000));
+    // The oldest is the one that was opened first, however long it lasts.
+    assert_eq!(book.make_room_for(BOB), [id(255)]);
+    assert!(book.record(id(255)).is_none() && book.record(name(0)).is_some());
+    assert!(!book.is_revoked(id(255)), "it stays good");
+}
+
+#[test]
+fn a_session_ends_in_the_book_at_its_second() {
+    let mut book = Book::default();
+    let [first, second] = [1, 2].map(id);
+    book.insert(first, Record::open(ALICE, 10, 100));
+    book.insert(second, Record::open(ALICE, 20, 101));
+    assert_eq!(book.forget_before(99), []);
+    assert_eq!(book.forget_before(100), [first]);
+    assert_eq!(
+        book.live_of(ALICE).map(|(id, _)| id).collect::<Vec<_>>(),
+        [second]
+    );
+    assert_eq!(book.forget_before(u64::MAX), [second]);
+    assert!(book.is_empty());
+}
+
+#[tokio::test]
+async fn the_list_tells_how_many_sit_by_each_session_and_the_newest_first() {
+    let sessions = Sessions::for_tests(KEY, HOUR);
+    let mut claims = Vec::new();
+    for byte in 1..=2 {
+        let token = sessions.open(ALICE, id(byte)).await.unwrap().token;
+        claims.push(sessions.verify(&token).unwrap());
+    }
+    let listed = || -> Vec<_> {
+        let list = sessions.list(ALICE).into_iter();
+        list.map(|one| (one.id, one.sockets)).collect()
+    };
+    let [old, new] = [1, 2].map(|byte| id(byte).to_string());
+    assert_eq!(listed(), [(new.clone(), 0), (old.clone(), 0)]);
+    let seats = [0, 1, 1].map(|session: usize| sessions.sit(claims[session]).unwrap());
+    assert_eq!(listed(), [(new.clone(), 2), (old.clone(), 1)]);
+    let [one, two, three] = seats;
+    drop(two);
+    assert_eq!(listed(), [(new.clone(), 1), (old, 1)]);
+    // Who still sits hears of the end, also after another by the same session has left.
+    sessions.end(claims[1]).await.unwrap();
+    three.revoked().now_or_never().unwrap();
+    assert!(one.revoked().now_or_never().is_none());
+    drop((one, three));
+    assert_eq!(sessions.end_all(ALICE).await.unwrap(), 1);
+    assert!(sessions.list(ALICE).is_empty());
+    let mut book = sessions.book.lock();
+    assert_eq!(book.forget_before(u64::MAX).len(), 2);
+    assert!(book.is_empty(), "somebody still sits: {book:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_has_run_out_is_neither_good_nor_listed() {
+    let sessions = Sessions::for_tests(KEY, Duration::ZERO);
+    let session = sessions.open(ALICE, id(1)).await.unwrap();
+    assert_eq!(sessions.verify(&session.token), Err(AuthError::Expired));
+    assert!(sessions.list(ALICE).is_empty());
+}
+
+#[test]
+fn a_session_is_named_by_its_hexadecimal_digits() {
+    let name = "00112233445566778899aabbccddeeff";
+    let id: SessionId = name.parse().unwrap();
+    assert_eq!(id.as_bytes()[..3], [0x00, 0x11, 0x22]);
+    assert_eq!(format!("{id} {id:?}"), format!("{name} SessionId({name})"));
+    assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{name}\""));
+    assert_eq!(
+        serde_json::from_str::<SessionId>(&format!("\"{name}\"")).unwrap(),
+        id
+    );
+    for bad in ["", "00", &name[1..], "zz112233445566778899aabbccddeeff"] {
+        assert!(bad.parse::<SessionId>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_secret_stays_out_of_every_log() {
+    let sessions = Sessions::for_tests(KEY, HOUR);
+    let shown = format!("{:?}", sessions.tokens);
+    assert_eq!(shown, "Tokens(ashya-session)");
 }

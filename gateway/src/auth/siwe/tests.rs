@@ -46,6 +46,14 @@ fn other_good_forms() {
             "URI: http://127.0.0.1:8080/feeds",
         ),
         https.replace("URI: http:", "URI: https:"),
+        // At the very limits.
+        GOOD.replace("00aabbccdd", "00aabbcc"),
+        GOOD.replace("14:13:00.000Z", "14:14:20Z"),
+        format!("{GOOD}\nNot Before: 2026-09-21T14:14:20Z"),
+        format!(
+            "{GOOD}\nRequest ID: {}",
+            "7".repeat(MAX_MESSAGE_BYTES - GOOD.len() - 13)
+        ),
     ] {
         assert_eq!(verdict(&good), Ok(()), "{good}");
     }
@@ -85,6 +93,10 @@ fn malformed_messages_are_refused() {
         format!("{GOOD}\nMore: 1"),
         format!("{GOOD}\nResources:\nhttps://ashya.example"),
         format!("{GOOD}\nResources:\n- {}", "x".repeat(MAX_MESSAGE_BYTES)),
+        format!(
+            "{GOOD}\nRequest ID: {}",
+            "7".repeat(MAX_MESSAGE_BYTES - GOOD.len() - 12)
+        ),
     ] {
         assert!(
             matches!(verdict(&bad), Err(SiweError::Malformed(_))),
@@ -123,6 +135,10 @@ fn messages_for_others_or_other_times_are_refused() {
             SiweError::Uri,
         ),
         (
+            GOOD.replace("URI: http://", "URI: http://:secret@"),
+            SiweError::Uri,
+        ),
+        (
             GOOD.replace("URI: http://127.0.0.1:8080", "URI: here"),
             SiweError::Uri,
         ),
@@ -134,6 +150,10 @@ fn messages_for_others_or_other_times_are_refused() {
             },
         ),
         (GOOD.replace("14:13:00", "14:14:21"), SiweError::NotYet),
+        (
+            format!("{GOOD}\nNot Before: 2026-09-21T14:13:20Z").replace("14:13:00", "14:14:21"),
+            SiweError::NotYet,
+        ),
         (
             format!("{GOOD}\nNot Before: 2026-09-21T14:14:21Z"),
             SiweError::NotYet,
