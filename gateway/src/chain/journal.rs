@@ -161,10 +161,21 @@ mod tests {
             .collect();
         assert_eq!(known, expected);
         assert_eq!(journal.undos_above(7).count(), 2);
+        for (number, above) in [(0, &[7, 8, 9][..]), (7, &[8, 9]), (8, &[9]), (9, &[])] {
+            let blocks = journal.blocks_above(number).map(|block| block.id.number);
+            assert_eq!(blocks.collect::<Vec<_>>(), above, "above {number}");
+        }
         assert_eq!(journal.cut_above(7), [9, 8]);
         assert_eq!(journal.tip(), id(7));
         assert_eq!(journal.cut_above(6), [7]);
         assert_eq!((journal.base(), journal.tip()), (id(6), id(6)));
+    }
+
+    #[test]
+    fn the_oldest_makes_room() {
+        let mut journal = Journal::starting_at(id(4), 2);
+        let gone: Vec<_> = (5..=8).map(|number| journal.push(block(number))).collect();
+        assert_eq!(gone, [None, None, Some(5), Some(6)]);
     }
 
     #[test]

@@ -373,3 +373,25 @@ fn a_rebuild_forgets_what_is_no_longer_there() {
     assert!(index.feeds_of_device(CAMERA).is_empty());
     assert!(changes.has_changed().unwrap(), "its watchers are told");
 }
+
+#[test]
+fn a_feed_is_live_while_anybodys_paid_time_of_it_runs() {
+    let index = index();
+    let [other, unknown] = [6, 7].map(|byte| FeedId::new([byte; 32]));
+    index.apply(&[
+        opened(other),
+        opened(FEED),
+        subscribed(ALICE, 10, 100),
+        subscribed(BOB, 20, 500),
+    ]);
+    for (feed, feed_time, live) in [
+        (FEED, 50, true),
+        (FEED, 499, true),
+        (FEED, 500, false),
+        (other, 50, false),
+        (unknown, 50, false),
+    ] {
+        let found = index.has_live_subscription(feed, BASE + feed_time);
+        assert_eq!(found, live, "{feed} at {feed_time}");
+    }
+}

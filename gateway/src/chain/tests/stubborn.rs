@@ -163,6 +163,31 @@ async fn another_node_takes_over() {
 }
 
 #[tokio::test]
+async fn a_node_that_stays_behind_another_is_left() {
+    for (ahead, left) in [(2, 0), (3, 1)] {
+        let old = chain(20);
+        let longer = branch(&old, 0, ahead);
+        let nodes = [
+            Arc::new(Node::start(old.clone(), 1).await),
+            Arc::new(Node::start(longer.clone(), 2).await),
+        ];
+        let mut rig = Rig::new(nodes.to_vec(), OPTIONS);
+        rig.settle().await;
+        rig.round().await.unwrap();
+        assert_eq!(rig.metrics.chain_failovers.get(), 0, "left too early");
+        // Long enough for the other to be asked how far it is.
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(16)).await;
+        tokio::time::resume();
+        rig.round().await.unwrap();
+        assert_eq!(rig.metrics.chain_failovers.get(), left, "{ahead} blocks");
+        rig.settle().await;
+        let followed = if left == 1 { &longer } else { &old };
+        rig.check_equals(followed, "behind another");
+    }
+}
+
+#[tokio::test]
 async fn a_branch_is_not_taken_over_by_halves() {
     let old = chain(40);
     let (node, mut rig) = follow(&old).await;
