@@ -6,6 +6,7 @@ mod chain;
 mod checks;
 mod data;
 mod devices;
+mod history;
 mod http;
 mod log;
 mod metrics;
@@ -27,6 +28,7 @@ use crate::socket::SocketPolicy;
 pub use args::{Args, Command, DataArgs, DeviceArgs, FileArgs, OperatorCommand, RunArgs};
 pub use auth::AuthConfig;
 pub use chain::{ChainConfig, LedgerSource};
+pub(crate) use history::HistoryConfig;
 pub use http::HttpConfig;
 pub use log::LogFormat;
 pub use mqtt::MqttConfig;
@@ -56,6 +58,8 @@ pub struct Config {
     pub export_every: Duration,
     /// Sessions and passwords, and how many of them.
     pub auth: AuthConfig,
+    /// What is kept for whoever comes back.
+    pub history: HistoryConfig,
     /// Pauses for silent devices; none where no wallet is given.
     pub outage: Option<OutageConfig>,
     /// Form of the log.

@@ -133,3 +133,18 @@ pub(crate) const OUTAGE_MILLIETHER_PER_DAY: u64 = 100;
 
 /// Most pauses of one feed in a day, so that a flapping device does not use up what is there for all.
 pub(crate) const OUTAGE_PAUSES_PER_FEED: u32 = 12;
+
+/// Longest time for which history may be kept, and for which what was paid before is remembered.
+pub(crate) const MAX_HISTORY: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Hours for which history is kept on disk.
+pub(crate) const HISTORY_HOURS: u64 = 24;
+
+/// Most bytes of history on disk: a day of ten cameras that see something five times a second.
+pub(crate) const HISTORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Most events of one stream that are kept in memory.
+pub(crate) const RING_EVENTS: usize = 1_000;
+
+/// Minutes for which they are kept there.
+pub(crate) const RING_MINUTES: u64 = 10;

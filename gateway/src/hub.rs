@@ -9,6 +9,7 @@
 //! for the sockets that have nothing else to do (`lane`).
 
 mod encoding;
+mod following;
 mod frame;
 mod lane;
 mod message;
@@ -16,6 +17,7 @@ mod outbox;
 mod parcel;
 mod queue;
 mod ring;
+mod room;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use crate::demand::DemandBoard;
 use crate::metrics::{Loss, Metrics};
 
 pub(crate) use encoding::Encoding;
+pub(crate) use following::{Following, Missing};
 pub(crate) use frame::framed;
 pub(crate) use lane::{Begun, Now, Pass};
 pub(crate) use message::{Message, Moment};
@@ -41,6 +44,7 @@ use outbox::{Delivered, Waiting};
 use parcel::Parcel;
 pub(crate) use queue::Queued;
 pub(crate) use ring::Replay;
+pub use ring::RingLimits;
 use ring::{Budget, Ring};
 
 /// Time between looks for events that are too old to be kept.
@@ -55,6 +59,7 @@ const CROWD: usize = 32;
 pub struct Hub {
     channels: Arc<RwLock<Channels>>,
     budget: Budget,
+    making_room: Arc<Mutex<()>>,
     demand: DemandBoard,
     metrics: Metrics,
     /// The runtime of the sockets.
@@ -82,25 +87,23 @@ struct Channel {
     watchers: Vec<Outbox>,
 }
 
-/// A place among the watchers of a stream; dropping it leaves.
-#[derive(Debug)]
-pub(crate) struct Following {
-    hub: Hub,
-    key: StreamKey,
-    outbox: Outbox,
-    wanted: bool,
-}
-
 impl Hub {
     /// A hub without streams.
     pub fn new(metrics: Metrics) -> Self {
         Self {
             channels: Arc::default(),
             budget: Budget::default(),
+            making_room: Arc::default(),
             demand: DemandBoard::default(),
             metrics,
             runtime: Handle::try_current().ok(),
         }
+    }
+
+    /// The same hub with other limits of what it keeps of each stream.
+    pub fn keeping(mut self, limits: RingLimits) -> Self {
+        self.budget.limits = limits;
+        self
     }
 
     /// Learns which event of each stream was accepted last before this run: what came before it is gone.
@@ -178,6 +181,9 @@ impl Hub {
             waiting.extend(waits);
         }
         drop(channel);
+        if self.budget.is_exceeded() {
+            self.make_room();
+        }
         if dropped > 0 {
             self.metrics.dropped(Loss::Slow, dropped);
         }
@@ -211,12 +217,7 @@ impl Hub {
         channel.watchers.push(outbox.clone());
         drop(channel);
         self.demand.add(key.device, &key.stream);
-        let following = Following {
-            hub: self.clone(),
-            key,
-            outbox: outbox.clone(),
-            wanted: true,
-        };
+        let following = Following::joined(self.clone(), key, outbox.clone());
         (following, replay)
     }
 
@@ -260,38 +261,6 @@ impl Hub {
             );
             false
         });
-    }
-}
-
-impl Following {
-    /// What came after `position`; what waits in the outbox is part of it and is taken out there.
-    pub(crate) fn replay(&self, position: Position) -> Replay {
-        let channel = self.hub.channel(&self.key);
-        let mut channel = channel.lock();
-        self.outbox.forget(&self.key);
-        channel.ring.since(Instant::now(), position)
-    }
-
-    /// Whether the device shall send the stream for this place: not while a pause holds it back.
-    pub(crate) fn set_wanted(&mut self, wanted: bool) {
-        match (self.wanted, wanted) {
-            (false, true) => self.hub.demand.add(self.key.device, &self.key.stream),
-            (true, false) => self.hub.demand.remove(self.key.device, &self.key.stream),
-            (true, true) | (false, false) => {}
-        }
-        self.wanted = wanted;
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        let channel = self.hub.channel(&self.key);
-        channel
-            .lock()
-            .watchers
-            .retain(|outbox| !outbox.is(&self.outbox));
-        self.outbox.forget(&self.key);
-        self.set_wanted(false);
     }
 }
 

@@ -32,7 +32,7 @@ use crate::hub::{Hub, Message, Moment, Now};
 use crate::ledger_index::LedgerIndex;
 use crate::metrics::{Metrics, Rejection};
 use crate::outage::Heard;
-use crate::positions::{Batch, NotTaken, Positions, Taken};
+use crate::positions::{Batch, Keep, NotTaken, Positions, Taken};
 use crate::previews::Previews;
 use crate::registry::Registry;
 
@@ -128,7 +128,7 @@ struct Job {
     expected: Expected,
     envelope: Bytes,
     decision: oneshot::Sender<Decision>,
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
 }
 
 /// A verdict, and what has to be on the disk before it is durable.
@@ -207,7 +207,7 @@ impl Ingest {
             expected: Expected { device, stream },
             envelope,
             decision,
-            _room: room.map_err(|_| IngestClosed)?,
+            room: room.map_err(|_| IngestClosed)?,
         };
         self.threads[thread]
             .send(job)
@@ -231,7 +231,13 @@ impl Work {
             let mut accepted = Vec::new();
             let more = std::iter::from_fn(|| queue.try_recv().ok());
             for job in std::iter::once(first).chain(more).take(TOGETHER) {
-                let decision = decide(&self.0, &job.expected, &job.envelope, &mut accepted);
+                let decision = decide(
+                    &self.0,
+                    &job.expected,
+                    &job.envelope,
+                    job.room,
+                    &mut accepted,
+                );
                 // A session that has gone no longer wants to know.
                 let _ = job.decision.send(decision);
             }
@@ -258,7 +264,8 @@ impl Drop for Work {
 fn decide(
     parts: &IngestParts,
     expected: &Expected,
-    envelope: &[u8],
+    envelope: &Bytes,
+    room: OwnedSemaphorePermit,
     accepted: &mut Vec<Arc<Message>>,
 ) -> Decision {
     let now = parts.clock.now_seconds();
@@ -271,11 +278,16 @@ fn decide(
     let outcome = check(envelope, expected, &parts.domain, now, registered).and_then(|verified| {
         let event = verified.event();
         let position = event.position;
-        match parts
-            .positions
-            .accept(event.device, &event.stream, position)
-        {
-            Ok(taken) => Ok((verified, taken)),
+        let moment = moment(&parts.index, expected.device, now);
+        let keep = parts.positions.kept().keeps(&event.stream).then(|| Keep {
+            at: now,
+            feeds: moment.feed_times.iter().map(|(feed, _)| *feed).collect(),
+            envelope: envelope.clone(),
+            room: Some(room),
+        });
+        let positions = &parts.positions;
+        match positions.accept(event.device, &event.stream, position, keep) {
+            Ok(taken) => Ok((verified, taken, moment)),
             Err(NotTaken::Replayed { batch }) => {
                 known_in = Some(batch);
                 Err((Rejection::Replayed, Some(position)))
@@ -284,13 +296,12 @@ fn decide(
         }
     });
     match outcome {
-        Ok((verified, Taken { gap, batch })) => {
+        Ok((verified, Taken { gap, batch }, moment)) => {
             let event = verified.event();
             parts
                 .heard
                 .note(event.device, &event.stream, Instant::now());
             parts.previews.see(event, &parts.index, Instant::now());
-            let moment = moment(&parts.index, expected.device, now);
             let message = Message::new(verified, envelope, gap, moment);
             accepted.push(Arc::new(message));
             parts.metrics.events_accepted.inc();
@@ -322,6 +333,7 @@ fn moment(index: &LedgerIndex, device: DeviceId, now: u64) -> Moment {
         .filter_map(|id| index.feed(id))
         .filter(|feed| feed.clock.paused_at.is_none());
     Moment {
+        at: now,
         feed_times: running
             .map(|feed| (feed.id, feed.clock.feed_time(now)))
             .collect(),

@@ -3,6 +3,8 @@
 mod delta;
 mod feeds;
 mod interner;
+mod paid;
+mod pauses;
 mod records;
 mod state;
 mod subscriptions;
@@ -22,6 +24,8 @@ use crate::access::{self, Access};
 pub(crate) use delta::{Delta, Snapshot, Stepped};
 pub(crate) use feeds::LedgerVersion;
 use feeds::Versions;
+pub(crate) use paid::Paid;
+pub(crate) use pauses::Pauses;
 pub(crate) use records::{FeedRecord, SubscriptionKey, SubscriptionRecord};
 use state::State;
 
@@ -155,6 +159,22 @@ impl LedgerIndex {
             .subscriptions_for(feed, wallet)
             .map(|subscription| (subscription.start, subscription.expiry));
         access::decide(&record.clock, record.owner == wallet, paid, now)
+    }
+
+    /// What `wallet` has paid of a feed, by the ledger's words so far; nothing of a feed that is not there.
+    pub(crate) fn paid(&self, feed: FeedId, wallet: Address) -> Option<Paid> {
+        let state = self.state.read();
+        let record = state.record(feed)?;
+        let subscriptions = state.subscriptions_for(feed, wallet);
+        let windows = subscriptions.flat_map(|subscription| {
+            let windows: Vec<_> = subscription.windows().collect();
+            windows
+        });
+        Some(Paid {
+            windows: windows.collect(),
+            clock: record.clock,
+            pauses: record.pauses.clone(),
+        })
     }
 
     /// Why a watch of `wallet` that was allowed before is not allowed at `now`.

@@ -24,6 +24,7 @@ mod data_folder;
 mod defaults;
 mod demand;
 pub mod exit;
+mod history;
 mod hub;
 mod ingest;
 mod ledger_index;
@@ -59,7 +60,8 @@ pub use config::{
     HttpConfig, LedgerSource, LogFormat, MqttConfig, OperatorCommand, RunArgs, Settings,
 };
 pub use data_folder::DataFolderError;
-pub use hub::Hub;
+pub use history::{History, Retention};
+pub use hub::{Hub, RingLimits};
 pub use ingest::{Ingest, IngestClosed, IngestParts, Promise, Verdict};
 pub use ledger_index::{FeedView, LedgerIndex, ListingDocument, SubscriptionView};
 pub use metrics::{Loss, Metrics, Rejection};

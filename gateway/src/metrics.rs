@@ -8,6 +8,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::store::Prune;
+
 /// Why an event was refused. The order is the order of the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rejection {
@@ -82,8 +84,13 @@ pub struct Metrics {
     pub outage_resumes: Counter,
     /// `ashya_outage_failures_total`: pauses and resumes that did not reach the ledger.
     pub outage_failures: Counter,
+    /// `ashya_history_bytes`: bytes of all events in history.
+    pub history_bytes: Gauge,
+    /// `ashya_write_wait_seconds`: for how long the present write of positions and history has stood still.
+    pub write_wait: Gauge,
     rejected: Family<RejectionLabels, Counter>,
     dropped: Family<LossLabels, Counter>,
+    pruned: Family<PruneLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -94,6 +101,11 @@ struct RejectionLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LossLabels {
     reason: Loss,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PruneLabels {
+    reason: Prune,
 }
 
 impl Metrics {
@@ -118,6 +130,15 @@ impl Metrics {
             "events_dropped",
             "Events a watcher did not get, by reason",
             dropped.clone(),
+        );
+        let pruned = Family::<PruneLabels, Counter>::default();
+        for reason in Prune::ALL {
+            drop(pruned.get_or_create(&PruneLabels { reason }));
+        }
+        registry.register(
+            "history_pruned",
+            "Events taken out of history, by reason",
+            pruned.clone(),
         );
         let mut counter = |name: &str, help: &str| {
             let metric = Counter::default();
@@ -172,8 +193,14 @@ impl Metrics {
             outage_pauses,
             outage_resumes,
             outage_failures,
+            history_bytes: gauge("history_bytes", "Bytes of all events in history"),
+            write_wait: gauge(
+                "write_wait_seconds",
+                "How long the present write of positions and history stands still",
+            ),
             rejected,
             dropped,
+            pruned,
             registry: Arc::new(registry),
         }
     }
@@ -189,6 +216,13 @@ impl Metrics {
     pub fn dropped(&self, reason: Loss, events: u64) {
         self.dropped
             .get_or_create(&LossLabels { reason })
+            .inc_by(events);
+    }
+
+    /// Counts events that history no longer keeps in `ashya_history_pruned_total{reason}`.
+    pub(crate) fn pruned(&self, reason: Prune, events: u64) {
+        self.pruned
+            .get_or_create(&PruneLabels { reason })
             .inc_by(events);
     }
 
@@ -249,6 +283,15 @@ impl Loss {
 }
 
 impl EncodeLabelValue for Rejection {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>,
+    ) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.as_str(), encoder)
+    }
+}
+
+impl EncodeLabelValue for Prune {
     fn encode(
         &self,
         encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>,

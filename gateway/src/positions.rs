@@ -1,4 +1,5 @@
-//! The last accepted event of each stream: what makes a replay and a loss visible.
+//! The last accepted event of each stream: what makes a replay and a loss visible. Events that history keeps go the same
+//! way to the disk.
 //!
 //! ```text
 //!  accept ──► batch that gathers ──► writer thread: write, flush ──► everybody who waits for that batch
@@ -8,6 +9,7 @@
 //!
 //! One flush serves all who wait for it (group commit), so that a durable answer costs a fraction of a disk write.
 
+mod watchdog;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,12 +17,16 @@ use std::future::Future;
 use std::sync::Arc;
 
 use ashya_protocol::limits::MAX_STREAMS;
-use ashya_protocol::{DeviceId, Position, Seq, StreamName};
+use ashya_protocol::{DeviceId, FeedId, Position, Seq, StreamName};
+use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
 
-use crate::store::{Store, StoreError};
+use crate::history::Retention;
+use crate::hub::StreamKey;
+use crate::store::{NewEvent, Store, StoreError};
 
 /// Most streams of one device that are remembered: those that it names, and some that it named before. Forgetting one
 /// would let its old events be replayed.
@@ -72,11 +78,39 @@ pub(crate) struct Batch(u64);
 #[derive(Debug, Clone)]
 pub struct Positions {
     store: Store,
+    kept: Arc<Retention>,
     shared: Arc<Shared>,
 }
 
 type Key = (DeviceId, StreamName);
-type Dirty = BTreeMap<Key, Position>;
+
+/// What goes to the disk together.
+#[derive(Debug, Default)]
+struct Dirty {
+    positions: BTreeMap<Key, Position>,
+    events: Vec<Kept>,
+}
+
+/// An event on its way to history.
+#[derive(Debug)]
+struct Kept {
+    event: NewEvent,
+    /// Its part of the memory for events that wait: while the disk stands still, devices wait, and memory is flat.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// An event that is to be kept with its position.
+#[derive(Debug)]
+pub(crate) struct Keep {
+    /// Unix second of chain time.
+    pub(crate) at: u64,
+    /// The feeds that sell its device, and whose clocks run.
+    pub(crate) feeds: Vec<FeedId>,
+    /// The device's own bytes.
+    pub(crate) envelope: Bytes,
+    /// Its part of the memory for events that wait.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -93,6 +127,8 @@ struct State {
     dirty: Dirty,
     /// The batch that what is dirty belongs to.
     gathering: Batch,
+    /// Since when a batch has been on its way to the disk.
+    writing_since: Option<Instant>,
     closed: bool,
 }
 
@@ -109,8 +145,9 @@ impl Positions {
         }
         let state = State {
             last,
-            dirty: Dirty::new(),
+            dirty: Dirty::default(),
             gathering: Batch::NONE.next(),
+            writing_since: None,
             closed: false,
         };
         let shared = Shared {
@@ -120,13 +157,25 @@ impl Positions {
         };
         Ok(Self {
             store,
+            kept: Arc::default(),
             shared: Arc::new(shared),
         })
     }
 
+    /// The same positions, with events that history keeps.
+    pub fn keeping(mut self, retention: Retention) -> Self {
+        self.kept = Arc::new(retention);
+        self
+    }
+
+    /// What history keeps.
+    pub(crate) fn kept(&self) -> &Retention {
+        &self.kept
+    }
+
     /// Takes the position of an event that is after the last one of its stream, and says what is missing between
-    /// them; of two callers with the same position only one is told yes. It is on the disk once its batch is
-    /// [written](Self::written).
+    /// them; of two callers with the same position only one is told yes. It is on the disk, with the event where that
+    /// is to be kept, once its batch is [written](Self::written).
     ///
     /// # Errors
     /// When it is not after the last one, or the device has had too many streams.
@@ -135,6 +184,7 @@ impl Positions {
         device: DeviceId,
         stream: &StreamName,
         position: Position,
+        keep: Option<Keep>,
     ) -> Result<Taken, NotTaken> {
         let mut state = self.shared.state.lock();
         let batch = state.gathering;
@@ -149,7 +199,9 @@ impl Positions {
             return Err(NotTaken::Replayed { batch });
         };
         streams.insert(stream.clone(), position);
-        state.dirty.insert(key, position);
+        state.dirty.positions.insert(key, position);
+        let keep = keep.map(|keep| keep.at_position(device, stream, position, gap));
+        state.dirty.events.extend(keep);
         drop(state);
         self.shared.changed.notify_one();
         Ok(Taken { gap, batch })
@@ -159,6 +211,18 @@ impl Positions {
     pub(crate) fn written(&self, batch: Batch) -> impl Future<Output = bool> + Send + use<> {
         let mut written = self.shared.written.subscribe();
         async move { written.wait_for(|last| *last >= batch).await.is_ok() }
+    }
+
+    /// Waits until all that was accepted before this call is on the disk. False when nobody is left who could write it.
+    pub(crate) fn settled(&self) -> impl Future<Output = bool> + Send + use<> {
+        let state = self.shared.state.lock();
+        let last = if state.dirty.positions.is_empty() {
+            state.gathering.before()
+        } else {
+            state.gathering
+        };
+        drop(state);
+        self.written(last)
     }
 
     /// Whether anything of a device was ever accepted.
@@ -178,6 +242,12 @@ impl Positions {
             .collect()
     }
 
+    /// Where they are kept.
+    #[cfg(test)]
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The last accepted position of a stream.
     #[cfg(test)]
     pub(crate) fn last(&self, device: DeviceId, stream: &StreamName) -> Option<Position> {
@@ -186,10 +256,33 @@ impl Positions {
     }
 }
 
+impl Keep {
+    fn at_position(
+        self,
+        device: DeviceId,
+        stream: &StreamName,
+        position: Position,
+        lost: Option<Gap>,
+    ) -> Kept {
+        let stream = stream.clone();
+        Kept {
+            event: NewEvent {
+                key: StreamKey { device, stream },
+                position,
+                at: self.at,
+                lost,
+                feeds: self.feeds,
+                envelope: self.envelope,
+            },
+            _room: self.room,
+        }
+    }
+}
+
 impl State {
     /// The batch that brought or brings the last position of a stream to the disk, or a later one.
     fn batch_of(&self, key: &Key) -> Batch {
-        if self.dirty.contains_key(key) {
+        if self.dirty.positions.contains_key(key) {
             self.gathering
         } else {
             self.gathering.before()

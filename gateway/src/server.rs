@@ -34,6 +34,7 @@ use crate::data_folder::{self, DataFolderError};
 use crate::defaults::{
     DRAIN_DEADLINE, HTTP_HEAD_TIMEOUT, MAX_HTTP_CONNECTIONS, MAX_USED_NONCES, NONCE_LIFETIME,
 };
+use crate::history::History;
 use crate::hub::Hub;
 use crate::ingest::{Ingest, IngestParts};
 use crate::ledger_index::{LedgerIndex, ListingDocument};
@@ -95,6 +96,16 @@ pub enum ServerError {
     Io(#[from] io::Error),
 }
 
+impl ServerError {
+    /// What the store said, where it was the store.
+    const fn of_store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) | Self::Follower(FollowerError::Store(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 /// What `addresses.json` in the data folder says: where the gateway listens, for whoever gave it port 0.
 #[derive(Debug, Serialize)]
 struct Addresses {
@@ -120,15 +131,23 @@ pub async fn run(
     data_folder::prepare(&config.data)?;
     let rpc = Rpc::any_of(&config.chain.rpc).map_err(ServerError::ChainId)?;
     let deployment = resolve(&config, &rpc).await?;
-    let store = Store::open(&config.data.join("store"))?;
-    let parts = Parts::load(&config, deployment, store, rpc)?;
-    let follower = parts.follower(&config, deployment)?;
-    parts.load_listings()?;
+    let load = |store| {
+        let parts = Parts::load(&config, deployment, store, rpc.clone())?;
+        let follower = parts.follower(&config, deployment)?;
+        parts.load_listings()?;
+        Ok((parts, follower))
+    };
+    let path = config.data.join("store");
+    let (parts, follower) = store::open_and_load(&path, load, ServerError::of_store)?;
     parts.remember();
     let site = site(&config, deployment, &addresses);
     let tasks = TaskTracker::new();
     tasks.spawn(follower.run(shutdown.clone()));
     tasks.spawn(parts.hub.clone().sweep_until(shutdown.clone()));
+    let (positions, metrics) = (parts.positions.clone(), parts.metrics.clone());
+    tasks.spawn(positions.watch_until(metrics.clone(), shutdown.clone()));
+    let (history, clock) = (parts.history.clone(), parts.clock.clone());
+    tasks.spawn(history.prune_until(clock, metrics, shutdown.clone()));
     let mqtt = parts.mqtt()?;
     let ingest_ended = mqtt.ingest.ended();
     if let Some(address) = &config.mqtt.bridge {
@@ -195,6 +214,7 @@ struct Parts {
     registry: Registry,
     clock: ChainClock,
     positions: Positions,
+    history: History,
     presence: Presence,
     metrics: Metrics,
     sessions: Sessions,
@@ -224,6 +244,7 @@ impl Parts {
         let blocked = registry.blocked().clone();
         let key = fleet_key::load(config.auth.key_file.as_deref(), &config.data)?;
         let metrics = Metrics::new();
+        let positions = Positions::load(store.clone())?.keeping(config.history.disk.clone());
         Ok(Self {
             rpc,
             index: LedgerIndex::new(domain),
@@ -232,7 +253,8 @@ impl Parts {
                 config.chain.clock,
                 config.chain.freshness_on(deployment.chain_id),
             ),
-            positions: Positions::load(store.clone())?,
+            history: History::new(store.clone(), positions.clone()),
+            positions,
             presence: Presence::new(),
             sessions: Sessions::load(
                 store.clone(),
@@ -245,7 +267,7 @@ impl Parts {
             nonces: Nonces::load(store.clone(), &key, NONCE_LIFETIME, MAX_USED_NONCES)?,
             rates: Rates::new(config.auth.rates),
             sockets: config.sockets.clone(),
-            hub: Hub::new(metrics.clone()),
+            hub: Hub::new(metrics.clone()).keeping(config.history.memory),
             heard: Heard::default(),
             previews: Previews::load(store.clone())?,
             chain: ChainStatus::default(),
@@ -352,6 +374,7 @@ impl Parts {
             clock: self.clock.clone(),
             presence: self.presence.clone(),
             hub: self.hub.clone(),
+            history: self.history.clone(),
             metrics: self.metrics.clone(),
             policy: self.sockets.clone(),
             shutdown,

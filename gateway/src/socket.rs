@@ -33,6 +33,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::sessions::Sessions;
 use crate::chain_clock::ChainClock;
+use crate::history::History;
 use crate::hub::Hub;
 use crate::ledger_index::LedgerIndex;
 use crate::metrics::Metrics;
@@ -56,6 +57,8 @@ pub struct SocketParts {
     pub clock: ChainClock,
     /// Where events come from.
     pub hub: Hub,
+    /// Where those come from that are no longer in memory.
+    pub history: History,
     /// Who is online.
     pub presence: Presence,
     /// Where deliveries are counted.

@@ -6,11 +6,12 @@
 //!
 //! The same [`Viewer`] as behind the websocket decides what comes out. Each event's `data` is the JSON message that
 //! the websocket's all-JSON subprotocol has, `type` included, and its `type` is the event's name too: `event`,
-//! `watching`, `gap`, `notice`, `ended`.
+//! `watching`, `gap`, `notice`, `ended`. Its `id` says how far each stream is, as `detections:3:41,frames:3:7`; a client
+//! that sends it back as `Last-Event-ID` gets what came since.
 
+mod last_id;
 mod pipe;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
-use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
@@ -32,6 +33,7 @@ use crate::socket::{
     BATCH_BYTES, BATCH_MESSAGES, Batch, Grant, Outgoing, SocketParts, Step, Viewer, WatchRefusal,
 };
 
+use last_id::LastId;
 use pipe::{Writer, pipe};
 
 /// Time between comments; middle boxes drop idle connections after a minute.
@@ -45,11 +47,13 @@ pub(crate) async fn events(
     State(parts): State<Arc<SocketParts>>,
     Bearer(claims): Bearer,
     Id(feed): Id<FeedId>,
+    headers: HeaderMap,
 ) -> Result<Response, HttpError> {
+    let last_id = LastId::from_headers(&headers)?;
     let seat = parts.sessions.sit(claims)?;
     let mut viewer = Viewer::new(parts.clone(), claims.wallet);
     viewer
-        .watch(feed, None, &BTreeMap::new())
+        .watch(feed, None, last_id.positions())
         .map_err(refused)?;
     let first = match viewer.next(parts.clock.read()) {
         Step::Write(Outgoing::Control(ServerMessage::PaymentRequired(offer)), _) => {
@@ -61,6 +65,7 @@ pub(crate) async fn events(
     let (writer, pipe) = pipe();
     let mut reader = Reader {
         first,
+        last_id,
         viewer,
         writer,
         metrics: parts.metrics.clone(),
@@ -88,6 +93,8 @@ pub(crate) async fn events(
 /// One open event stream.
 struct Reader {
     first: Option<(Outgoing, Option<Grant>)>,
+    /// How far the client is.
+    last_id: LastId,
     viewer: Viewer,
     writer: Writer,
     metrics: Metrics,
@@ -169,7 +176,8 @@ impl Reader {
                 },
             };
             messages += 1;
-            encode(&mut text, &outgoing);
+            let id = self.last_id.step(&outgoing);
+            encode(&mut text, id.as_deref(), &outgoing);
             if let (Outgoing::Event(event), Some(grant)) = (outgoing, grant) {
                 batch.add(event, grant, now);
             }
@@ -191,8 +199,13 @@ impl Reader {
     }
 }
 
-fn encode(text: &mut BytesMut, outgoing: &Outgoing) {
+fn encode(text: &mut BytesMut, id: Option<&str>, outgoing: &Outgoing) {
     let mut put = |name: &str, json: &[u8]| {
+        if let Some(id) = id {
+            for part in ["id: ", id, "\n"] {
+                text.put_slice(part.as_bytes());
+            }
+        }
         for part in [b"event: ", name.as_bytes(), b"\ndata: ", json, b"\n\n"] {
             text.put_slice(part);
         }

@@ -1,12 +1,13 @@
 //! Everything the gateway keeps on disk. The only module that knows sled.
 
 mod chain;
+mod damage;
 mod export;
 mod flusher;
+mod history;
 mod version;
 
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,16 +15,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::chain_clock::wall_clock;
-
 pub(crate) use chain::{ChainCommit, Cursor, LedgerIdentity};
+pub(crate) use damage::{open_and_load, unbroken};
 pub use export::ExportError;
 pub(crate) use export::{back_up, write_file};
 use flusher::Flusher;
+pub(crate) use history::{HistoryTrees, NewEvent, Prune, Record};
 
 /// Bytes of the secret behind nonces, sessions and device passwords.
 const SECRET_BYTES: usize = 32;
 const SECRET_KEY: &[u8] = b"secret";
+/// Memory for what was read of the disk: all but history is in memory anyway.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Where exports lie, beside the store.
 pub(crate) const EXPORT_FOLDER: &str = "export";
 
@@ -39,6 +42,7 @@ pub struct Store {
     pub(crate) sessions: Tree,
     pub(crate) blocked: Tree,
     pub(crate) previews: Tree,
+    pub(crate) history: HistoryTrees,
     feeds: sled::Tree,
     subscriptions: sled::Tree,
     chain: sled::Tree,
@@ -83,6 +87,9 @@ pub enum StoreError {
     /// The secret has a wrong length.
     #[error("the secret in the store is damaged")]
     Secret,
+    /// A damaged page was met.
+    #[error("the store panicked")]
+    Panicked,
     /// The system gave no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -95,29 +102,9 @@ impl Store {
     /// # Errors
     /// When the folder cannot be written, or another process holds it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        match open_sled(path) {
-            Ok(db) => Self::with(db, path),
-            Err(Damage::No(reason)) => Err(StoreError::Open {
-                path: path.to_owned(),
-                reason,
-            }),
-            Err(Damage::Yes(reason)) => {
-                let aside = path.with_extension(format!("damaged-{}", wall_clock().as_secs()));
-                tracing::error!(
-                    path = %path.display(), aside = %aside.display(), %reason,
-                    "the store is damaged: set it aside and begin a new one"
-                );
-                std::fs::rename(path, &aside)?;
-                let db = open_sled(path).map_err(|damage| StoreError::Open {
-                    path: path.to_owned(),
-                    reason: damage.reason(),
-                })?;
-                let store = Self::with(db, path)?;
-                if let Some(data) = path.parent() {
-                    export::restore(&store, &data.join(EXPORT_FOLDER));
-                }
-                Ok(store)
-            }
+        match damage::unbroken(|| Self::open_as_it_is(path)) {
+            Err(error) if error.is_damage() => Self::begin_anew(path, &error),
+            other => other,
         }
     }
 
@@ -159,6 +146,18 @@ impl Store {
         self.flusher.flush_blocking()
     }
 
+    fn open_as_it_is(path: &Path) -> Result<Self, StoreError> {
+        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
+        let db = config.open().map_err(|error| match error {
+            damage @ sled::Error::Corruption { .. } => StoreError::Io(damage),
+            error => StoreError::Open {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            },
+        })?;
+        Self::with(db, path)
+    }
+
     fn with(db: sled::Db, path: &Path) -> Result<Self, StoreError> {
         version::bring_up(&db)?;
         Ok(Self {
@@ -170,6 +169,7 @@ impl Store {
             sessions: Tree(db.open_tree("sessions")?),
             blocked: Tree(db.open_tree("blocked")?),
             previews: Tree(db.open_tree("previews")?),
+            history: HistoryTrees::open(&db)?,
             feeds: db.open_tree("feeds")?,
             subscriptions: db.open_tree("subscriptions")?,
             chain: db.open_tree("chain")?,
@@ -186,18 +186,6 @@ impl Tree {
         Ok(())
     }
 
-    /// Keeps records, all of them or none; they are on the disk after the next [`Store::flush`].
-    pub(crate) fn put_all<K: AsRef<[u8]>, T: Serialize>(
-        &self,
-        records: impl IntoIterator<Item = (K, T)>,
-    ) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        for (key, record) in records {
-            batch.insert(key.as_ref(), serde_json::to_vec(&record)?);
-        }
-        Ok(self.0.apply_batch(batch)?)
-    }
-
     /// Forgets a record.
     pub(crate) fn remove(&self, key: &[u8]) -> Result<(), StoreError> {
         self.0.remove(key)?;
@@ -211,30 +199,6 @@ impl Tree {
             Ok((key.to_vec(), serde_json::from_slice(&value)?))
         });
         records.collect()
-    }
-}
-
-enum Damage {
-    Yes(String),
-    No(String),
-}
-
-impl Damage {
-    fn reason(self) -> String {
-        match self {
-            Self::Yes(reason) | Self::No(reason) => reason,
-        }
-    }
-}
-
-fn open_sled(path: &Path) -> Result<sled::Db, Damage> {
-    let config = sled::Config::new().path(path);
-    // A torn tail makes sled panic in places where it should return an error.
-    match panic::catch_unwind(AssertUnwindSafe(|| config.open())) {
-        Ok(Ok(db)) => Ok(db),
-        Ok(Err(error @ sled::Error::Corruption { .. })) => Err(Damage::Yes(error.to_string())),
-        Ok(Err(error)) => Err(Damage::No(error.to_string())),
-        Err(_) => Err(Damage::Yes("sled panicked while it read the log".into())),
     }
 }
 

@@ -91,12 +91,22 @@ fn add_streams(document: &mut Document) {
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
         .schema(Some(id.pattern(Some("^0x[0-9a-fA-F]{64}$"))));
+    let id = ObjectBuilder::new().schema_type(Type::String);
+    let last = ParameterBuilder::new()
+        .name("Last-Event-ID")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "The `id` of the last event that the client has; it gets what came after",
+        ))
+        .schema(Some(id));
     let text = ObjectBuilder::new().schema_type(Type::String);
     let stream = ContentBuilder::new().schema(Some(text)).build();
     let events = OperationBuilder::new()
         .operation_id(Some("events"))
         .summary(Some("A feed as Server-Sent Events"))
         .parameter(feed)
+        .parameter(last)
         .security(utoipa::openapi::security::SecurityRequirement::new(
             "session",
             Vec::<String>::new(),
@@ -106,6 +116,10 @@ fn add_streams(document: &mut Document) {
             ResponseBuilder::new()
                 .description("Events for as long as they are paid")
                 .content("text/event-stream", stream),
+        )
+        .response(
+            "400",
+            ResponseBuilder::new().description("`Last-Event-ID` is none that was given out"),
         );
     let paths = &mut document.paths.paths;
     paths.insert("/v1/ws".into(), PathItem::new(HttpMethod::Get, socket));

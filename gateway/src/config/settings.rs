@@ -8,6 +8,7 @@ use super::chain::{ChainSettings, LedgerSource};
 use super::checks::read_file;
 use super::data::DataSettings;
 use super::devices::DeviceSettings;
+use super::history::HistorySettings;
 use super::http::HttpSettings;
 use super::log::LogSettings;
 use super::metrics::MetricsSettings;
@@ -30,6 +31,7 @@ pub struct Settings {
     metrics: MetricsSettings,
     chain: ChainSettings,
     auth: AuthSettings,
+    history: HistorySettings,
     outage: OutageSettings,
     log: LogSettings,
 }
@@ -101,6 +103,7 @@ impl Settings {
             registration: self.devices.policy()?,
             chain,
             auth: self.auth.check()?,
+            history: self.history.check()?,
             outage: self.outage.check()?,
             log: self.log.check()?,
             demo: self.demo,

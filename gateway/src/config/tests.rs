@@ -86,6 +86,9 @@ fn bad_configurations_are_one_line() {
         ),
         ("[http]\nrequest_timeout_seconds = 0", &[][..], "at least 1"),
         ("[chain]\nrpc = \"ftp://a.example\"", &[][..], "chain.rpc"),
+        ("[history]\nhours = 169", &[][..], "at most 168"),
+        ("[history]\nmemory_events = 0", &[][..], "at least 1"),
+        ("[history]\nstreams = [\"Frames\"]", &[][..], "gateway.toml"),
         ("", &["--chain-clock", "sun"][..], "wall or head"),
         (
             "",

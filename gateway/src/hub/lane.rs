@@ -185,6 +185,7 @@ mod tests {
             ),
         ] {
             let moment = Moment {
+                at: 0,
                 feed_times: vec![(from, time)],
             };
             let event = message("detections", 3, 0, 10, moment);

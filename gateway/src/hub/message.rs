@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::frame::{BINARY, TEXT, framed, payload};
 use super::{Encoding, StreamKey};
+use crate::ledger_index::Paid;
 use crate::positions::Gap;
 
 /// Room for what surrounds the payload in JSON: names, ids and the signature.
@@ -30,7 +31,9 @@ pub(crate) struct Message {
 /// When an event was accepted, in the time by which it is paid.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Moment {
-    /// The feed time of each feed of the device whose clock ran.
+    /// Unix second of chain time.
+    pub(crate) at: u64,
+    /// The feed time of each feed of the device whose clock ran, as far as it was known.
     pub(crate) feed_times: Vec<(FeedId, u64)>,
 }
 
@@ -152,5 +155,10 @@ impl Moment {
                     .iter()
                     .any(|(start, expiry)| start <= time && time < expiry)
             })
+    }
+
+    /// Whether it was paid by what the ledger has said since: a pause may become known only when it has begun.
+    pub(crate) fn was_within(&self, feed: FeedId, paid: &Paid) -> bool {
+        self.runs(feed) && paid.paid_time_at(self.at).is_some()
     }
 }

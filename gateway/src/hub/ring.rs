@@ -7,17 +7,14 @@ use ashya_protocol::{Boot, Position, Seq};
 use tokio::time::Instant;
 
 use super::Message;
+use crate::defaults::{RING_EVENTS, RING_MINUTES};
 
-/// Most events of one stream that are kept for whoever comes back.
-const MAX_EVENTS: usize = 1_000;
-/// Longest time for which they are kept.
-const MAX_AGE: Duration = Duration::from_secs(600);
-/// Most memory for the events of one stream, with all that is made from them: enough for [`MAX_EVENTS`] detections
+/// Most memory for the events of one stream, with all that is made from them: enough for [`RING_EVENTS`] detections
 /// of 2 kB each.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Most of it for pictures: a handful, since whoever comes back wants the newest.
 const MAX_PICTURE_BYTES: usize = 2 * 1024 * 1024;
-/// Most memory for the events of all streams. Beyond, the stream that publishes gives up its oldest.
+/// Most memory for the events of all streams. Beyond, the largest rings give up their oldest.
 const MAX_TOTAL_BYTES: usize = 256 * 1024 * 1024;
 /// Most starts of a device whose last forgotten event is remembered.
 const MAX_BOOTS: usize = 16;
@@ -33,11 +30,21 @@ pub(super) struct Ring {
     forgotten: BTreeMap<Boot, Seq>,
 }
 
-/// The memory that all rings share. Cheap to clone.
+/// What is kept of each stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingLimits {
+    /// Most events.
+    pub events: usize,
+    /// Longest time.
+    pub age: Duration,
+}
+
+/// The memory that all rings share, and what each may keep. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
     used: Arc<AtomicUsize>,
     max: usize,
+    pub(super) limits: RingLimits,
 }
 
 /// What a returning client has missed.
@@ -61,11 +68,32 @@ impl Budget {
         Self {
             used: Arc::default(),
             max,
+            limits: RingLimits::default(),
         }
     }
 
-    fn is_exceeded(&self) -> bool {
+    pub(super) fn is_exceeded(&self) -> bool {
         self.used.load(Ordering::Relaxed) > self.max
+    }
+
+    /// Bytes that all rings take.
+    #[cfg(test)]
+    pub(super) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// What is left once room is made: somewhat less than there may be, so that it is not made for each event.
+    pub(super) const fn target(&self) -> usize {
+        self.max - self.max / 8
+    }
+}
+
+impl Default for RingLimits {
+    fn default() -> Self {
+        Self {
+            events: RING_EVENTS,
+            age: Duration::from_secs(60 * RING_MINUTES),
+        }
     }
 }
 
@@ -129,14 +157,27 @@ impl Ring {
     /// Forgets what is too old or too much.
     pub(super) fn prune(&mut self, now: Instant) {
         while let Some((at, _)) = self.events.front() {
-            let too_old = now.saturating_duration_since(*at) > MAX_AGE;
-            let too_many = self.events.len() > MAX_EVENTS;
+            let RingLimits { events, age } = self.budget.limits;
+            let too_old = now.saturating_duration_since(*at) > age;
+            let too_many = self.events.len() > events;
             // One event stays: a stream of large pictures would otherwise keep nothing at all.
             let too_large = self.events.len() > 1
                 && (self.bytes > MAX_BYTES || self.picture_bytes > MAX_PICTURE_BYTES);
-            if !(too_old || too_many || too_large || self.budget.is_exceeded()) {
+            if !(too_old || too_many || too_large) {
                 return;
             }
+            self.forget_oldest();
+        }
+    }
+
+    /// Bytes that it takes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Forgets the oldest events until it takes no more than so many bytes.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        while self.bytes > bytes {
             self.forget_oldest();
         }
     }

@@ -5,6 +5,7 @@ use ashya_protocol::{Address, DeviceKey, Domain, Event, FeedId};
 use super::queue::{MAX_PICTURES, MAX_SMALL};
 use super::*;
 use crate::chain_clock::{ChainClock, ClockSource, Freshness};
+use crate::defaults::RING_EVENTS;
 use crate::ledger_index::LedgerIndex;
 use crate::positions::Gap;
 
@@ -243,26 +244,29 @@ fn a_thousand_ordinary_detections_are_kept() {
 }
 
 #[test]
-fn all_rings_together_keep_to_their_budget() {
-    let now = Instant::now();
+fn all_rings_together_keep_to_their_budget_and_the_largest_gives_first() {
     let weight = small(3, 0).weight();
-    let budget = Budget::of(15 * weight);
-    let [mut first, mut second] = [(); 2].map(|()| Ring::after(None, budget.clone()));
-    for seq in 0..10 {
-        first.push(now, Arc::new(small(3, seq)));
+    let mut hub = Hub::new(Metrics::new());
+    hub.budget = Budget::of(16 * weight);
+    let kept = |stream| {
+        let (_, replay) = hub.follow(key(stream), &Outbox::default(), Some(position(2, 0)));
+        seqs(&replay.events)
+    };
+    for seq in 0..5 {
+        hub.publish_one(small(3, seq));
     }
-    for seq in 0..10 {
-        second.push(now, Arc::new(small(3, seq)));
+    // The quiet stream keeps all it has, whoever comes later and however much.
+    for seq in 0..100 {
+        hub.publish_one(message("status", 3, seq, 10, Moment::default()));
+        assert!(!hub.budget.is_exceeded());
     }
-    let kept = |ring: &mut Ring| seqs(&ring.since(now, position(2, 0)).events);
-    assert_eq!(kept(&mut first).len(), 10);
-    assert_eq!(kept(&mut second), [5, 6, 7, 8, 9]);
+    assert_eq!(kept("detections"), [0, 1, 2, 3, 4]);
+    let noisy = kept("status");
+    assert!((9..=11).contains(&noisy.len()), "{noisy:?}");
+    assert_eq!(noisy.last(), Some(&99));
     // What a ring held is free again when its stream is forgotten.
-    drop(first);
-    for seq in 10..20 {
-        second.push(now, Arc::new(small(3, seq)));
-    }
-    assert_eq!(kept(&mut second).len(), 15);
+    hub.channels.write().open.clear();
+    assert_eq!(hub.budget.used(), 0);
 }
 
 #[test]
@@ -345,15 +349,43 @@ fn nothing_falls_between_replay_and_live() {
     for seq in 0..5 {
         hub.publish_one(small(3, seq));
     }
-    let (following, replay) = hub.follow(key("detections"), &outbox, Some(position(3, 1)));
+    let (mut following, replay) = hub.follow(key("detections"), &outbox, Some(position(3, 1)));
     hub.publish_one(small(3, 5));
     assert_eq!(seqs(&replay.events), [2, 3, 4]);
     // A second replay holds what waits, and takes it out of the queue.
-    assert_eq!(seqs(&following.replay(position(3, 3)).events), [4, 5]);
+    let again = following.join(position(3, 3), Missing::Refuse).unwrap();
+    assert_eq!(seqs(&again.events), [4, 5]);
     assert!(drain(&outbox).is_empty());
     drop(following);
     hub.publish_one(small(3, 6));
     assert!(drain(&outbox).is_empty());
+}
+
+#[test]
+fn where_something_is_missing_a_watcher_may_stay_apart() {
+    let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
+    let mut demand = hub.demand(device_key().device_id());
+    for seq in 0..RING_EVENTS as u64 + 10 {
+        hub.publish_one(small(3, seq));
+    }
+    let (mut following, _) = hub.follow(key("detections"), &outbox, None);
+    hub.publish_one(small(3, 1_010));
+    assert!(following.join(position(3, 5), Missing::Refuse).is_none());
+    assert!(following.join(position(3, 5), Missing::Refuse).is_none());
+    hub.publish_one(small(3, 1_011));
+    assert!(drain(&outbox).is_empty());
+    // The camera goes on meanwhile.
+    assert_eq!(demand.borrow_and_update().streams.len(), 1);
+    let replay = following.join(position(3, 1_009), Missing::Refuse).unwrap();
+    assert_eq!(seqs(&replay.events), [1_010, 1_011]);
+    hub.publish_one(small(3, 1_012));
+    assert_eq!(drain(&outbox), ["detections 1012"]);
+    let replay = following.join(position(3, 5), Missing::Tell).unwrap();
+    assert_eq!(numbers(&replay.gone), [(3, 6, 12)]);
+    hub.publish_one(small(3, 1_013));
+    assert_eq!(drain(&outbox), ["detections 1013"]);
+    drop(following);
+    assert!(demand.borrow_and_update().streams.is_empty());
 }
 
 #[test]
@@ -370,6 +402,7 @@ fn watchers_make_the_demand() {
 fn a_moment_is_paid_only_inside_a_window_of_its_own_feed() {
     let feeds = [1, 2].map(|byte| FeedId::new([byte; 32]));
     let moment = Moment {
+        at: 0,
         feed_times: vec![(feeds[0], 100)],
     };
     for (name, feed, windows, expected) in [

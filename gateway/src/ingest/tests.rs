@@ -58,7 +58,7 @@ async fn a_durable_verdict_waits_for_the_disk_and_a_fleeting_one_does_not() {
         boot: 1.try_into().unwrap(),
         seq: 0.try_into().unwrap(),
     };
-    let taken = ingest.positions.accept(device(1), &stream, position);
+    let taken = ingest.positions.accept(device(1), &stream, position, None);
     let batch = Some(taken.unwrap().batch);
     for _ in 0..2 {
         let decision = Decision {

@@ -43,7 +43,9 @@ impl Delta {
             self.feeds.entry(*feed).or_insert_with(|| record.clone());
         }
         for (key, record) in &other.subscriptions {
-            self.subscriptions.entry(*key).or_insert(*record);
+            self.subscriptions
+                .entry(*key)
+                .or_insert_with(|| record.clone());
         }
     }
 }

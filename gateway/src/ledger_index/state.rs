@@ -142,7 +142,7 @@ impl State {
                 .collect(),
             subscriptions: keys
                 .chain(before.subscriptions.keys())
-                .map(|key| (*key, snapshot.subscriptions.get(key).copied()))
+                .map(|key| (*key, snapshot.subscriptions.get(key).cloned()))
                 .collect(),
         };
         let before = self.present(&target);
@@ -168,7 +168,7 @@ impl State {
             self.feeds.set(*feed, record.clone());
         }
         for (key, record) in &delta.subscriptions {
-            self.subscriptions.set(key, *record);
+            self.subscriptions.set(key, record.clone());
         }
     }
 

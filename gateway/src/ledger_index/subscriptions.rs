@@ -14,6 +14,8 @@ pub(super) struct Subscriptions {
     feeds: Interner<FeedId>,
     wallets: Interner<Address>,
     records: BTreeMap<Place, Compact>,
+    /// Earlier purchases, of the few that have some.
+    past: BTreeMap<Place, Box<[(u64, u64)]>>,
     /// Gifts, by who paid: `(payer, beneficiary, feed)`. What somebody paid for themselves is found as theirs.
     gifts: BTreeSet<(u32, u32, u32)>,
 }
@@ -41,8 +43,9 @@ struct Compact {
 
 impl Subscriptions {
     pub(super) fn get(&self, key: &SubscriptionKey) -> Option<SubscriptionRecord> {
-        let found = self.records.get(&self.place_of(key)?);
-        found.map(|compact| compact.record())
+        let place = self.place_of(key)?;
+        let compact = self.records.get(&place)?;
+        Some(self.record(&place, compact))
     }
 
     /// Puts a record in place of the one before it, or takes it away.
@@ -58,13 +61,19 @@ impl Subscriptions {
         let gift = (payer, beneficiary, feed);
         match record {
             Some(record) => {
-                self.records.insert(place, Compact::of(record));
+                self.records.insert(place, Compact::of(&record));
+                if record.past.is_empty() {
+                    self.past.remove(&place);
+                } else {
+                    self.past.insert(place, record.past.into());
+                }
                 if payer != beneficiary {
                     self.gifts.insert(gift);
                 }
             }
             None => {
                 self.records.remove(&place);
+                self.past.remove(&place);
                 self.gifts.remove(&gift);
             }
         }
@@ -86,7 +95,7 @@ impl Subscriptions {
             };
             self.records.range(at(0)..=at(u32::MAX))
         });
-        found.map(|(_, compact)| compact.record())
+        found.map(|(place, compact)| self.record(place, compact))
     }
 
     /// What anybody holds of one feed. Looks at all subscriptions: for rare questions that end at the first yes.
@@ -94,7 +103,7 @@ impl Subscriptions {
         let number = self.feeds.number_of(&feed);
         let records = self.records.iter();
         let records = records.filter(move |(place, _)| Some(place.feed) == number);
-        records.map(|(_, compact)| compact.record())
+        records.map(|(place, compact)| self.record(place, compact))
     }
 
     /// What a wallet paid for or may use, in the order of the keys.
@@ -121,7 +130,7 @@ impl Subscriptions {
         });
         let mut found: Vec<_> = own
             .chain(gifts)
-            .map(|(place, compact)| (self.key_of(*place), compact.record()))
+            .map(|(place, compact)| (self.key_of(*place), self.record(place, compact)))
             .collect();
         found.sort_unstable_by_key(|(key, _)| *key);
         found
@@ -131,8 +140,15 @@ impl Subscriptions {
     pub(super) fn all(&self) -> BTreeMap<SubscriptionKey, SubscriptionRecord> {
         let records = self.records.iter();
         records
-            .map(|(place, compact)| (self.key_of(*place), compact.record()))
+            .map(|(place, compact)| (self.key_of(*place), self.record(place, compact)))
             .collect()
+    }
+
+    fn record(&self, place: &Place, compact: &Compact) -> SubscriptionRecord {
+        let past = self.past.get(place);
+        let mut record = compact.record();
+        record.past = past.map_or_else(Vec::new, |past| past.to_vec());
+        record
     }
 
     fn place_of(&self, key: &SubscriptionKey) -> Option<Place> {
@@ -154,7 +170,7 @@ impl Subscriptions {
 }
 
 impl Compact {
-    fn of(record: SubscriptionRecord) -> Self {
+    fn of(record: &SubscriptionRecord) -> Self {
         let price = record.price.get();
         Self {
             start: record.start,
@@ -172,6 +188,7 @@ impl Compact {
             start: self.start,
             expiry: self.expiry,
             cancelled: self.cancelled,
+            past: Vec::new(),
         }
     }
 }

@@ -67,19 +67,23 @@ fn streams_are_apart_and_survive_a_restart() {
     let frames: StreamName = "frames".parse().unwrap();
     {
         let positions = open(&folder);
-        positions.accept(DEVICE, &detections, at(1, 5)).unwrap();
-        positions.accept(DEVICE, &frames, at(1, 0)).unwrap();
+        positions
+            .accept(DEVICE, &detections, at(1, 5), None)
+            .unwrap();
+        positions.accept(DEVICE, &frames, at(1, 0), None).unwrap();
         let other = DeviceId::new([2; 20]);
-        positions.accept(other, &detections, at(1, 0)).unwrap();
+        positions
+            .accept(other, &detections, at(1, 0), None)
+            .unwrap();
         positions.close();
         positions.keep_writing();
     }
     let positions = open(&folder);
     assert!(matches!(
-        positions.accept(DEVICE, &detections, at(1, 5)),
+        positions.accept(DEVICE, &detections, at(1, 5), None),
         Err(NotTaken::Replayed { .. })
     ));
-    assert_eq!(gap(positions.accept(DEVICE, &frames, at(1, 1))), None);
+    assert_eq!(gap(positions.accept(DEVICE, &frames, at(1, 1), None)), None);
     assert_eq!(positions.last(DEVICE, &detections), Some(at(1, 5)));
 }
 
@@ -92,13 +96,14 @@ async fn a_position_counts_as_written_only_when_it_is_on_the_disk() {
         gate.recv().map_err(|_| disk_failure())?;
         Ok(())
     });
-    let taken = positions.accept(DEVICE, &stream, at(1, 0)).unwrap();
+    let taken = positions.accept(DEVICE, &stream, at(1, 0), None).unwrap();
     let written = positions.written(taken.batch);
     tokio::pin!(written);
     let early = tokio::time::timeout(Duration::from_millis(100), &mut written).await;
     assert!(early.is_err(), "told before it was written");
     // A replay of what is only on its way to the disk waits with it.
-    let Err(NotTaken::Replayed { batch }) = positions.accept(DEVICE, &stream, at(1, 0)) else {
+    let Err(NotTaken::Replayed { batch }) = positions.accept(DEVICE, &stream, at(1, 0), None)
+    else {
         panic!("a replay was taken")
     };
     assert_eq!(batch, taken.batch);
@@ -117,19 +122,19 @@ async fn a_failed_write_is_tried_again_and_nobody_is_told_before() {
     let seen = attempts.clone();
     let (let_go, gate) = std::sync::mpsc::channel::<()>();
     let (positions, thread) = written_by(&folder, move |dirty| {
-        seen.lock().push(dirty.clone());
+        seen.lock().push(dirty.positions.clone());
         if seen.lock().len() > 1 {
             return Ok(());
         }
         let _ = gate.recv();
         Err(disk_failure())
     });
-    let first = positions.accept(DEVICE, &stream, at(1, 0)).unwrap();
+    let first = positions.accept(DEVICE, &stream, at(1, 0), None).unwrap();
     while attempts.lock().is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let other: StreamName = "frames".parse().unwrap();
-    let second = positions.accept(DEVICE, &other, at(1, 7)).unwrap();
+    let second = positions.accept(DEVICE, &other, at(1, 7), None).unwrap();
     assert!(second.batch > first.batch);
     let_go.send(()).unwrap();
     assert!(positions.written(first.batch).await);
@@ -140,7 +145,7 @@ async fn a_failed_write_is_tried_again_and_nobody_is_told_before() {
         "the first was told of before it was written"
     );
     let both = [((DEVICE, stream), at(1, 0)), ((DEVICE, other), at(1, 7))];
-    assert_eq!(attempts[1], Dirty::from(both));
+    assert_eq!(attempts[1], BTreeMap::from(both));
     positions.close();
     thread.join().unwrap();
 }
@@ -151,12 +156,12 @@ fn a_device_cannot_make_the_gateway_remember_ever_more_streams() {
     let positions = open(&folder);
     let accept = |number: usize| {
         let stream = format!("s{number}").parse().unwrap();
-        positions.accept(DEVICE, &stream, at(1, 0))
+        positions.accept(DEVICE, &stream, at(1, 0), None)
     };
     assert!((0..MAX_STREAMS_REMEMBERED).all(|number| accept(number).is_ok()));
     assert_eq!(accept(MAX_STREAMS_REMEMBERED), Err(NotTaken::Streams));
     let known = "s0".parse().unwrap();
-    assert!(positions.accept(DEVICE, &known, at(1, 1)).is_ok());
+    assert!(positions.accept(DEVICE, &known, at(1, 1), None).is_ok());
 }
 
 #[test]
@@ -167,7 +172,9 @@ fn one_of_two_callers_is_told_yes() {
     for seq in 0..100 {
         let accepted: usize = std::thread::scope(|scope| {
             let callers: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| positions.accept(DEVICE, &stream, at(1, seq)).is_ok()))
+                .map(|_| {
+                    scope.spawn(|| positions.accept(DEVICE, &stream, at(1, seq), None).is_ok())
+                })
                 .collect();
             callers
                 .into_iter()

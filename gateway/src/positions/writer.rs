@@ -1,18 +1,21 @@
 //! Brings positions to the disk, one batch after the other.
 
+use tokio::time::Instant;
+
 use super::{Batch, Dirty, Positions, key_bytes};
 use crate::api::Chained;
 use crate::chain::Backoff;
-use crate::store::StoreError;
+use crate::store::{StoreError, unbroken};
 
 impl Positions {
     /// Writes batches until [`Self::close`], and then what is left. Blocks: it wants a thread of its own.
     pub(crate) fn keep_writing(&self) {
         self.keep_writing_by(|dirty| {
-            let records = dirty
-                .iter()
+            let positions = dirty.positions.iter();
+            let positions = positions
                 .map(|((device, stream), position)| (key_bytes(*device, stream), position));
-            self.store.positions.put_all(records)?;
+            let events = dirty.events.iter().map(|kept| &kept.event);
+            self.store.keep_accepted(positions, events)?;
             self.store.flush_blocking()
         });
     }
@@ -26,7 +29,10 @@ impl Positions {
     pub(super) fn keep_writing_by(&self, mut write: impl FnMut(&Dirty) -> Result<(), StoreError>) {
         let mut backoff = Backoff::new();
         while let Some((batch, dirty)) = self.next_batch() {
-            match write(&dirty) {
+            // The thread goes on after a panic: nobody is acknowledged meanwhile, and the log says why.
+            let written = unbroken(|| write(&dirty));
+            self.shared.state.lock().writing_since = None;
+            match written {
                 Ok(()) => {
                     self.shared.written.send_replace(batch);
                     backoff.reset();
@@ -48,7 +54,7 @@ impl Positions {
     /// Waits for something to write; `None` when nothing will come any more.
     fn next_batch(&self) -> Option<(Batch, Dirty)> {
         let mut state = self.shared.state.lock();
-        while state.dirty.is_empty() {
+        while state.dirty.positions.is_empty() {
             if state.closed {
                 return None;
             }
@@ -56,15 +62,17 @@ impl Positions {
         }
         let batch = state.gathering;
         state.gathering = batch.next();
+        state.writing_since = Some(Instant::now());
         Some((batch, std::mem::take(&mut state.dirty)))
     }
 
     /// Lets the next batch carry what could not be written, except where a later position is there already.
     fn put_back(&self, dirty: Dirty) {
         let mut state = self.shared.state.lock();
-        for (key, position) in dirty {
-            state.dirty.entry(key).or_insert(position);
+        for (key, position) in dirty.positions {
+            state.dirty.positions.entry(key).or_insert(position);
         }
+        state.dirty.events.extend(dirty.events);
     }
 
     /// Gives the disk time. False when the gateway is stopping, and there is none.

@@ -12,6 +12,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 
+use crate::history::{Page, Unreadable};
+use crate::hub::StreamKey;
+
 /// Something that has happened; what brought it has to be waited for again.
 #[derive(Debug)]
 pub(super) enum Signal {
@@ -24,6 +27,8 @@ pub(super) enum Signal {
         Option<(DeviceId, bool)>,
         broadcast::Receiver<(DeviceId, bool)>,
     ),
+    /// A page of a stream's history is there.
+    Page(StreamKey, Result<Page, Unreadable>),
     /// The connection has to end.
     Over(CloseCode),
 }
@@ -69,6 +74,15 @@ impl Signals {
                 Err(RecvError::Closed) => None,
             }
         });
+    }
+
+    /// Waits for a page of a stream's history.
+    pub(super) fn await_page(
+        &mut self,
+        key: StreamKey,
+        page: impl Future<Output = Result<Page, Unreadable>> + Send + 'static,
+    ) -> Silencer {
+        Silencer(self.add(async move { Some(Signal::Page(key, page.await)) }))
     }
 
     /// Waits for something that ends the connection.

@@ -3,6 +3,7 @@
 mod cutoff;
 mod cuts;
 mod event_stream;
+mod history;
 mod patience;
 mod revoked;
 mod viewer;

@@ -1,3 +1,4 @@
+mod catch_up;
 mod history;
 mod notices;
 mod rights;
@@ -22,6 +23,7 @@ use crate::hub::{Begun, Encoding, Following, Message, Outbox, Queued, StreamKey}
 use crate::metrics::Metrics;
 use crate::server::Tcp;
 
+use catch_up::CatchingUp;
 pub(crate) use rights::Grant;
 use rights::Right;
 
@@ -36,6 +38,8 @@ pub(crate) struct Viewer {
     // Boxed, since a map keeps room for more than the one or two that most viewers have.
     watches: BTreeMap<FeedId, Box<Watch>>,
     followed: HashMap<StreamKey, Box<Following>>,
+    /// Of those, the ones of which older events come from the disk first.
+    catching_up: CatchingUp,
     outbox: Outbox,
     /// What goes out before the outbox: answers, notices and replays, in order. A connection takes no request while
     /// it holds any, so it never holds more than one request brings.
@@ -77,6 +81,7 @@ impl Viewer {
             wallet,
             watches: BTreeMap::new(),
             followed: HashMap::new(),
+            catching_up: CatchingUp::default(),
             outbox: Outbox::default(),
             ready: VecDeque::new(),
             held: VecDeque::new(),
@@ -275,6 +280,7 @@ impl Viewer {
     /// [`Self::changed`], polled. What is rare is looked at only when it has something to say, so that a wake-up for an
     /// event costs little.
     pub(super) fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.read_on();
         let mut changed = Poll::Pending;
         while let Poll::Ready(signal) = self.signals.poll_next(context) {
             self.hear(signal);
@@ -308,6 +314,7 @@ impl Viewer {
                     None => self.tell_all_presence(),
                 }
             }
+            Signal::Page(key, page) => self.take_page(&key, page),
             Signal::Over(code) => self.over = Some(code),
         }
     }

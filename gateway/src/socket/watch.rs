@@ -9,7 +9,7 @@ use super::limits::EXPIRY_NOTICE_SECONDS;
 use super::signals::Silencer;
 use crate::access::Access;
 use crate::hub::StreamKey;
-use crate::ledger_index::FeedView;
+use crate::ledger_index::{FeedView, Paid};
 
 /// One feed that a client has asked for.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub(super) struct Watch {
     pub(super) phase: Phase,
     /// Unix second at which an unpaid watch begins, where what was paid has not begun.
     pub(super) begins: Option<u64>,
-    /// What the wallet has paid of it: half-open windows of feed time.
-    pub(super) paid: Vec<(u64, u64)>,
+    /// What the wallet has paid of it.
+    pub(super) paid: Option<Paid>,
     /// Tells whether the feed has changed since it was looked at.
     pub(super) changes: watch::Receiver<u64>,
     /// Whether the coming end was told.

@@ -11,7 +11,7 @@ use crate::chain::JournalBlock;
 use crate::ledger_index::{Delta, Snapshot, SubscriptionKey};
 
 const IDENTITY_KEY: &[u8] = b"identity";
-const CURSOR_KEY: &[u8] = b"cursor";
+pub(super) const CURSOR_KEY: &[u8] = b"cursor";
 
 /// Which ledger the store belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::version::CURRENT;
+use super::version::{CURRENT, SAME_EXPORTS_SINCE};
 use super::{Store, StoreError, Tree};
 use crate::chain_clock::wall_clock;
 
@@ -71,7 +71,8 @@ struct Footer {
 }
 
 impl Store {
-    /// Writes registrations, listings, positions, nonces, sessions, blocked devices and previews asked for; gives back how many records.
+    /// Writes registrations, listings, positions, nonces, sessions, blocked devices and previews asked for; gives back how many
+    /// records. History stays where it is.
     ///
     /// # Errors
     /// When the store or `out` fails.
@@ -216,7 +217,7 @@ fn check(input: impl BufRead) -> Result<u64, ExportError> {
     if header.ashya != FORMAT {
         return Err(ExportError::Damaged("its first line"));
     }
-    if header.version != CURRENT {
+    if !(SAME_EXPORTS_SINCE..=CURRENT).contains(&header.version) {
         let found = header.version;
         return Err(ExportError::Version { found });
     }
@@ -271,6 +272,27 @@ mod tests {
         assert_eq!(other.blocked.load::<u64>().unwrap().len(), 1);
         let again = other.import(Cursor::new(&text));
         assert!(matches!(again, Err(ExportError::NotEmpty)));
+    }
+
+    #[test]
+    fn an_export_of_the_layout_before_is_taken_in_and_of_no_other() {
+        let mut text = Vec::new();
+        filled().export(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        for (version, is_taken) in [(1, false), (2, true), (CURRENT, true), (CURRENT + 1, false)] {
+            let written = format!("\"version\":{version}");
+            let body = text.replacen(&format!("\"version\":{CURRENT}"), &written, 1);
+            let (lines, _) = body.trim_end().rsplit_once('\n').unwrap();
+            let lines = format!("{lines}\n");
+            let sha256 = hex::encode(Sha256::digest(&lines));
+            let footer = json(&Footer {
+                records: 2_502,
+                sha256,
+            })
+            .unwrap();
+            let outcome = Store::temporary().import(Cursor::new(format!("{lines}{footer}\n")));
+            assert_eq!(outcome.is_ok(), is_taken, "{version}: {outcome:?}");
+        }
     }
 
     #[test]

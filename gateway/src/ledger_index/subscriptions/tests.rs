@@ -20,6 +20,11 @@ fn record(price: u128) -> SubscriptionRecord {
         start: 1,
         expiry: u64::MAX,
         cancelled: price % 2 == 1,
+        past: if price == 3 {
+            vec![(2, 5), (7, 9)]
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -35,9 +40,9 @@ fn what_is_set_is_found_from_every_side() {
         (key(1, 3, 3), record(5)),
     ];
     for (key, record) in &all {
-        subscriptions.set(key, Some(*record));
+        subscriptions.set(key, Some(record.clone()));
     }
-    assert_eq!(subscriptions.all(), BTreeMap::from(all));
+    assert_eq!(subscriptions.all(), BTreeMap::from(all.clone()));
     for (key, record) in &all {
         assert_eq!(subscriptions.get(key).as_ref(), Some(record));
     }
@@ -45,7 +50,7 @@ fn what_is_set_is_found_from_every_side() {
         let concerned = all
             .iter()
             .filter(|(key, _)| [key.beneficiary, key.payer].contains(&wallet(number)));
-        let mut concerned: Vec<_> = concerned.copied().collect();
+        let mut concerned: Vec<_> = concerned.cloned().collect();
         concerned.sort_by_key(|(key, _)| *key);
         assert_eq!(
             subscriptions.of_wallet(wallet(number)),

@@ -9,7 +9,7 @@ use super::world::{ALICE, BOB, FEED, OWNER, PATIENCE, SECOND_FEED, START, World}
 use crate::hub::tests::{device_key, position};
 use crate::socket::{Outgoing, Step, Viewer};
 
-fn watch(viewer: &mut Viewer, feed: FeedId, since: Option<Position>) {
+pub(super) fn watch(viewer: &mut Viewer, feed: FeedId, since: Option<Position>) {
     let streams = Some(["detections".parse().unwrap()].into());
     let since: BTreeMap<_, _> = since
         .map(|position| ("detections".parse().unwrap(), position))
@@ -19,7 +19,7 @@ fn watch(viewer: &mut Viewer, feed: FeedId, since: Option<Position>) {
 }
 
 /// All that a viewer has to say now, in words.
-fn drain(viewer: &mut Viewer) -> Vec<String> {
+pub(super) fn drain(viewer: &mut Viewer) -> Vec<String> {
     let mut said = Vec::new();
     loop {
         said.push(match viewer.next(viewer.read_clock()) {

@@ -8,6 +8,7 @@ use ashya_protocol::ws::ServerMessage;
 use ashya_protocol::{Address, DeviceId, FeedId, Listing, ListingStream, Position, Wei};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use http_body_util::BodyExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -16,16 +17,20 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use super::super::{SocketParts, routes};
 use crate::auth::sessions::Sessions;
 use crate::chain_clock::{ChainClock, ClockSource, Freshness};
+use crate::history::{History, Retention};
 use crate::hub::tests::{DOMAIN, device_key, message};
 use crate::hub::{Hub, Moment, Now};
 use crate::ledger_index::{LedgerIndex, ListingDocument};
 use crate::metrics::Metrics;
+use crate::positions::{Keep, Positions};
 use crate::presence::{Door, Presence, Word};
 use crate::server::http::{HttpLimits, serve};
+use crate::store::Store;
 
 pub(super) const OWNER: Address = Address::new([1; 20]);
 pub(super) const ALICE: Address = Address::new([2; 20]);
@@ -45,8 +50,19 @@ const SECRET: &[u8] = b"secret";
 /// A server over an index with two feeds of one device that is online.
 pub(super) struct World {
     pub(super) parts: SocketParts,
+    pub(super) positions: Positions,
+    _writer: Writer,
     address: SocketAddr,
     started: Instant,
+}
+
+/// Ends the thread that brings positions and history to the disk.
+struct Writer(Positions);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// A client's end of a websocket.
@@ -61,17 +77,38 @@ pub(super) enum Heard {
 }
 
 impl World {
+    /// A world that keeps in memory only.
     pub(super) async fn start() -> Self {
+        Self::start_keeping(Retention::default()).await
+    }
+
+    /// A world that keeps detections on disk for a day.
+    pub(super) async fn with_history() -> Self {
+        Self::start_keeping(Retention {
+            streams: ["detections".parse().unwrap()].into(),
+            age: Duration::from_secs(24 * 3600),
+            max_bytes: u64::MAX,
+        })
+        .await
+    }
+
+    async fn start_keeping(retention: Retention) -> Self {
         let freshness = Freshness {
             max_silence: Duration::from_secs(60),
             max_head_age: None,
         };
         let metrics = Metrics::new();
+        let store = Store::temporary();
+        let positions = Positions::load(store.clone()).unwrap();
+        let positions = positions.keeping(retention);
+        let writer = positions.clone();
+        std::thread::spawn(move || writer.keep_writing());
         let parts = SocketParts {
             sessions: Sessions::for_tests(SECRET, Duration::from_secs(3600)),
             index: LedgerIndex::new(DOMAIN),
             clock: ChainClock::new(ClockSource::Head, freshness),
             hub: Hub::new(metrics.clone()),
+            history: History::new(store, positions.clone()),
             presence: Presence::new(),
             metrics,
             policy: Default::default(),
@@ -98,6 +135,8 @@ impl World {
         parts.clock.saw(head, started).unwrap();
         Self {
             parts,
+            _writer: Writer(positions.clone()),
+            positions,
             address,
             started,
         }
@@ -195,9 +234,39 @@ impl World {
         stream
     }
 
+    /// Takes up an event stream after an event, and reads until another has come.
+    pub(super) async fn event_stream_after(
+        &self,
+        wallet: Address,
+        feed: FeedId,
+        after: &str,
+        until: &str,
+    ) -> String {
+        let token = self.parts.sessions.issue(wallet).token;
+        let request = http::Request::get(format!("/v1/feeds/{feed}/events"))
+            .header("authorization", format!("Bearer {token}"))
+            .header("last-event-id", after)
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let answer = routes(self.parts.clone()).oneshot(request).await.unwrap();
+        let mut body = answer.into_body();
+        let (mut text, end) = (String::new(), format!("id: {until}\n"));
+        while !text.contains(&end) {
+            let frame = timeout(PATIENCE, body.frame()).await.expect("nothing came");
+            let data = frame.expect("the end").unwrap().into_data().unwrap();
+            text.push_str(std::str::from_utf8(&data).unwrap());
+        }
+        text
+    }
+
     /// Stops the clock of the first feed.
     pub(super) fn pause(&self, at: u64) {
         self.set_clock(Some(at), 0);
+    }
+
+    /// The same, after so many seconds of pauses.
+    pub(super) fn pause_after(&self, at: u64, paused_total: u64) {
+        self.set_clock(Some(at), paused_total);
     }
 
     /// Lets it run on after so many seconds of pauses.
@@ -236,7 +305,8 @@ impl World {
     /// Publishes an event that was accepted at a feed time of both feeds.
     pub(super) fn publish_at(&self, stream: &str, seq: u64, feed_time: u64) {
         let feed_times = vec![(FEED, feed_time), (SECOND_FEED, feed_time)];
-        self.publish_with(stream, seq, 10, Moment { feed_times });
+        let at = START + feed_time;
+        self.publish_with(stream, seq, 10, Moment { at, feed_times });
     }
 
     /// Publishes an event each millisecond, numbered by the milliseconds since the start, until `extra` after a Unix
@@ -262,8 +332,28 @@ impl World {
     fn publish_with(&self, stream: &str, seq: u64, bytes: usize, moment: Moment) -> Bytes {
         let message = message(stream, 3, seq, bytes, moment);
         let envelope = message.envelope();
+        let stream = &message.key().stream;
+        if self.positions.kept().keeps(stream) {
+            let moment = message.moment();
+            let keep = Keep {
+                at: moment.at,
+                feeds: moment.feed_times.iter().map(|(feed, _)| *feed).collect(),
+                envelope: envelope.clone(),
+                room: None,
+            };
+            let (device, position) = (message.key().device, message.position());
+            let taken = self.positions.accept(device, stream, position, Some(keep));
+            taken.unwrap();
+        }
         self.parts.hub.publish(&[Arc::new(message)], self.now());
         envelope
+    }
+
+    /// Forgets what is in memory, as a restart does. Only for viewers without a connection.
+    pub(super) async fn forget_memory(&mut self) {
+        assert!(self.positions.settled().await);
+        self.parts.hub = Hub::new(self.parts.metrics.clone());
+        self.parts.hub.remember(self.positions.all());
     }
 
     pub(super) fn now(&self) -> impl Fn() -> Now + Send + 'static {
@@ -277,6 +367,7 @@ impl World {
     fn running(&self) -> Moment {
         let now = self.parts.clock.now_seconds() - START;
         Moment {
+            at: START + now,
             feed_times: vec![(FEED, now), (SECOND_FEED, now)],
         }
     }

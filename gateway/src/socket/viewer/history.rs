@@ -1,12 +1,13 @@
 //! What a viewer follows, what it replays, and what it holds back during a pause.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ashya_protocol::ws::{GapReason, ServerMessage};
-use ashya_protocol::{FeedId, Position, StreamName};
+use ashya_protocol::{Boot, FeedId, Position, Seq, StreamName};
 
 use super::{Outgoing, Viewer};
-use crate::hub::{Replay, StreamKey};
+use crate::hub::{Message, Missing, Replay, StreamKey};
 
 impl Viewer {
     /// Follows what the paid watch of `feed` entitles to, replays what it asks for, and leaves what no watch entitles
@@ -16,49 +17,57 @@ impl Viewer {
             for stream in watch.streams.clone() {
                 let device = self.watches[&feed].device;
                 let key = StreamKey { device, stream };
-                let position = since.get(&key.stream).copied();
-                let replay = match self.followed.get(&key) {
-                    Some(following) => position.map(|position| following.replay(position)),
-                    None => {
-                        let hub = &self.parts.hub;
-                        let (following, replay) = hub.follow(key.clone(), &self.outbox, position);
-                        self.followed.insert(key.clone(), Box::new(following));
-                        Some(replay)
-                    }
-                };
-                if let Some(replay) = replay {
-                    if position.is_some() {
-                        self.forget_replay(&key);
-                    }
-                    let replayed = self.paid_part(&key, replay);
-                    self.ready.extend(replayed);
+                let (hub, outbox) = (&self.parts.hub, &self.outbox);
+                self.followed.entry(key.clone()).or_insert_with(|| {
+                    let (following, _) = hub.follow(key.clone(), outbox, None);
+                    Box::new(following)
+                });
+                if let Some(position) = since.get(&key.stream) {
+                    self.replay(&key, *position);
                 }
             }
         }
         self.leave_unwatched();
     }
 
+    /// Replays a followed stream after a position: from memory, or first from the disk what is no longer there.
+    fn replay(&mut self, key: &StreamKey, position: Position) {
+        self.forget_replay(key);
+        self.catching_up.forget(key);
+        if !self.join(key, position, self.missing(key)) {
+            self.catching_up.begin(key.clone(), position);
+        }
+    }
+
+    /// What to do about events of a stream that are no longer in memory.
+    fn missing(&self, key: &StreamKey) -> Missing {
+        if self.parts.history.keeps(&key.stream) {
+            Missing::Refuse
+        } else {
+            Missing::Tell
+        }
+    }
+
+    /// Joins the watchers of a followed stream after a position, if memory has what came since.
+    pub(super) fn join(&mut self, key: &StreamKey, position: Position, missing: Missing) -> bool {
+        let following = self.followed.get_mut(key);
+        let Some(replay) = following.and_then(|following| following.join(position, missing)) else {
+            return false;
+        };
+        let replayed = self.paid_part(key, replay);
+        self.ready.extend(replayed);
+        true
+    }
+
     /// Of a replay, what any of the wallet's watches has paid for.
     fn paid_part(&self, key: &StreamKey, replay: Replay) -> Vec<Outgoing> {
-        let gone = replay.gone.into_iter().map(|(boot, from, to)| {
-            Outgoing::Control(ServerMessage::Gap {
-                device: key.device,
-                stream: key.stream.clone(),
-                boot,
-                from,
-                to,
-                reason: GapReason::Gone,
-            })
-        });
+        let gone = replay.gone.into_iter();
+        let gone = gone.map(|(boot, from, to)| gone_of(key, boot, from, to));
         let paid = replay.events.into_iter().filter(|message| {
             let mut watches = self.watches.iter();
-            watches.any(|(feed, watch)| watch.holds(key) && watch.has_paid_for(*feed, message))
+            watches.any(|(feed, watch)| watch.holds(key) && watch.had_paid_for(*feed, message))
         });
-        let events = paid.flat_map(|message| {
-            let lost = message.lost_before().map(Outgoing::Control);
-            lost.into_iter().chain([Outgoing::Event(message)])
-        });
-        gone.chain(events).collect()
+        gone.chain(paid.flat_map(with_lost)).collect()
     }
 
     /// Drops what an older replay of a stream, or a pause, still holds: the newer replay has it.
@@ -109,8 +118,27 @@ impl Viewer {
             is_followed
         });
         let followed = &self.followed;
+        self.catching_up.retain(|key| followed.contains_key(key));
         self.held.retain(|outgoing| {
             matches!(outgoing, Outgoing::Event(message) if followed.contains_key(message.key()))
         });
     }
+}
+
+/// Tells numbers of one boot that are no longer kept.
+pub(super) fn gone_of(key: &StreamKey, boot: Boot, from: Seq, to: Seq) -> Outgoing {
+    Outgoing::Control(ServerMessage::Gap {
+        device: key.device,
+        stream: key.stream.clone(),
+        boot,
+        from,
+        to,
+        reason: GapReason::Gone,
+    })
+}
+
+/// An event after the numbers before it that never came.
+pub(super) fn with_lost(message: Arc<Message>) -> impl Iterator<Item = Outgoing> {
+    let lost = message.lost_before().map(Outgoing::Control);
+    lost.into_iter().chain([Outgoing::Event(message)])
 }

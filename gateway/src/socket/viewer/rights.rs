@@ -6,7 +6,9 @@ use tokio::time::Instant;
 use super::Viewer;
 use crate::access::Access;
 use crate::chain_clock::Reading;
+use crate::history;
 use crate::hub::{Message, Pass};
+use crate::ledger_index::Paid;
 use crate::metrics::Loss;
 use crate::socket::watch::{Phase, Watch};
 
@@ -68,7 +70,14 @@ impl Viewer {
         };
         let paid = match until {
             None => None,
-            Some(_) => Some(*watch.paid.iter().max_by_key(|(_, expiry)| expiry)?),
+            Some(_) => Some(
+                *watch
+                    .paid
+                    .as_ref()?
+                    .windows()
+                    .iter()
+                    .max_by_key(|(_, expiry)| *expiry)?,
+            ),
         };
         Some(Pass {
             feed,
@@ -130,20 +139,35 @@ impl Viewer {
         self.parts.index.access(feed, self.wallet, now)
     }
 
-    /// What the wallet has paid of a feed: half-open windows of feed time.
-    pub(super) fn paid(&self, feed: FeedId) -> Vec<(u64, u64)> {
-        let subscriptions = self.parts.index.subscriptions_of(self.wallet).into_iter();
-        subscriptions
-            .filter(|paid| paid.feed == feed && paid.beneficiary == self.wallet)
-            .map(|paid| (paid.start, paid.expiry))
-            .collect()
+    /// What the wallet has paid of a feed.
+    pub(super) fn paid(&self, feed: FeedId) -> Option<Paid> {
+        self.parts.index.paid(feed, self.wallet)
     }
 }
 
 impl Watch {
     /// History is sold like the present: only what was accepted inside the wallet's own paid, unpaused time.
     pub(super) fn has_paid_for(&self, feed: FeedId, message: &Message) -> bool {
-        let is_owner = self.phase == Phase::Live { until: None };
-        is_owner || message.moment().is_within(feed, &self.paid)
+        let windows = self.paid.as_ref().map_or(&[][..], Paid::windows);
+        self.is_owners() || message.moment().is_within(feed, windows)
+    }
+
+    /// [`Self::has_paid_for`] of an event of the past, by what the ledger has said since it came.
+    pub(super) fn had_paid_for(&self, feed: FeedId, message: &Message) -> bool {
+        let paid = self.paid.as_ref();
+        self.is_owners() || paid.is_some_and(|paid| message.moment().was_within(feed, paid))
+    }
+
+    /// What history may give out for this watch.
+    pub(super) fn right(&self, feed: FeedId) -> Option<history::Right> {
+        if self.is_owners() {
+            return Some(history::Right { feed, paid: None });
+        }
+        let paid = Some(self.paid.clone()?);
+        Some(history::Right { feed, paid })
+    }
+
+    fn is_owners(&self) -> bool {
+        self.phase == Phase::Live { until: None }
     }
 }

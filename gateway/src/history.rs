@@ -1,0 +1,140 @@
+//! The past on disk: who reads of it what they have paid for, and what is no longer kept.
+//!
+//! ```text
+//!  ingest ──► Positions: one write, one flush ──► store::history ──pages──► Viewer ──► joins the ring of the Hub
+//! ```
+//!
+//! A page is read when the one before it is written out, on a thread that may block, by a few readers at a time.
+
+mod page;
+mod pruner;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ashya_protocol::{FeedId, Position, StreamName};
+use tokio::sync::Semaphore;
+
+use crate::api::Chained;
+use crate::hub::{Moment, StreamKey};
+use crate::ledger_index::Paid;
+use crate::positions::Positions;
+use crate::store::Store;
+
+pub(crate) use page::{Item, Page};
+
+/// Most pages that are read at a time: more would only wait for the same disk.
+const READERS: usize = 4;
+
+/// What is kept on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// The streams of every device that are kept.
+    pub streams: BTreeSet<StreamName>,
+    /// For how long; nothing is kept when zero.
+    pub age: Duration,
+    /// Most bytes of all events.
+    pub max_bytes: u64,
+}
+
+/// History on disk. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct History {
+    store: Store,
+    positions: Positions,
+    readers: Arc<Semaphore>,
+}
+
+/// What a wallet has of one feed that sells a stream.
+#[derive(Debug)]
+pub(crate) struct Right {
+    pub(crate) feed: FeedId,
+    /// What it has paid; nothing for the owner, who sees everything.
+    pub(crate) paid: Option<Paid>,
+}
+
+/// What is asked of the disk.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) key: StreamKey,
+    pub(crate) after: Position,
+    pub(crate) rights: Vec<Right>,
+    /// Whether all that is accepted by now has to be on the disk first.
+    pub(crate) settled: bool,
+}
+
+/// History cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("history cannot be read")]
+pub(crate) struct Unreadable;
+
+impl Retention {
+    /// Whether a stream is kept.
+    pub(crate) fn keeps(&self, stream: &StreamName) -> bool {
+        !self.age.is_zero() && self.streams.contains(stream)
+    }
+}
+
+impl History {
+    /// History of a store, into which `positions` writes.
+    pub fn new(store: Store, positions: Positions) -> Self {
+        Self {
+            store,
+            positions,
+            readers: Arc::new(Semaphore::new(READERS)),
+        }
+    }
+
+    /// Whether a stream is kept.
+    pub(crate) fn keeps(&self, stream: &StreamName) -> bool {
+        self.positions.kept().keeps(stream)
+    }
+
+    /// The next page of what a request has paid for. Blocks no async thread.
+    ///
+    /// # Errors
+    /// When the store fails; the log says why.
+    pub(crate) async fn page(self, request: Request) -> Result<Page, Unreadable> {
+        if request.settled {
+            self.positions.settled().await;
+        }
+        let reader = self.readers.clone().acquire_owned().await;
+        let reader = reader.map_err(|_| Unreadable)?;
+        let trees = self.store.history.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let page = page::read(&trees, &request);
+            drop(reader);
+            page
+        });
+        match read.await {
+            Ok(Ok(page)) => Ok(page),
+            Ok(Err(error)) => {
+                tracing::error!(error = %Chained(&error), "history cannot be read");
+                Err(Unreadable)
+            }
+            Err(error) => {
+                tracing::error!(%error, "history cannot be read");
+                Err(Unreadable)
+            }
+        }
+    }
+}
+
+impl Right {
+    /// When an event was accepted by this feed's clock, if the wallet may see it for that.
+    fn time_of(&self, at: u64, sold: impl IntoIterator<Item = FeedId>) -> Option<Moment> {
+        let Some(paid) = &self.paid else {
+            return Some(Moment {
+                at,
+                feed_times: Vec::new(),
+            });
+        };
+        let was_sold = sold.into_iter().any(|feed| feed == self.feed);
+        let time = paid.paid_time_at(at).filter(|_| was_sold)?;
+        Some(Moment {
+            at,
+            feed_times: vec![(self.feed, time)],
+        })
+    }
+}

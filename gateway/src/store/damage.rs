@@ -1,0 +1,268 @@
+//! What happens to a store that cannot be read: it is set aside, and another one is begun.
+//!
+//! ```text
+//!  damaged log, or a record that nobody can read ──► store.damaged-… ──► new store ◄── last export
+//!                                                                           ▲── chain: the index
+//! ```
+//!
+//! What an export does not hold begins anew: history, and what was written after the export.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+
+use super::{EXPORT_FOLDER, Store, StoreError, export};
+use crate::api::Chained;
+use crate::chain_clock::wall_clock;
+
+impl StoreError {
+    /// Whether the store holds what cannot be read, so that trying again would not help.
+    pub(crate) const fn is_damage(&self) -> bool {
+        match self {
+            Self::Record(_) | Self::Key | Self::Secret | Self::Panicked => true,
+            Self::Io(error) => matches!(error, sled::Error::Corruption { .. }),
+            Self::Open { .. } | Self::Flush(_) | Self::Newer { .. } | Self::Random(_) => false,
+        }
+    }
+}
+
+impl Store {
+    /// Sets the store in `path` aside, and begins another one with the last export.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub(super) fn begin_anew(path: &Path, damage: &StoreError) -> Result<Self, StoreError> {
+        let aside = free_name(path);
+        tracing::error!(
+            path = %path.display(), aside = %aside.display(), reason = %Chained(damage),
+            "the store is damaged: set it aside and begin a new one"
+        );
+        std::fs::rename(path, &aside)?;
+        let store = Self::open_as_it_is(path)?;
+        if let Some(data) = path.parent() {
+            export::restore(&store, &data.join(EXPORT_FOLDER));
+        }
+        Ok(store)
+    }
+}
+
+/// Opens the store in `path` and has it read. One that holds records which `load` cannot read is set aside like any
+/// other damaged store, and `load` reads the new one.
+///
+/// # Errors
+/// When the store cannot be opened, or `load` fails for another reason.
+pub(crate) fn open_and_load<T, E: From<StoreError>>(
+    path: &Path,
+    load: impl Fn(Store) -> Result<T, E>,
+    damage_of: impl Fn(&E) -> Option<&StoreError>,
+) -> Result<T, E> {
+    let store = Store::open(path)?;
+    let loaded = panic::catch_unwind(AssertUnwindSafe(|| load(store)));
+    let error = match loaded.unwrap_or_else(|_| Err(StoreError::Panicked.into())) {
+        Ok(loaded) => return Ok(loaded),
+        Err(error) => error,
+    };
+    match damage_of(&error).filter(|error| error.is_damage()) {
+        Some(damage) => load(Store::begin_anew(path, damage)?),
+        None => Err(error),
+    }
+}
+
+/// A damaged page makes sled panic in places where it should return an error.
+pub(crate) fn unbroken<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Panicked))
+}
+
+/// A name beside the store that nothing has yet.
+fn free_name(path: &Path) -> std::path::PathBuf {
+    let second = wall_clock().as_secs();
+    let names = (second..).map(|number| path.with_extension(format!("damaged-{number}")));
+    let mut free = names.filter(|name| !name.exists());
+    free.next()
+        .unwrap_or_else(|| path.with_extension("damaged"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use ashya_protocol::{DeviceId, Position};
+
+    use super::*;
+    use crate::hub::StreamKey;
+    use crate::positions::Positions;
+    use crate::registry::Blocklist;
+    use crate::store::{NewEvent, back_up};
+
+    fn set_aside(folder: &Path) -> usize {
+        let names = fs::read_dir(folder).unwrap().filter_map(Result::ok);
+        let aside = names.filter(|entry| entry.file_name().to_string_lossy().contains("damaged-"));
+        aside.count()
+    }
+
+    fn event(seq: u64) -> NewEvent {
+        NewEvent {
+            key: StreamKey {
+                device: DeviceId::new([1; 20]),
+                stream: "detections".parse().unwrap(),
+            },
+            position: position(seq),
+            at: 1_800_000_000 + seq,
+            lost: None,
+            feeds: Vec::new(),
+            envelope: vec![7; 300].into(),
+        }
+    }
+
+    fn position(seq: u64) -> Position {
+        Position {
+            boot: 3.try_into().unwrap(),
+            seq: seq.try_into().unwrap(),
+        }
+    }
+
+    /// All that a gateway reads when it starts, and what it does then.
+    fn run(store: &Store) -> Result<usize, StoreError> {
+        let blocked = Blocklist::load(store.clone())?.all().len();
+        Positions::load(store.clone())?;
+        store.secret()?;
+        store.load_chain()?;
+        Ok(blocked)
+    }
+
+    fn is_damage(error: &StoreError) -> Option<&StoreError> {
+        Some(error)
+    }
+
+    /// Opens a store that was just closed: sled's threads may hold its lock for a moment longer.
+    fn when_free<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            match open() {
+                Err(StoreError::Open { .. }) if std::time::Instant::now() < deadline => {
+                    std::thread::yield_now();
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn load(path: &Path) -> Result<usize, StoreError> {
+        when_free(|| open_and_load(path, |store| run(&store), is_damage))
+    }
+
+    fn fill(data: &Path) {
+        let store = Store::open(&data.join("store")).unwrap();
+        store.secret().unwrap();
+        store.blocked.put(&[1; 20], &7_u64).unwrap();
+        back_up(&store, &data.join(EXPORT_FOLDER)).unwrap();
+        let events: Vec<_> = (0..2_000).map(event).collect();
+        let key = [&[1; 20][..], b"detections"].concat();
+        for batch in events.chunks(50) {
+            let position = batch.last().unwrap().position;
+            store
+                .keep_accepted([(key.clone(), &position)], batch)
+                .unwrap();
+            store.flush_blocking().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_store_with_a_record_that_nobody_can_read_is_set_aside() {
+        type Damage = fn(&Store);
+        let rows: [(&str, Damage); 6] = [
+            ("no JSON", |store| {
+                store.positions.0.insert([1; 30], b"{not json").unwrap();
+            }),
+            ("another shape", |store| {
+                store.blocked.put(&[2; 20], &"yesterday").unwrap();
+            }),
+            ("a key too short", |store| {
+                store.blocked.put(&[2; 3], &7_u64).unwrap();
+            }),
+            ("the secret", |store| {
+                store.db.insert(super::super::SECRET_KEY, b"short").unwrap();
+            }),
+            ("the layout", |store| {
+                store.db.insert(b"version", b"two").unwrap();
+            }),
+            ("the cursor", |store| {
+                store.chain.insert("cursor", b"{}").unwrap();
+            }),
+        ];
+        for (name, damage) in rows {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("store");
+            fill(folder.path());
+            damage(&when_free(|| Store::open(&path)).unwrap());
+            let loaded = load(&path);
+            // What the export had is there again.
+            assert_eq!(loaded.unwrap(), 1, "{name}");
+            assert_eq!(set_aside(folder.path()), 1, "{name}");
+            assert_eq!(load(&path).unwrap(), 1, "{name}");
+            assert_eq!(set_aside(folder.path()), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_held_or_newer_is_not_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        fill(folder.path());
+        let held = when_free(|| Store::open(&path)).unwrap();
+        assert!(open_and_load(&path, |store| run(&store), is_damage).is_err());
+        held.db.insert(b"version", b"99").unwrap();
+        drop(held);
+        let newer = load(&path);
+        assert!(matches!(newer, Err(StoreError::Newer { .. })));
+        assert_eq!(set_aside(folder.path()), 0);
+    }
+
+    /// Wherever the log is hit, the gateway starts and goes on.
+    #[test]
+    fn a_store_damaged_anywhere_lets_the_gateway_start() {
+        let (mut intact, mut anew, mut holes) = (0, 0, 0);
+        for seed in 0..12_u64 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("store");
+            fill(folder.path());
+            let file = path.join("db");
+            let mut bytes = fs::read(&file).unwrap();
+            // Half of them in the part that is written last, which is read first.
+            let length = bytes.len() as u64;
+            let at = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) % length;
+            for offset in 0..64 {
+                let at = ((at + offset * 17) % length) as usize;
+                bytes[at] ^= 0x5a;
+            }
+            fs::write(&file, bytes).unwrap();
+            let blocked = load(&path).unwrap();
+            assert_eq!(blocked, 1, "seed {seed}");
+            if set_aside(folder.path()) == 1 {
+                anew += 1;
+            } else {
+                intact += 1;
+            }
+            let store = when_free(|| Store::open(&path)).unwrap();
+            let key = event(0).key;
+            let read = unbroken(|| {
+                let events = store.history.after(&key, position(0));
+                events
+                    .collect::<Result<Vec<_>, _>>()
+                    .map(|events| events.len())
+            });
+            let written = unbroken(|| {
+                store.keep_accepted([(vec![9; 30], &position(9_000))], &[event(9_000)])?;
+                store.flush_blocking()
+            });
+            let pruned = unbroken(|| {
+                while store.history.prune(u64::MAX, 0)?.is_some() {}
+                Ok(())
+            });
+            println!("seed {seed}: read {read:?}, written {written:?}, pruned {pruned:?}");
+            holes += usize::from(read.is_err());
+            assert!(written.is_ok(), "seed {seed}: {written:?}");
+        }
+        println!("{intact} intact, {anew} begun anew, {holes} with holes");
+        assert!(anew > 0);
+    }
+}
