@@ -96,6 +96,16 @@ impl Gateway {
     /// # Errors
     /// When it ends, or is not ready in time.
     pub async fn start(options: GatewayOptions) -> Result<Self> {
+        let mut gateway = Self::open(options).await?;
+        gateway.until_ready().await?;
+        Ok(gateway)
+    }
+
+    /// Starts a gateway and waits until it listens; its chain may be far away.
+    ///
+    /// # Errors
+    /// When it ends, or does not listen in time.
+    pub async fn open(options: GatewayOptions) -> Result<Self> {
         let written = options.data.join("addresses.json");
         // A file of an earlier run would name ports that are no longer its.
         let _ = std::fs::remove_file(&written);
@@ -108,24 +118,30 @@ impl Gateway {
             Ok(serde_json::from_str(&text).ok())
         })
         .await?;
-        let api = Api::new(format!("http://{}", addresses.http).parse()?);
+        Ok(Self {
+            process,
+            options,
+            addresses,
+            api: Api::new(format!("http://{}", addresses.http).parse()?),
+            http: reqwest::Client::new(),
+        })
+    }
+
+    /// Waits until the gateway is ready.
+    ///
+    /// # Errors
+    /// When it ends, or is not ready in time.
+    pub async fn until_ready(&mut self) -> Result<()> {
         eventually("a ready gateway", START_LIMIT, async || {
-            process.check_running()?;
-            let answer = api.get("/v1/health/ready").await;
+            self.process.check_running()?;
+            let answer = self.api.get("/v1/health/ready").await;
             Ok(answer
                 .ok()
                 .filter(|answer| answer.status == StatusCode::OK)
                 .map(drop))
         })
         .await
-        .with_context(|| format!("its log ends with\n{}", process.tail()))?;
-        Ok(Self {
-            process,
-            options,
-            addresses,
-            api,
-            http: reqwest::Client::new(),
-        })
+        .with_context(|| format!("its log ends with\n{}", self.process.tail()))
     }
 
     /// Its REST interface.
@@ -154,11 +170,20 @@ impl Gateway {
     /// When it does not come back.
     pub async fn crash_and_restart(&mut self) -> Result<()> {
         self.process.kill();
+        self.reopen().await?;
+        self.until_ready().await
+    }
+
+    /// Starts a gateway that was killed again, on the same ports and data, and waits until it listens.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub async fn reopen(&mut self) -> Result<()> {
         let options = GatewayOptions {
             listen: self.addresses,
             ..self.options.clone()
         };
-        *self = Self::start(options).await?;
+        *self = Self::open(options).await?;
         Ok(())
     }
 
