@@ -49,6 +49,7 @@ pub(crate) use error::Chained;
 pub use error::HttpError;
 pub use extract::Bearer;
 pub(crate) use extract::Id;
+pub(crate) use health::Draining;
 
 /// Everything that REST handlers may ask for; each names the parts that it needs.
 #[derive(Debug, Clone)]
@@ -67,6 +68,7 @@ pub(crate) struct ApiState {
     pub(crate) rpc: Rpc,
     pub(crate) store: Store,
     pub(crate) metrics: Metrics,
+    pub(crate) draining: Draining,
     pub(crate) site: Site,
 }
 
@@ -135,6 +137,7 @@ substates! {
     rpc: Rpc,
     store: Store,
     metrics: Metrics,
+    draining: Draining,
     site: Site,
 }
 

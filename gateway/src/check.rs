@@ -6,6 +6,8 @@ use thiserror::Error;
 use crate::api::Chained;
 use crate::config::Config;
 use crate::data_folder;
+use crate::entrance::{Lifetime, Tls, TlsError};
+use crate::file_limit::FileLimit;
 use crate::server::{ServerError, resolve};
 use crate::store::Store;
 
@@ -14,6 +16,10 @@ use crate::store::Store;
 enum CheckError {
     #[error(transparent)]
     Server(#[from] ServerError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("the certificate has ended: renew it")]
+    CertificateOver,
     #[error("the ledger cannot be read")]
     Chain(#[from] ChainError),
     #[error("the node is on chain {found}, the deployment on chain {expected}")]
@@ -23,8 +29,32 @@ enum CheckError {
 /// Checks store and chain of a configuration that is itself in order, printing a line for each. True when all is well.
 pub async fn check(config: &Config) -> bool {
     println!("config   ok");
+    report("files", FileLimit::raise(config).map(describe_files));
+    let tls = report("tls", check_tls(config));
     let store = report("store", check_store(config));
-    report("chain", check_chain(config).await) && store
+    report("chain", check_chain(config).await) && store && tls
+}
+
+fn check_tls(config: &Config) -> Result<String, CheckError> {
+    let Some(files) = &config.tls else {
+        return Ok("none: REST, websocket and MQTT in the clear".into());
+    };
+    match Tls::load(files)?.lifetime() {
+        lifetime @ Lifetime::Good(_) => Ok(format!("ok: {lifetime}")),
+        lifetime @ Lifetime::EndsSoon(_) => Ok(format!("WARNING: {lifetime}")),
+        Lifetime::Over => Err(CheckError::CertificateOver),
+    }
+}
+
+fn describe_files(limit: FileLimit) -> String {
+    let FileLimit { allowed, needed } = limit;
+    if limit.suffices() {
+        format!("ok: {allowed} may be open")
+    } else {
+        format!(
+            "WARNING: {allowed} may be open, all connections would need {needed}: raise the hard limit"
+        )
+    }
 }
 
 fn check_store(config: &Config) -> Result<String, ServerError> {

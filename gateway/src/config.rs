@@ -14,6 +14,7 @@ mod mqtt;
 mod outage;
 mod settings;
 mod socket;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub use log::LogFormat;
 pub use mqtt::MqttConfig;
 pub(crate) use outage::OutageConfig;
 pub use settings::Settings;
+pub use tls::TlsConfig;
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ pub struct Config {
     pub sockets: SocketPolicy,
     /// The embedded broker.
     pub mqtt: MqttConfig,
+    /// What the listeners of REST, websocket and MQTT show; they speak in the clear where there is none.
+    pub tls: Option<TlsConfig>,
     /// Where metrics are served.
     pub metrics_listen: SocketAddr,
     /// The folder for the store and `addresses.json`.

@@ -58,6 +58,32 @@ pub(crate) const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// Most open HTTP connections, websockets included: a few kB each, and a file descriptor.
 pub(crate) const MAX_HTTP_CONNECTIONS: usize = 16_384;
 
+/// Time in which a client takes nothing of an ordinary answer before it is given up.
+pub(crate) const HTTP_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time for a client's part of the TLS handshake: a few round trips by satellite.
+pub(crate) const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time before its end from which a certificate should have been renewed: half of what Let's Encrypt's clients leave.
+pub(crate) const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Most connections from one IPv4 address or /64 of IPv6, of this machine's own and of trusted proxies aside. A large
+/// site behind one address has fewer cameras and viewers.
+pub(crate) const CONNECTIONS_PER_ADDRESS: usize = 1_024;
+
+/// Messages that one device may publish in a second: 30 pictures a second and what was seen in them need 60, and what
+/// waited while a device was cut off should arrive soon. Each costs some 50 µs of a core.
+pub(crate) const MQTT_MESSAGES_PER_SECOND: u32 = 2_000;
+
+/// Bytes that one device may publish in a second: 30 pictures of a MB each.
+pub(crate) const MQTT_BYTES_PER_SECOND: u32 = 32 * 1024 * 1024;
+
+/// Time in which each node must say on which chain it is, at the start; one that is silent is asked again later.
+pub(crate) const CHAIN_ID_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Most MQTT connections at a time, those that have not logged in yet included.
+pub(crate) const MAX_MQTT_CONNECTIONS: usize = 10_000;
+
 /// Port for REST, websocket and page.
 pub(crate) const HTTP_PORT: u16 = 8080;
 
@@ -91,6 +117,15 @@ pub(crate) const LISTEN_BACKLOG: u32 = 4_096;
 
 /// How long open requests and sockets get to end when the gateway stops.
 pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
+
+/// The last part of it, for what is left when sockets and devices are gone, or do not go.
+pub(crate) const DRAIN_RESERVE: Duration = Duration::from_secs(2);
+
+/// Files that may be open beside connections: store, logs, nodes and a margin.
+pub(crate) const SPARE_FILES: u64 = 256;
+
+/// Most connections to the metrics: a few scrapers.
+pub(crate) const MAX_METRICS_CONNECTIONS: usize = 64;
 
 /// Most sessions of one wallet that are good at a time; one more ends the oldest. People have a few browsers.
 pub(crate) const MAX_SESSIONS_PER_WALLET: usize = 256;

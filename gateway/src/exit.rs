@@ -46,9 +46,13 @@ pub fn bad_config(error: &ConfigError) -> ExitCode {
 pub fn failure(error: &(dyn Error + 'static)) -> ExitCode {
     eprintln!("error: {}", Chained(error));
     match error.downcast_ref() {
-        Some(ServerError::Config(_) | ServerError::DataFolder(_) | ServerError::FleetKey(_)) => {
-            ExitCode::from(BAD_CONFIG)
-        }
+        Some(
+            ServerError::Config(_)
+            | ServerError::DataFolder(_)
+            | ServerError::FleetKey(_)
+            | ServerError::Tls(_)
+            | ServerError::OtherChain { .. },
+        ) => ExitCode::from(BAD_CONFIG),
         _ => ExitCode::FAILURE,
     }
 }

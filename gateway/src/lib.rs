@@ -23,7 +23,9 @@ mod config;
 mod data_folder;
 mod defaults;
 mod demand;
+mod entrance;
 pub mod exit;
+mod file_limit;
 mod history;
 mod hub;
 mod ingest;
@@ -57,21 +59,22 @@ pub use chain_clock::{ChainClock, ClockSource, Freshness, HeadFromTheFuture, wal
 pub use check::check;
 pub use config::{
     Args, AuthConfig, ChainConfig, Command, Config, ConfigError, DataArgs, DeviceArgs, FileArgs,
-    HttpConfig, LedgerSource, LogFormat, MqttConfig, OperatorCommand, RunArgs, Settings,
+    HttpConfig, LedgerSource, LogFormat, MqttConfig, OperatorCommand, RunArgs, Settings, TlsConfig,
 };
 pub use data_folder::DataFolderError;
+pub use entrance::TlsError;
 pub use history::{History, Retention};
 pub use hub::{Hub, RingLimits};
 pub use ingest::{Ingest, IngestClosed, IngestParts, Promise, Verdict};
 pub use ledger_index::{FeedView, LedgerIndex, ListingDocument, SubscriptionView};
 pub use metrics::{Loss, Metrics, Rejection};
-pub use mqtt::{MqttParts, serve as serve_mqtt, wire as mqtt_wire};
+pub use mqtt::{MqttParts, MqttRates, serve as serve_mqtt, wire as mqtt_wire};
 pub use operator::{OrderError, operate};
 pub use outage::{Heard, Limits as OutageLimits};
 pub use positions::Positions;
 pub use presence::Presence;
 pub use previews::Previews;
 pub use registry::{Blocklist, Registered, RegistrationPolicy, Registry, RegistryError};
-pub use server::{Listeners, ServerError, run};
+pub use server::{Listeners, ServerError, run, run_until_signal};
 pub use socket::{SocketParts, SocketPolicy, client_rules, routes as socket_routes};
 pub use store::{ExportError, Store, StoreError};

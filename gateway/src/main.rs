@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use ashya_gateway::{Args, Command, Config, Listeners, Settings, exit, logging, operate};
+use ashya_gateway::{Args, Command, Config, Settings, exit, logging, operate};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -44,8 +44,6 @@ async fn start(config: Config, checks_only: bool) -> anyhow::Result<bool> {
     if checks_only {
         return Ok(ashya_gateway::check(&config).await);
     }
-    let shutdown = exit::on_signal()?;
-    let listeners = Listeners::bind(&config)?;
-    ashya_gateway::run(config, listeners, shutdown).await?;
+    ashya_gateway::run_until_signal(config).await?;
     Ok(true)
 }

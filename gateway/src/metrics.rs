@@ -1,11 +1,15 @@
 //! What the gateway counts, in the Prometheus text format on a listener of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric, text,
+};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use crate::store::Prune;
@@ -88,9 +92,36 @@ pub struct Metrics {
     pub history_bytes: Gauge,
     /// `ashya_write_wait_seconds`: for how long the present write of positions and history has stood still.
     pub write_wait: Gauge,
+    /// `ashya_connections_refused_total`: connections closed because their address had as many as it may.
+    pub connections_refused: Counter,
+    /// `ashya_publishes_held_total`: publishes after which a device had to wait, since it publishes too fast.
+    pub publishes_held: Counter,
+    certificate_expiry: CertificateExpiry,
     rejected: Family<RejectionLabels, Counter>,
     dropped: Family<LossLabels, Counter>,
     pruned: Family<PruneLabels, Counter>,
+}
+
+/// Unix second at which the certificate ends. Without a certificate there is no series: an alert must not see one that
+/// ended in 1970.
+#[derive(Debug, Clone, Default)]
+struct CertificateExpiry(Arc<AtomicU64>);
+
+impl Collector for CertificateExpiry {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let unix = self.0.load(Ordering::Relaxed);
+        if unix == 0 {
+            return Ok(());
+        }
+        let gauge = ConstGauge::new(unix);
+        let metric = encoder.encode_descriptor(
+            "tls_certificate_expiry_timestamp_seconds",
+            "Unix second at which the certificate ends",
+            None,
+            gauge.metric_type(),
+        )?;
+        gauge.encode(metric)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -140,6 +171,8 @@ impl Metrics {
             "Events taken out of history, by reason",
             pruned.clone(),
         );
+        let certificate_expiry = CertificateExpiry::default();
+        registry.register_collector(Box::new(certificate_expiry.clone()));
         let mut counter = |name: &str, help: &str| {
             let metric = Counter::default();
             registry.register(name, help, metric.clone());
@@ -158,6 +191,14 @@ impl Metrics {
         let outage_pauses = counter("outage_pauses", "Feeds paused for a silent device");
         let outage_resumes = counter("outage_resumes", "Feeds resumed for a device that is back");
         let outage_failures = counter("outage_failures", "Pauses and resumes that failed");
+        let connections_refused = counter(
+            "connections_refused",
+            "Connections closed because their address had as many as it may",
+        );
+        let publishes_held = counter(
+            "publishes_held",
+            "Publishes after which a device had to wait, since it publishes too fast",
+        );
         let mut gauge = |name: &str, help: &str| {
             let metric: Gauge = Gauge::default();
             registry.register(name, help, metric.clone());
@@ -198,6 +239,9 @@ impl Metrics {
                 "write_wait_seconds",
                 "How long the present write of positions and history stands still",
             ),
+            connections_refused,
+            publishes_held,
+            certificate_expiry,
             rejected,
             dropped,
             pruned,
@@ -224,6 +268,11 @@ impl Metrics {
         self.pruned
             .get_or_create(&PruneLabels { reason })
             .inc_by(events);
+    }
+
+    /// Sets `ashya_tls_certificate_expiry_timestamp_seconds`, in Unix seconds.
+    pub(crate) fn certificate_expires_at(&self, unix: u64) {
+        self.certificate_expiry.0.store(unix, Ordering::Relaxed);
     }
 
     /// The metrics in the OpenMetrics text format.

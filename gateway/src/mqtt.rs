@@ -15,6 +15,7 @@
 
 mod connect;
 mod connection;
+mod pace;
 mod session;
 mod sessions;
 pub mod wire;
@@ -26,8 +27,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -35,6 +35,8 @@ use tracing::Instrument;
 use ashya_protocol::limits::MAX_ENVELOPE_BYTES;
 
 use crate::auth::device_passwords::DevicePasswords;
+use crate::defaults::{MAX_MQTT_CONNECTIONS, MQTT_BYTES_PER_SECOND, MQTT_MESSAGES_PER_SECOND};
+use crate::entrance::{Entrance, Guest, PlaceLimits, Places, Visitor};
 use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
@@ -42,12 +44,12 @@ use crate::presence::Presence;
 
 use connect::{Admission, admit};
 use connection::Connection;
+pub use pace::MqttRates;
+use pace::Paces;
 use session::Session;
 use sessions::Sessions;
 use wire::{Incoming, Outgoing};
 
-/// Most connections at a time, those that have not logged in yet included.
-const MAX_CONNECTIONS: usize = 10_000;
 /// Time from the first byte of silence to a good CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest CONNECT, password and last will included.
@@ -58,8 +60,6 @@ pub(crate) const MAX_PACKET_BYTES: u32 = MAX_ENVELOPE_BYTES as u32 + 16 * 1024;
 /// Events of one session that may wait for their verdict; beyond, the session is not read from. As many share one
 /// flush of the disk.
 const MAX_IN_FLIGHT: NonZeroU16 = NonZeroU16::new(256).expect("not zero");
-/// Pause after a failed accept: the process is out of file descriptors, and trying at once would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Time for sessions to end at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -82,10 +82,11 @@ pub struct MqttParts {
 struct Broker {
     parts: MqttParts,
     sessions: Sessions,
+    paces: Paces,
     shutdown: CancellationToken,
 }
 
-/// Serves devices on `listener` until `shutdown`, then ends their sessions.
+/// Serves devices on `listener` in the clear until `shutdown`, then ends their sessions.
 ///
 /// # Errors
 /// When the listener's own address cannot be told; single connections never end the broker.
@@ -94,38 +95,42 @@ pub async fn serve(
     parts: MqttParts,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let address = listener.local_addr()?;
+    let places = PlaceLimits {
+        in_all: MAX_MQTT_CONNECTIONS,
+        ..PlaceLimits::default()
+    };
+    let places = Places::new(places, parts.metrics.connections_refused.clone());
+    let entrances = vec![Entrance::plain(listener, places)];
+    let rates = MqttRates {
+        messages: MQTT_MESSAGES_PER_SECOND,
+        bytes: MQTT_BYTES_PER_SECOND,
+    };
+    serve_at(entrances, rates, parts, shutdown).await
+}
+
+/// Serves devices at several entrances until `shutdown`, then ends their sessions.
+///
+/// # Errors
+/// As [`serve`].
+pub(crate) async fn serve_at(
+    entrances: Vec<Entrance>,
+    rates: MqttRates,
+    parts: MqttParts,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
     let broker = Arc::new(Broker {
         parts,
         sessions: Sessions::default(),
-        shutdown: shutdown.clone(),
+        paces: Paces::new(rates),
+        shutdown,
     });
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let tasks = TaskTracker::new();
-    tracing::debug!(%address, "taking MQTT connections");
-    loop {
-        let place = tokio::select! {
-            () = shutdown.cancelled() => break,
-            // The semaphore is never closed.
-            place = places.clone().acquire_owned() => place.ok(),
-        };
-        let accepted = tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                // Without it small acknowledgements wait for the peer's delayed ones. Failing is harmless.
-                let _ = stream.set_nodelay(true);
-                let span = tracing::debug_span!("mqtt", %peer);
-                tasks.spawn(broker.clone().converse(stream, place).instrument(span));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept an MQTT connection");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
+    for entrance in entrances {
+        let address = entrance.local_addr()?;
+        tracing::debug!(%address, "taking MQTT connections");
+        tasks.spawn(broker.clone().receive(entrance, tasks.clone()));
     }
+    broker.shutdown.cancelled().await;
     tasks.close();
     if timeout(DRAIN_TIMEOUT, tasks.wait()).await.is_err() {
         tracing::warn!(sessions = tasks.len(), "MQTT sessions did not end in time");
@@ -134,11 +139,36 @@ pub async fn serve(
 }
 
 impl Broker {
+    /// Takes whoever comes, until the shutdown.
+    async fn receive(self: Arc<Self>, entrance: Entrance, tasks: TaskTracker) {
+        loop {
+            let guest = tokio::select! {
+                () = self.shutdown.cancelled() => break,
+                guest = entrance.next() => guest,
+            };
+            let span = tracing::debug_span!("mqtt", peer = %guest.peer());
+            tasks.spawn(self.clone().converse(guest).instrument(span));
+        }
+    }
+
     /// One connection from its first byte to its last.
-    async fn converse<S>(self: Arc<Self>, stream: S, _place: Option<OwnedSemaphorePermit>)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
+    async fn converse(self: Arc<Self>, guest: Guest) {
+        let greeted = tokio::select! {
+            () = self.shutdown.cancelled() => return,
+            greeted = guest.greet() => greeted,
+        };
+        // Its place is the client's to the end.
+        let Visitor {
+            stream,
+            place: _place,
+            ..
+        } = match greeted {
+            Ok(visitor) => visitor,
+            Err(error) => {
+                tracing::debug!(%error, "no TLS connection");
+                return;
+            }
+        };
         let mut connection = Connection::new(stream, MAX_CONNECT_BYTES);
         let admission = tokio::select! {
             () = self.shutdown.cancelled() => return,

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::HttpError;
@@ -14,6 +15,10 @@ use crate::metrics::Metrics;
 
 /// The OpenMetrics text format, version 1.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Whether the gateway is about to end. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Draining(pub(crate) CancellationToken);
 
 /// Answer of the health routes when all is well.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,7 +55,15 @@ pub(super) async fn live() -> Json<Health> {
 pub(super) async fn ready(
     State(clock): State<ChainClock>,
     State(chain): State<ChainStatus>,
+    State(draining): State<Draining>,
 ) -> Result<Json<Health>, HttpError> {
+    if draining.0.is_cancelled() {
+        return Err(HttpError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "draining",
+            "the gateway is going away: ask another one, or this one after a moment",
+        ));
+    }
     if !clock.is_current() {
         return Err(HttpError::new(
             StatusCode::SERVICE_UNAVAILABLE,

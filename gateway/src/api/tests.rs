@@ -83,6 +83,7 @@ impl Rig {
             rpc: Rpc::new(&Url::parse("http://127.0.0.1:9").unwrap()).unwrap(),
             store,
             metrics: Metrics::new(),
+            draining: Draining::default(),
             site: Site(Arc::new(SiteInfo {
                 domains: vec!["127.0.0.1:8080".into()],
                 chain,

@@ -86,6 +86,16 @@ pub struct RunArgs {
     /// Address of the MQTT broker; port 0 takes a free one
     #[arg(long, env = "ASHYA_GATEWAY_MQTT_LISTEN")]
     pub mqtt_listen: Option<SocketAddr>,
+    /// Address of the MQTT broker for TLS alone, by convention port 8883; without it and with a certificate, --mqtt-listen
+    /// speaks TLS
+    #[arg(long, env = "ASHYA_GATEWAY_MQTT_TLS_LISTEN")]
+    pub mqtt_tls_listen: Option<SocketAddr>,
+    /// File of the certificate, its chain behind it (PEM), that REST, websocket, page and MQTT show; SIGHUP reads it again
+    #[arg(long, value_name = "FILE", env = "ASHYA_GATEWAY_TLS_CERTIFICATE")]
+    pub tls_certificate: Option<PathBuf>,
+    /// File of the certificate's private key (PEM), readable by its owner alone
+    #[arg(long, value_name = "FILE", env = "ASHYA_GATEWAY_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
     /// Address for metrics; port 0 takes a free one
     #[arg(long, env = "ASHYA_GATEWAY_METRICS_LISTEN")]
     pub metrics_listen: Option<SocketAddr>,

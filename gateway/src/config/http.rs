@@ -7,9 +7,12 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::ConfigError;
-use super::checks::{check_origins, choose, local, refuse, seconds};
+use super::checks::{check_origins, choose, local, positive, refuse, seconds};
 use crate::auth::client::Proxies;
-use crate::defaults::{HTTP_PORT, REQUEST_TIMEOUT};
+use crate::defaults::{
+    CONNECTIONS_PER_ADDRESS, HTTP_HEAD_TIMEOUT, HTTP_PORT, HTTP_WRITE_TIMEOUT,
+    MAX_HTTP_CONNECTIONS, REQUEST_TIMEOUT,
+};
 
 /// REST, websocket and page.
 #[derive(Debug, Clone)]
@@ -22,6 +25,14 @@ pub struct HttpConfig {
     pub cors_origins: Vec<HeaderValue>,
     /// Longest time to the head of an answer.
     pub request_timeout: Duration,
+    /// Time for a request's head to come, and longest silence between two requests.
+    pub head_timeout: Duration,
+    /// Time in which a client takes nothing of an ordinary answer.
+    pub write_timeout: Duration,
+    /// Most connections, websockets included.
+    pub max_connections: usize,
+    /// Most of them from one address; 0 is no limit.
+    pub connections_per_address: usize,
     /// Proxies in front of the gateway.
     pub proxies: Proxies,
 }
@@ -36,6 +47,11 @@ pub(super) struct HttpSettings {
     pub(super) trusted_proxies: Vec<String>,
     forwarded_header: String,
     request_timeout_seconds: u64,
+    head_timeout_seconds: u64,
+    write_timeout_seconds: u64,
+    max_connections: usize,
+    /// 0 is no limit.
+    connections_per_address: usize,
 }
 
 impl HttpSettings {
@@ -45,6 +61,10 @@ impl HttpSettings {
             domains: check_domains(self.domains)?,
             cors_origins: check_origins("http.cors_origins", &self.cors_origins)?,
             request_timeout: seconds("http.request_timeout_seconds", self.request_timeout_seconds)?,
+            head_timeout: seconds("http.head_timeout_seconds", self.head_timeout_seconds)?,
+            write_timeout: seconds("http.write_timeout_seconds", self.write_timeout_seconds)?,
+            max_connections: positive("http.max_connections", self.max_connections)?,
+            connections_per_address: self.connections_per_address,
             proxies: Proxies {
                 trusted: check_networks(&self.trusted_proxies)?,
                 header: choose(
@@ -90,6 +110,10 @@ impl Default for HttpSettings {
             trusted_proxies: Vec::new(),
             forwarded_header: "x-forwarded-for".into(),
             request_timeout_seconds: REQUEST_TIMEOUT.as_secs(),
+            head_timeout_seconds: HTTP_HEAD_TIMEOUT.as_secs(),
+            write_timeout_seconds: HTTP_WRITE_TIMEOUT.as_secs(),
+            max_connections: MAX_HTTP_CONNECTIONS,
+            connections_per_address: CONNECTIONS_PER_ADDRESS,
         }
     }
 }

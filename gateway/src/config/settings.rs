@@ -15,6 +15,7 @@ use super::metrics::MetricsSettings;
 use super::mqtt::MqttSettings;
 use super::outage::OutageSettings;
 use super::socket::SocketSettings;
+use super::tls::TlsSettings;
 use super::{Config, ConfigError, RunArgs, check_demo};
 
 /// The configuration file, before it is checked.
@@ -28,6 +29,7 @@ pub struct Settings {
     http: HttpSettings,
     socket: SocketSettings,
     mqtt: MqttSettings,
+    tls: TlsSettings,
     metrics: MetricsSettings,
     chain: ChainSettings,
     auth: AuthSettings,
@@ -57,6 +59,9 @@ impl Settings {
     pub(super) fn overlay(&mut self, args: RunArgs) {
         set(&mut self.http.listen, args.listen);
         set(&mut self.mqtt.listen, args.mqtt_listen);
+        set_some(&mut self.mqtt.tls_listen, args.mqtt_tls_listen);
+        set_some(&mut self.tls.certificate, args.tls_certificate);
+        set_some(&mut self.tls.key, args.tls_key);
         set(&mut self.metrics.listen, args.metrics_listen);
         set(&mut self.data.folder, args.data);
         if !args.rpc.is_empty() {
@@ -92,10 +97,12 @@ impl Settings {
         if let LedgerSource::Deployment(deployment) = chain.ledger {
             check_demo(self.demo, deployment.chain_id)?;
         }
+        let tls = self.tls.check()?;
         Ok(Config {
             http: self.http.check()?,
             sockets: self.socket.check()?,
-            mqtt: self.mqtt.check()?,
+            mqtt: self.mqtt.check(tls.as_ref())?,
+            tls,
             metrics_listen: self.metrics.listen,
             data: self.data.folder,
             max_devices: self.devices.max,

@@ -1,4 +1,5 @@
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use ashya_protocol::{Demand, DeviceId, Notice, StreamName, Topic, TopicFilter};
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connect::Admission;
 use super::connection::{Connection, ConnectionError};
+use super::pace::{Debt, Paces};
 use super::sessions::Place;
 use super::wire::{DisconnectReason, Incoming, Outgoing, Publish, Shortened};
 use super::{Broker, MAX_IN_FLIGHT, MAX_PACKET_BYTES, MqttParts};
@@ -23,6 +25,8 @@ use crate::presence::{self, Word};
 
 /// Most bytes of events of one session that may wait for their verdict.
 const MAX_IN_FLIGHT_BYTES: usize = 2 * MAX_PACKET_BYTES as usize;
+/// Time between two words to a device that publishes too fast.
+const SLOW_DOWN_INTERVAL: Duration = Duration::from_secs(60);
 /// Most filters that a session may hold, or name in one packet; a device needs two.
 const MAX_FILTERS: usize = 16;
 
@@ -41,6 +45,10 @@ pub(super) struct Session<S> {
     filters: Vec<TopicFilter>,
     verdicts: FuturesOrdered<BoxFuture<'static, Option<Decided>>>,
     in_flight_bytes: usize,
+    paces: Paces,
+    debt: Debt,
+    /// When the device was last told that it publishes too fast.
+    told_to_slow_down: Option<Instant>,
 }
 
 /// A publish that is dealt with for good.
@@ -84,6 +92,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             filters: Vec::new(),
             verdicts: FuturesOrdered::new(),
             in_flight_bytes: 0,
+            paces: broker.paces.clone(),
+            debt: Debt::default(),
+            told_to_slow_down: None,
             connection,
             parts,
         }
@@ -117,7 +128,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             .await?;
         loop {
             let silent = self.connection.heard() + self.idle_timeout;
-            let room = self.verdicts.len() < usize::from(MAX_IN_FLIGHT.get())
+            let held = self.debt.pay(self.device, &self.paces);
+            let resumes = Instant::now() + held.unwrap_or_default();
+            let room = held.is_none()
+                && self.verdicts.len() < usize::from(MAX_IN_FLIGHT.get())
                 && self.in_flight_bytes < MAX_IN_FLIGHT_BYTES;
             tokio::select! {
                 biased;
@@ -129,8 +143,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Ok(()) = self.demand.changed() => self.tell_demand(false).await?,
                 packet = self.connection.read(), if room => match packet? {
                     Some(Incoming::Disconnect) | None => return Ok(()),
-                    Some(packet) => self.take(packet).await?,
+                    Some(packet) => {
+                        self.debt.add(packet.payload_bytes());
+                        self.take(packet).await?;
+                    }
                 },
+                () = sleep_until(resumes), if held.is_some() => {}
                 () = sleep_until(silent), if room => {
                     // Part of a large packet may have come meanwhile.
                     if self.connection.heard() + self.idle_timeout <= Instant::now() {
@@ -216,6 +234,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     async fn submit(&mut self, stream: StreamName, publish: Publish) -> Result<(), End> {
         let bytes = publish.payload.len();
+        if self.debt.pay(self.device, &self.paces).is_some() {
+            self.tell_to_slow_down(&stream).await?;
+        }
         let promise = match publish.packet_id {
             Some(_) => Promise::Durable,
             None => Promise::Fleeting,
@@ -237,6 +258,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             })
         }));
         Ok(())
+    }
+
+    /// Counts a device that is held up, and tells it now and then. Its events are taken all the same, later.
+    async fn tell_to_slow_down(&mut self, stream: &StreamName) -> Result<(), End> {
+        self.parts.metrics.publishes_held.inc();
+        let told = self.told_to_slow_down;
+        if told.is_some_and(|told| told.elapsed() < SLOW_DOWN_INTERVAL) {
+            return Ok(());
+        }
+        self.told_to_slow_down = Some(Instant::now());
+        tracing::info!(device.id = %self.device, %stream, "device held up: it publishes too fast");
+        let notice = Notice {
+            stream: stream.clone(),
+            boot: None,
+            seq: None,
+            reason: "too-fast".into(),
+        };
+        // Names always have a JSON form.
+        let json = serde_json::to_vec(&notice).unwrap_or_default();
+        self.tell(&Topic::Notice(self.device), json.into(), false)?;
+        Ok(self.connection.flush().await?)
     }
 
     /// Acknowledges an event: it is durably accepted, already known, or refused for good.

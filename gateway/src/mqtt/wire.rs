@@ -197,6 +197,16 @@ enum Decoded {
     Chunk(NtexBytes, bool),
 }
 
+impl Incoming {
+    /// Bytes of what is published; other packets are small.
+    pub(super) fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Publish(publish) => publish.payload.len(),
+            _ => 0,
+        }
+    }
+}
+
 impl Wire {
     /// A codec that refuses packets of more than `max_packet_bytes`.
     pub fn new(max_packet_bytes: u32) -> Self {

@@ -1,94 +1,98 @@
-//! HTTP/1.1 over TCP, with the limits that `axum::serve` does not have.
+//! HTTP/1.1 by hyper, with the limits that `axum::serve` does not have.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::Request;
+use http::header::{CONNECTION, CONTENT_TYPE};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::Tcp;
+use super::connection::Connection;
 use crate::auth::client::Peer;
+use crate::entrance::{Entrance, Guest};
 
-/// Pause after a failed accept: the process is out of file descriptors, and trying at once would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// What a listener's clients may take.
+/// How long a client of a listener may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HttpLimits {
     /// Time for a request's head to come, from the connection's beginning or the answer before.
     pub(crate) head_timeout: Duration,
-    /// Open connections, those that became websockets included; more wait in the kernel.
-    pub(crate) max_connections: usize,
+    /// Time in which a client takes nothing of an ordinary answer.
+    pub(crate) write_timeout: Duration,
 }
 
-/// Serves `routes` until `shutdown`; then no more requests are taken, and those that run are served to their end.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    routes: Router,
-    limits: HttpLimits,
-    shutdown: CancellationToken,
-) {
-    let places = Arc::new(Semaphore::new(limits.max_connections));
-    let tasks = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
-        };
-        match accepted {
-            Ok(connection) => {
-                let (routes, shutdown) = (routes.clone(), shutdown.clone());
-                tasks.spawn(converse(connection, routes, limits, shutdown));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept an HTTP connection");
-                sleep(ACCEPT_PAUSE).await;
-            }
+/// When a listener ends, and when its connections do.
+#[derive(Debug, Clone)]
+pub(crate) struct Ends {
+    /// No more connections are taken. Those that are there end with the answer to their next request.
+    pub(crate) accepting: CancellationToken,
+    /// No more requests are taken, and those that run are served to their end.
+    pub(crate) serving: CancellationToken,
+}
+
+impl From<CancellationToken> for Ends {
+    /// Both at once.
+    fn from(end: CancellationToken) -> Self {
+        Self {
+            accepting: end.clone(),
+            serving: end,
         }
     }
+}
+
+/// Serves `routes` until the end.
+pub(crate) async fn serve(entrance: Entrance, routes: Router, limits: HttpLimits, ends: Ends) {
+    let tasks = TaskTracker::new();
+    loop {
+        let guest = tokio::select! {
+            () = ends.accepting.cancelled() => break,
+            guest = entrance.next() => guest,
+        };
+        tasks.spawn(converse(guest, routes.clone(), limits, ends.clone()));
+    }
+    drop(entrance);
     tasks.close();
     tasks.wait().await;
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Connection> {
-    let place = places.clone().acquire_owned().await;
-    let place = place.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    // Without it small answers wait for the peer's delayed acknowledgements. Failing is harmless.
-    let _ = stream.set_nodelay(true);
-    Ok(Connection {
-        stream: Tcp::new(stream),
-        peer: Peer(peer.ip()),
-        _place: place,
-    })
-}
-
-async fn converse(
-    connection: Connection,
-    routes: Router,
-    limits: HttpLimits,
-    shutdown: CancellationToken,
-) {
-    let peer = connection.peer;
-    let service = routes.map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        request.map(Body::new)
-    });
+async fn converse(guest: Guest, routes: Router, limits: HttpLimits, ends: Ends) {
+    let greeted = tokio::select! {
+        () = ends.accepting.cancelled() => return,
+        greeted = guest.greet() => greeted,
+    };
+    let visitor = match greeted {
+        Ok(visitor) => visitor,
+        Err(error) => {
+            tracing::debug!(%error, "no TLS connection");
+            return;
+        }
+    };
+    let peer = Peer(visitor.peer.ip());
+    let serving = ends.serving.clone();
+    let (connection, patience) = Connection::new(visitor, limits.write_timeout);
+    let service = routes
+        .map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            request.map(Body::new)
+        })
+        .map_response(move |mut response: Response<Body>| {
+            if has_its_own_patience(&response) {
+                patience.leave_to_the_writer();
+            } else {
+                patience.limit();
+                if ends.accepting.is_cancelled() {
+                    let headers = response.headers_mut();
+                    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+            }
+            response
+        });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout);
@@ -98,7 +102,7 @@ async fn converse(
     tokio::pin!(conversation);
     let ended = tokio::select! {
         ended = &mut conversation => ended,
-        () = shutdown.cancelled() => {
+        () = serving.cancelled() => {
             conversation.as_mut().graceful_shutdown();
             conversation.await
         }
@@ -109,59 +113,11 @@ async fn converse(
     }
 }
 
-/// A TCP connection that holds its place among all of them, whatever it becomes.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    stream: Tcp,
-    peer: Peer,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    /// The connection for whoever writes to it beside its owner.
-    pub(crate) fn tcp(&self) -> Option<Tcp> {
-        Some(self.stream.clone())
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
+/// Websockets and event streams wait for as long as what they write may be seen.
+fn has_its_own_patience(response: &Response<Body>) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE);
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
+        || kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 #[cfg(test)]
@@ -171,13 +127,15 @@ mod tests {
     use axum::extract::ws::WebSocketUpgrade;
     use axum::routing::{any, get};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::time::timeout;
 
     use super::*;
+    use crate::entrance::{PlaceLimits, Places};
 
     const PATIENCE: Duration = Duration::from_secs(10);
     const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
+    const WRITE_TIMEOUT: Duration = Duration::from_millis(300);
 
     async fn server(max_connections: usize) -> (SocketAddr, CancellationToken, TaskTracker) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -190,10 +148,15 @@ mod tests {
         );
         let limits = HttpLimits {
             head_timeout: HEAD_TIMEOUT,
-            max_connections,
+            write_timeout: WRITE_TIMEOUT,
         };
+        let places = PlaceLimits {
+            in_all: max_connections,
+            ..PlaceLimits::default()
+        };
+        let entrance = Entrance::plain(listener, Places::new(places, Default::default()));
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(serve(listener, routes, limits, shutdown.clone()));
+        tasks.spawn(serve(entrance, routes, limits, shutdown.clone().into()));
         tasks.close();
         (address, shutdown, tasks)
     }

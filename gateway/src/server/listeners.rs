@@ -13,6 +13,8 @@ pub struct Listeners {
     pub http: TcpListener,
     /// The broker.
     pub mqtt: TcpListener,
+    /// The broker, for TLS alone.
+    pub mqtt_tls: Option<TcpListener>,
     /// Metrics.
     pub metrics: TcpListener,
 }
@@ -26,6 +28,7 @@ impl Listeners {
         Ok(Self {
             http: bind(config.http.listen)?,
             mqtt: bind(config.mqtt.listen)?,
+            mqtt_tls: config.mqtt.tls_listen.map(bind).transpose()?,
             metrics: bind(config.metrics_listen)?,
         })
     }

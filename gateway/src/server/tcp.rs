@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 pub(crate) struct Tcp(Arc<TcpStream>);
 
 impl Tcp {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         Self(Arc::new(stream))
     }
 

@@ -6,6 +6,7 @@ mod event_stream;
 mod history;
 mod patience;
 mod revoked;
+mod tls;
 mod viewer;
 mod world;
 

@@ -254,3 +254,21 @@ async fn a_changed_past_is_replayed() {
         .await;
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn a_ledger_of_another_chain_is_refused_at_the_start() {
+    let chain = Chain::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = Deployment {
+        chain_id: 11_155_111,
+        ..chain.deployment
+    };
+    let config = config(folder.path(), &url(chain.address), &elsewhere);
+    let listeners = Listeners::bind(&config).unwrap();
+    let refused = run(config, listeners, CancellationToken::new()).await;
+    let line = refused.unwrap_err().to_string();
+    assert_eq!(
+        line,
+        "node 1 is on chain 31337, the ledger on chain 11155111"
+    );
+}

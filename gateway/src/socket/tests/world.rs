@@ -22,6 +22,7 @@ use tower::ServiceExt;
 use super::super::{SocketParts, routes};
 use crate::auth::sessions::Sessions;
 use crate::chain_clock::{ChainClock, ClockSource, Freshness};
+use crate::entrance::{Entrance, PlaceLimits, Places};
 use crate::history::{History, Retention};
 use crate::hub::tests::{DOMAIN, device_key, message};
 use crate::hub::{Hub, Moment, Now};
@@ -52,7 +53,7 @@ pub(super) struct World {
     pub(super) parts: SocketParts,
     pub(super) positions: Positions,
     _writer: Writer,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     started: Instant,
 }
 
@@ -93,6 +94,20 @@ impl World {
     }
 
     async fn start_keeping(retention: Retention) -> Self {
+        let places = PlaceLimits {
+            in_all: 20_000,
+            ..PlaceLimits::default()
+        };
+        let places = Places::new(places, Default::default());
+        Self::build(|listener| Entrance::plain(listener, places), retention).await
+    }
+
+    /// A world that is entered in another way.
+    pub(super) async fn behind(entrance: impl FnOnce(TcpListener) -> Entrance) -> Self {
+        Self::build(entrance, Retention::default()).await
+    }
+
+    async fn build(entrance: impl FnOnce(TcpListener) -> Entrance, retention: Retention) -> Self {
         let freshness = Freshness {
             max_silence: Duration::from_secs(60),
             max_head_age: None,
@@ -124,9 +139,11 @@ impl World {
         let routes = routes(parts.clone());
         let limits = HttpLimits {
             head_timeout: PATIENCE,
-            max_connections: 20_000,
+            // Sockets and event streams have a patience of their own: with this one they would not get far.
+            write_timeout: Duration::from_millis(1),
         };
-        tokio::spawn(serve(listener, routes, limits, CancellationToken::new()));
+        let ends = CancellationToken::new().into();
+        tokio::spawn(serve(entrance(listener), routes, limits, ends));
         let started = Instant::now();
         let head = Head {
             number: 1,
