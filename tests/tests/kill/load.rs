@@ -54,6 +54,7 @@ pub(crate) struct Told {
     pub(crate) again: u64,
 }
 
+#[derive(Clone, Copy)]
 enum Ack {
     Event(usize, Position),
     SentAgain,
