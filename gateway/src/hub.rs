@@ -56,10 +56,14 @@ const CROWD: usize = 32;
 
 /// Where one stream of one device meets its watchers. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Hub {
-    channels: Arc<RwLock<Channels>>,
+pub struct Hub(Arc<Shared>);
+
+/// What all clones of a hub share: every place among watchers holds one.
+#[derive(Debug)]
+struct Shared {
+    channels: RwLock<Channels>,
     budget: Budget,
-    making_room: Arc<Mutex<()>>,
+    making_room: Mutex<()>,
     demand: DemandBoard,
     metrics: Metrics,
     /// The runtime of the sockets.
@@ -88,22 +92,25 @@ struct Channel {
 }
 
 impl Hub {
-    /// A hub without streams.
+    /// A hub without streams, with the default limits of what it keeps of each.
     pub fn new(metrics: Metrics) -> Self {
-        Self {
-            channels: Arc::default(),
-            budget: Budget::default(),
-            making_room: Arc::default(),
+        Self::with_budget(metrics, Budget::default())
+    }
+
+    /// A hub without streams, with limits of what it keeps of each.
+    pub fn keeping(metrics: Metrics, limits: RingLimits) -> Self {
+        Self::with_budget(metrics, Budget::default().with_limits(limits))
+    }
+
+    fn with_budget(metrics: Metrics, budget: Budget) -> Self {
+        Self(Arc::new(Shared {
+            channels: RwLock::default(),
+            budget,
+            making_room: Mutex::default(),
             demand: DemandBoard::default(),
             metrics,
             runtime: Handle::try_current().ok(),
-        }
-    }
-
-    /// The same hub with other limits of what it keeps of each stream.
-    pub fn keeping(mut self, limits: RingLimits) -> Self {
-        self.budget.limits = limits;
-        self
+        }))
     }
 
     /// Learns which event of each stream was accepted last before this run: what came before it is gone.
@@ -111,7 +118,7 @@ impl Hub {
         let keyed = last
             .into_iter()
             .map(|((device, stream), position)| (StreamKey { device, stream }, position));
-        self.channels.write().past.extend(keyed);
+        self.0.channels.write().past.extend(keyed);
     }
 
     /// Forgets what is too old, also of streams that have fallen silent, until `shutdown`.
@@ -128,12 +135,12 @@ impl Hub {
 
     /// What watchers want of a device, now and from now on.
     pub fn demand(&self, device: DeviceId) -> watch::Receiver<Demand> {
-        self.demand.of(device)
+        self.0.demand.of(device)
     }
 
     /// Forgets what is kept for a device that neither listens nor is watched.
     pub(crate) fn release(&self, device: DeviceId) {
-        self.demand.release(device);
+        self.0.demand.release(device);
     }
 
     /// Gives accepted events, in their order, to everybody who watches their streams, and keeps them for a while. Each
@@ -152,12 +159,12 @@ impl Hub {
                     Delivered::Written => written += of_stream.len() as u64,
                     Delivered::Late => {
                         written += of_stream.len() as u64;
-                        self.metrics.late_writes.inc();
+                        self.0.metrics.late_writes.inc();
                     }
                     Delivered::Left(waker) => left.push(waker),
                 }
             }
-            self.metrics.events_delivered.inc_by(written);
+            self.0.metrics.events_delivered.inc_by(written);
         }
         self.wake(left);
     }
@@ -181,11 +188,11 @@ impl Hub {
             waiting.extend(waits);
         }
         drop(channel);
-        if self.budget.is_exceeded() {
+        if self.0.budget.is_exceeded() {
             self.make_room();
         }
         if dropped > 0 {
-            self.metrics.dropped(Loss::Slow, dropped);
+            self.0.metrics.dropped(Loss::Slow, dropped);
         }
         waiting
     }
@@ -193,7 +200,7 @@ impl Hub {
     /// Wakes tasks. A crowd is woken from within the runtime, where each costs a fraction of what it does from
     /// outside; the task that does it ends at once.
     fn wake(&self, wakers: Vec<Waker>) {
-        match &self.runtime {
+        match &self.0.runtime {
             Some(runtime) if wakers.len() > CROWD => {
                 runtime.spawn(async move { wakers.into_iter().for_each(Waker::wake) });
             }
@@ -216,20 +223,20 @@ impl Hub {
         });
         channel.watchers.push(outbox.clone());
         drop(channel);
-        self.demand.add(key.device, &key.stream);
+        self.0.demand.add(key.device, &key.stream);
         let following = Following::joined(self.clone(), key, outbox.clone());
         (following, replay)
     }
 
     fn channel(&self, key: &StreamKey) -> Arc<Mutex<Channel>> {
-        if let Some(channel) = self.channels.read().open.get(key) {
+        if let Some(channel) = self.0.channels.read().open.get(key) {
             return channel.clone();
         }
-        let mut channels = self.channels.write();
+        let mut channels = self.0.channels.write();
         if let Some(channel) = channels.open.get(key) {
             return channel.clone();
         }
-        let ring = Ring::after(channels.past.remove(key), self.budget.clone());
+        let ring = Ring::after(channels.past.remove(key), self.0.budget.clone());
         let watchers = Vec::new();
         let channel = Arc::new(Mutex::new(Channel { ring, watchers }));
         channels.open.insert(key.clone(), channel.clone());
@@ -238,11 +245,11 @@ impl Hub {
 
     fn sweep(&self, now: Instant) {
         // Not under the lock of them all: publishers must not wait for a large sweep.
-        let open: Vec<_> = self.channels.read().open.values().cloned().collect();
+        let open: Vec<_> = self.0.channels.read().open.values().cloned().collect();
         for channel in open {
             channel.lock().ring.prune(now);
         }
-        let mut channels = self.channels.write();
+        let mut channels = self.0.channels.write();
         let Channels { open, past } = &mut *channels;
         open.retain(|key, channel| {
             // Whoever holds the channel outside of the map is about to use it.

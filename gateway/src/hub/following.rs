@@ -58,8 +58,8 @@ impl Following {
     /// Whether the device shall send the stream for this place: not while a pause holds it back.
     pub(crate) fn set_wanted(&mut self, wanted: bool) {
         match (self.wanted, wanted) {
-            (false, true) => self.hub.demand.add(self.key.device, &self.key.stream),
-            (true, false) => self.hub.demand.remove(self.key.device, &self.key.stream),
+            (false, true) => self.hub.0.demand.add(self.key.device, &self.key.stream),
+            (true, false) => self.hub.0.demand.remove(self.key.device, &self.key.stream),
             (true, true) | (false, false) => {}
         }
         self.wanted = wanted;

@@ -44,7 +44,7 @@ pub struct RingLimits {
 pub(super) struct Budget {
     used: Arc<AtomicUsize>,
     max: usize,
-    pub(super) limits: RingLimits,
+    limits: RingLimits,
 }
 
 /// What a returning client has missed.
@@ -70,6 +70,11 @@ impl Budget {
             max,
             limits: RingLimits::default(),
         }
+    }
+
+    /// The same budget with limits for each ring.
+    pub(super) fn with_limits(self, limits: RingLimits) -> Self {
+        Self { limits, ..self }
     }
 
     pub(super) fn is_exceeded(&self) -> bool {

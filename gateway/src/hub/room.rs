@@ -6,15 +6,15 @@ impl Hub {
     /// Takes from the largest rings until all together take less than they may. No lock of a ring may be held.
     pub(super) fn make_room(&self) {
         // Somebody else is at it.
-        let Some(_one_at_a_time) = self.making_room.try_lock() else {
+        let Some(_one_at_a_time) = self.0.making_room.try_lock() else {
             return;
         };
-        if !self.budget.is_exceeded() {
+        if !self.0.budget.is_exceeded() {
             return;
         }
-        let open: Vec<_> = self.channels.read().open.values().cloned().collect();
+        let open: Vec<_> = self.0.channels.read().open.values().cloned().collect();
         let sizes = open.iter().map(|channel| channel.lock().ring.bytes());
-        let level = level(sizes.collect(), self.budget.target());
+        let level = level(sizes.collect(), self.0.budget.target());
         for channel in open {
             channel.lock().ring.shrink_to(level);
         }

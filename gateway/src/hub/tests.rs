@@ -184,7 +184,8 @@ fn a_slow_socket_loses_the_oldest_pictures_and_no_detection() {
     assert_eq!(frames[1], &format!("frames {lost}"));
     assert_eq!(frames.len(), 1 + MAX_PICTURES);
     assert!(
-        hub.metrics
+        hub.0
+            .metrics
             .render()
             .contains(&format!("events_dropped_total{{reason=\"slow\"}} {lost}"))
     );
@@ -246,8 +247,7 @@ fn a_thousand_ordinary_detections_are_kept() {
 #[test]
 fn all_rings_together_keep_to_their_budget_and_the_largest_gives_first() {
     let weight = small(3, 0).weight();
-    let mut hub = Hub::new(Metrics::new());
-    hub.budget = Budget::of(16 * weight);
+    let hub = Hub::with_budget(Metrics::new(), Budget::of(16 * weight));
     let kept = |stream| {
         let (_, replay) = hub.follow(key(stream), &Outbox::default(), Some(position(2, 0)));
         seqs(&replay.events)
@@ -258,15 +258,15 @@ fn all_rings_together_keep_to_their_budget_and_the_largest_gives_first() {
     // The quiet stream keeps all it has, whoever comes later and however much.
     for seq in 0..100 {
         hub.publish_one(message("status", 3, seq, 10, Moment::default()));
-        assert!(!hub.budget.is_exceeded());
+        assert!(!hub.0.budget.is_exceeded());
     }
     assert_eq!(kept("detections"), [0, 1, 2, 3, 4]);
     let noisy = kept("status");
     assert!((9..=11).contains(&noisy.len()), "{noisy:?}");
     assert_eq!(noisy.last(), Some(&99));
     // What a ring held is free again when its stream is forgotten.
-    hub.channels.write().open.clear();
-    assert_eq!(hub.budget.used(), 0);
+    hub.0.channels.write().open.clear();
+    assert_eq!(hub.0.budget.used(), 0);
 }
 
 #[test]
@@ -279,14 +279,14 @@ fn silent_streams_are_forgotten_and_what_is_gone_is_still_told() {
         hub.publish_one(message("frames", 3, seq, 100, Moment::default()));
     }
     hub.sweep(now + Duration::from_secs(599));
-    assert_eq!(hub.channels.read().open.len(), 2);
+    assert_eq!(hub.0.channels.read().open.len(), 2);
     hub.sweep(now + Duration::from_secs(601));
     // Only the watched one is left, and nothing in it.
-    assert_eq!(hub.channels.read().open.len(), 1);
+    assert_eq!(hub.0.channels.read().open.len(), 1);
     assert!(hub.channel(&key("frames")).lock().ring.is_empty());
     drop(watched);
     hub.sweep(now + Duration::from_secs(602));
-    assert!(hub.channels.read().open.is_empty());
+    assert!(hub.0.channels.read().open.is_empty());
     let (_following, replay) = hub.follow(key("detections"), &outbox, Some(position(3, 0)));
     assert_eq!(numbers(&replay.gone), [(3, 1, 2)]);
 }

@@ -94,7 +94,7 @@ impl Parts {
             nonces: Nonces::load(store.clone(), &key, NONCE_LIFETIME, MAX_USED_NONCES)?,
             rates: Rates::new(config.auth.rates),
             sockets: config.sockets.clone(),
-            hub: Hub::new(metrics.clone()).keeping(config.history.memory),
+            hub: Hub::keeping(metrics.clone(), config.history.memory),
             heard: Heard::default(),
             previews: Previews::load(store.clone())?,
             chain: ChainStatus::default(),

@@ -15,7 +15,7 @@ use crate::hub::Encoding;
 /// One websocket, from its handshake to its goodbye.
 pub(super) struct Socket {
     parts: Arc<SocketParts>,
-    line: Line,
+    line: Box<Line>,
     encoding: Encoding,
 }
 
@@ -23,17 +23,16 @@ impl Socket {
     pub(super) fn new(parts: Arc<SocketParts>, line: Line, encoding: Encoding) -> Self {
         Self {
             parts,
-            line,
+            line: Box::new(line),
             encoding,
         }
     }
 
-    /// Serves the socket to its end.
+    /// Serves the socket to its end. Each part of its life is boxed, so that it takes memory only while it lasts.
     pub(super) async fn run(mut self) {
         let sockets = self.parts.metrics.sockets.clone();
         sockets.inc();
-        let (line, end) = match self.authenticate().await {
-            // Boxed, so that a socket that waits for its first message takes little.
+        let (line, end) = match Box::pin(self.authenticate()).await {
             Ok(seat) => {
                 let served = Served::new(self.parts, self.line, self.encoding, &seat);
                 Box::pin(served.serve(seat)).await
@@ -41,7 +40,7 @@ impl Socket {
             Err(end) => (self.line, end),
         };
         sockets.dec();
-        say_goodbye(line, end).await;
+        Box::pin(say_goodbye(line, end)).await;
     }
 
     /// The first message must bring a good token, in time.
@@ -94,7 +93,7 @@ impl Socket {
 }
 
 /// Ends the connection as well as its client lets it.
-async fn say_goodbye(mut line: Line, end: End) {
+async fn say_goodbye(mut line: Box<Line>, end: End) {
     match end {
         End::Close(code) if line.holds_events() => {
             tracing::debug!(code = code.code(), "websocket given up within a write");

@@ -22,7 +22,7 @@ use crate::hub::Encoding;
 #[derive(Debug)]
 pub(super) struct Served {
     parts: Arc<SocketParts>,
-    line: Line,
+    line: Box<Line>,
     encoding: Encoding,
     viewer: Viewer,
     times: Times,
@@ -39,7 +39,7 @@ enum Turn {
 impl Served {
     pub(super) fn new(
         parts: Arc<SocketParts>,
-        line: Line,
+        line: Box<Line>,
         encoding: Encoding,
         seat: &Seat,
     ) -> Box<Self> {
@@ -55,7 +55,7 @@ impl Served {
     }
 
     /// Serves the socket until it is over; then there is only the goodbye to say.
-    pub(super) async fn serve(mut self: Box<Self>, mut seat: Seat) -> (Line, End) {
+    pub(super) async fn serve(mut self: Box<Self>, mut seat: Seat) -> (Box<Line>, End) {
         if let Some(tcp) = self.line.tcp() {
             self.viewer.open_lane(tcp, self.encoding);
         }
@@ -67,7 +67,7 @@ impl Served {
         let end = loop {
             let drained = match self.write().await {
                 Ok(drained) => drained,
-                Err(End::Close(CloseCode::Revoked)) => break self.end_revoked().await,
+                Err(End::Close(CloseCode::Revoked)) => break Box::pin(self.end_revoked()).await,
                 Err(end) => break end,
             };
             if !drained {

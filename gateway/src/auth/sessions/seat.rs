@@ -1,12 +1,17 @@
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::book::Book;
 use super::{SessionClaims, Sessions};
 use crate::auth::AuthError;
 
 /// One of the places that a wallet has for sockets and event streams; dropping it gives it back.
 #[derive(Debug)]
 pub struct Seat {
-    sessions: Sessions,
+    /// Only this of the [`Sessions`]: there are as many seats as sockets.
+    book: Arc<Mutex<Book>>,
     claims: SessionClaims,
     revoked: CancellationToken,
 }
@@ -19,7 +24,7 @@ impl Sessions {
     pub fn sit(&self, claims: SessionClaims) -> Result<Seat, AuthError> {
         let revoked = self.book.lock().sit(claims, self.max_seats)?;
         Ok(Seat {
-            sessions: self.clone(),
+            book: self.book.clone(),
             claims,
             revoked,
         })
@@ -46,7 +51,7 @@ impl Seat {
             return Err(AuthError::Invalid);
         }
         // One seat is given back for the one that is taken, so the limit does not matter here.
-        let mut book = self.sessions.book.lock();
+        let mut book = self.book.lock();
         let revoked = book.sit(claims, usize::MAX)?;
         book.leave(self.claims);
         drop(book);
@@ -58,6 +63,6 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.sessions.book.lock().leave(self.claims);
+        self.book.lock().leave(self.claims);
     }
 }

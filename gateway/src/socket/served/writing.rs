@@ -33,7 +33,9 @@ impl Served {
             None => self.fill(),
         };
         if !self.line.is_flushed() {
-            match self.viewer.carry(&mut batch, self.line.flush()).await {
+            // Boxed, since most sockets hardly ever come here.
+            let write = Box::pin(self.viewer.carry(&mut batch, self.line.flush()));
+            match write.await {
                 Some(Ok(())) => self.count(&batch),
                 Some(Err(_)) => return Err(End::Gone),
                 None => return Err(self.viewer.over().map_or(End::Gone, End::Close)),
