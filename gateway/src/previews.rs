@@ -132,8 +132,12 @@ impl Previews {
         }
         let mut feeds = self.feeds.write();
         for feed in index.feeds_of_device(event.device) {
-            if let Some(preview) = feeds.get_mut(&feed) {
+            if let (Some(preview), Some(view)) = (feeds.get_mut(&feed), index.feed(feed)) {
                 preview.ripen(now);
+                preview.forget_what_is_not_of(&view);
+                if view.clock.paused_at.is_some() || view.owner != preview.wish.owner {
+                    continue;
+                }
                 preview.waiting.get_or_insert_with(|| {
                     let still = Still {
                         device: event.device,
@@ -145,7 +149,8 @@ impl Previews {
         }
     }
 
-    /// What is shown of a feed at this moment: nothing of another owner's time or another device.
+    /// What is shown of a feed at this moment: nothing of another owner's time or another device, nothing while its clock
+    /// stands still.
     pub(crate) fn of(&self, feed: &FeedView, now: Instant) -> Shown {
         let mut feeds = self.feeds.write();
         let preview = feeds.get_mut(&feed.id);
@@ -153,9 +158,10 @@ impl Previews {
             return Shown::Off;
         };
         preview.ripen(now);
+        preview.forget_what_is_not_of(feed);
         let shown = preview.shown.clone();
         shown
-            .filter(|still| still.device == feed.device)
+            .filter(|_| feed.clock.paused_at.is_none())
             .map_or(Shown::NotYet, Shown::Still)
     }
 }
@@ -167,6 +173,13 @@ impl Preview {
             waiting: None,
             shown: None,
         }
+    }
+
+    /// Forgets the stills of another device, and all when somebody else owns the feed.
+    fn forget_what_is_not_of(&mut self, feed: &FeedView) {
+        let is_other = |still: &Still| still.device != feed.device || self.wish.owner != feed.owner;
+        self.waiting.take_if(|(_, still)| is_other(still));
+        self.shown.take_if(|still| is_other(still));
     }
 
     /// Shows the picture that waits, once it has waited long enough.

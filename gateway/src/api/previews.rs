@@ -16,8 +16,8 @@ use crate::ledger_index::{FeedView, LedgerIndex};
 use crate::previews::{Previews, Shown};
 use crate::registry::Registry;
 
-/// Whoever keeps a still asks again after this: it changes once in a delay at most, which is longer.
-const CACHING: &str = "public, max-age=30";
+/// Whoever keeps a still asks each time whether it may still be shown: what the owner takes back is gone at once.
+const CACHING: &str = "public, no-cache";
 
 /// `GET /v1/feeds/{id}/preview`: a still, delayed, of a feed whose owner asked for it.
 #[utoipa::path(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ashya_protocol::rest::PreviewSetting;
 use ashya_protocol::{Event, Listing, ListingStream, Position};
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 
@@ -217,4 +218,70 @@ async fn what_the_owner_asked_for_is_on_the_disk() {
         again.of(&view, now),
         crate::previews::Shown::NotYet
     ));
+}
+
+/// Stops or starts the clock of a feed.
+fn set_clock(rig: &Rig, feed: FeedId, paused_at: Option<u64>) {
+    rig.state.index.apply(&[LedgerEvent::FeedClock {
+        feed,
+        clock: ClockChange {
+            paused_at,
+            paused_total: 0,
+            paused_by: None,
+            retires_at: None,
+        },
+    }]);
+}
+
+#[tokio::test]
+async fn a_pause_another_device_and_another_owner_show_nothing() {
+    let rig = Rig::new();
+    let (camera, owner, other) = (key(7), Address::new([4; 20]), Address::new([5; 20]));
+    let signed = registration(&camera, owner, 1);
+    let (_, _): (_, Device) = rig.post("/v1/devices", &signed).await;
+    let feed = selling(&rig, &camera, owner, &["frames"]);
+    let setting = PreviewSetting { delay_seconds: 60 };
+    rig.state.previews.show(feed, owner, setting).await.unwrap();
+    tokio::time::pause();
+    let ripen = || tokio::time::advance(Duration::from_secs(60));
+    let shot = || publish(&rig, &camera, "frames", "image/jpeg", PICTURE);
+
+    set_clock(&rig, feed, Some(BASE));
+    shot();
+    ripen().await;
+    set_clock(&rig, feed, None);
+    assert_eq!(code(&rig, feed).await, "preview-none", "taken in a pause");
+    shot();
+    ripen().await;
+    assert_eq!(code(&rig, feed).await, "");
+    set_clock(&rig, feed, Some(BASE));
+    assert_eq!(code(&rig, feed).await, "preview-none", "paused");
+    set_clock(&rig, feed, None);
+    assert_eq!(code(&rig, feed).await, "", "of before the pause");
+
+    let transfer = |from, to| {
+        let moved = LedgerEvent::FeedTransferred { feed, from, to };
+        rig.state.index.apply(&[moved]);
+    };
+    transfer(owner, other);
+    shot();
+    ripen().await;
+    transfer(other, owner);
+    assert_eq!(code(&rig, feed).await, "preview-none", "of another owner");
+
+    shot();
+    ripen().await;
+    assert_eq!(code(&rig, feed).await, "");
+    tokio::time::resume();
+    let signed = registration(&key(8), owner, 1);
+    let (_, _): (_, Device) = rig.post("/v1/devices", &signed).await;
+    rig.state.index.apply(&[LedgerEvent::FeedSet {
+        feed,
+        device: key(8).device_id(),
+        price: Wei::new(5),
+        payout: owner,
+        pauser: Address::ZERO,
+        listing: Hash::new([1; 32]),
+    }]);
+    assert_eq!(code(&rig, feed).await, "preview-none", "another device");
 }
