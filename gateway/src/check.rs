@@ -4,11 +4,13 @@ use ashya_contracts::{ChainError, Ledger, Rpc};
 use thiserror::Error;
 
 use crate::api::Chained;
+use crate::auth::fleet_key;
 use crate::config::Config;
 use crate::data_folder;
 use crate::entrance::{Lifetime, Tls, TlsError};
 use crate::file_limit::FileLimit;
-use crate::server::{ServerError, resolve};
+use crate::operator::is_served;
+use crate::server::{ServerError, refuse_other_chain, resolve};
 use crate::store::Store;
 
 /// What is wrong with the chain.
@@ -57,15 +59,21 @@ fn describe_files(limit: FileLimit) -> String {
     }
 }
 
+/// A store that a gateway has open is not looked into: two at once would destroy it.
 fn check_store(config: &Config) -> Result<String, ServerError> {
     data_folder::prepare(&config.data)?;
+    if is_served(&config.data) {
+        return Ok("ok: in use by the gateway that runs".into());
+    }
     Store::open(&config.data.join("store"))?;
+    fleet_key::load(config.auth.key_file.as_deref(), &config.data)?;
     Ok("ok".into())
 }
 
 async fn check_chain(config: &Config) -> Result<String, CheckError> {
     let rpc = Rpc::any_of(&config.chain.rpc)?;
     let deployment = resolve(config, &rpc).await?;
+    refuse_other_chain(config, deployment.chain_id).await?;
     let ledger = Ledger::connect(rpc, deployment.ledger).await?;
     let found = ledger.domain().chain_id;
     if found != deployment.chain_id {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use ashya_gateway::{Args, Command, Config, Settings, exit, logging, operate};
 use clap::Parser;
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     let command = match Args::try_parse() {
@@ -27,12 +28,7 @@ fn main() -> ExitCode {
         Err(error) => return exit::bad_config(&error),
     };
     logging::start(config.log);
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")
-        .and_then(|runtime| runtime.block_on(start(config, checks_only)));
-    match outcome {
+    match run(config, checks_only) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => exit::failure(error.as_ref()),
@@ -40,10 +36,15 @@ fn main() -> ExitCode {
 }
 
 /// True when all went well.
-async fn start(config: Config, checks_only: bool) -> anyhow::Result<bool> {
-    if checks_only {
-        return Ok(ashya_gateway::check(&config).await);
-    }
-    ashya_gateway::run_until_signal(config).await?;
-    Ok(true)
+fn run(config: Config, checks_only: bool) -> anyhow::Result<bool> {
+    let runtime = Runtime::new().context("cannot start the runtime")?;
+    let outcome = if checks_only {
+        Ok(runtime.block_on(ashya_gateway::check(&config)))
+    } else {
+        let ended = runtime.block_on(ashya_gateway::run_until_signal(config));
+        ended.map(|()| true).map_err(Into::into)
+    };
+    // Nothing that a thread still does for nobody may hold up the end.
+    runtime.shutdown_background();
+    outcome
 }

@@ -18,7 +18,7 @@ use crate::data_folder::{self, DataFolderError};
 use crate::registry::Blocklist;
 use crate::store::{self, ExportError, Store, StoreError};
 
-pub(crate) use line::{Line, listen, serve};
+pub(crate) use line::{Line, is_served, listen, serve};
 
 /// Something that the operator wants done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -36,6 +36,7 @@ use crate::socket;
 use crate::store::{self, EXPORT_FOLDER, StoreError};
 use crate::{exit, file_limit};
 
+pub(crate) use chain_check::refuse_other_chain;
 pub(crate) use connection::Connection;
 use doors::Doors;
 pub use listeners::Listeners;
@@ -133,7 +134,7 @@ pub async fn run(
     let tls = config.tls.as_ref().map(Tls::load).transpose()?;
     let rpc = Rpc::any_of(&config.chain.rpc).map_err(ServerError::ChainId)?;
     let deployment = resolve(&config, &rpc).await?;
-    chain_check::refuse_other_chain(&config, deployment.chain_id).await?;
+    refuse_other_chain(&config, deployment.chain_id).await?;
     let load = |store| {
         let parts = Parts::load(&config, deployment, store, rpc.clone())?;
         let follower = parts.follower(&config, deployment)?;
@@ -214,7 +215,12 @@ pub async fn run(
         let tasks = tasks.len() + open.len();
         tracing::warn!(tasks, "not everything ended in time");
     }
-    parts.store.flush().await?;
+    // What was acknowledged is on the disk already.
+    let last = Instant::now() + DRAIN_RESERVE;
+    match timeout_at(last, parts.store.flush()).await {
+        Ok(flushed) => flushed?,
+        Err(_) => tracing::warn!("the disk stands still"),
+    }
     Ok(())
 }
 

@@ -121,6 +121,11 @@ pub(super) fn ask(data: &Path, order: &Order) -> io::Result<Option<Answer>> {
     Ok(Some(serde_json::from_str(&answer)?))
 }
 
+/// Whether a gateway serves this data folder now.
+pub(crate) fn is_served(data: &Path) -> bool {
+    BlockingStream::connect(socket(data)).is_ok()
+}
+
 fn socket(data: &Path) -> PathBuf {
     data.join(NAME)
 }

@@ -11,7 +11,7 @@ use crate::defaults::CHAIN_ID_PATIENCE;
 ///
 /// # Errors
 /// When a node names another chain.
-pub(super) async fn refuse_other_chain(config: &Config, expected: u64) -> Result<(), ServerError> {
+pub(crate) async fn refuse_other_chain(config: &Config, expected: u64) -> Result<(), ServerError> {
     let rpcs = endpoints(config)?;
     let asked = rpcs
         .iter()

@@ -40,7 +40,9 @@ impl Reload {
                 _ = self.hangups.recv() => {
                     systemd::reloading();
                     self.reload().await;
-                    systemd::ready();
+                    if !shutdown.is_cancelled() {
+                        systemd::ready();
+                    }
                 }
             }
         }
