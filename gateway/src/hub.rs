@@ -150,8 +150,9 @@ impl Hub {
         for of_stream in events.chunk_by(|one, next| one.key() == next.key()) {
             let parcel = Parcel::new(of_stream);
             let mut written = 0;
+            let queued = self.queue(of_stream);
             let mut at = now();
-            for (index, waiting) in self.queue(of_stream).into_iter().enumerate() {
+            for (index, waiting) in queued.into_iter().enumerate() {
                 if index % CROWD == CROWD - 1 {
                     at = now();
                 }

@@ -45,6 +45,9 @@ const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// Most events that are decided before they are given to their watchers: those that came together go out in one write a
 /// socket.
 const TOGETHER: usize = 16;
+/// No further event is decided before those are given to their watchers: pictures go out one by one, while the
+/// processor still has them at hand.
+const TOGETHER_BYTES: usize = 32 * 1024;
 /// Most verifying threads: each does more than 10,000 events a second.
 const MAX_THREADS: usize = 4;
 
@@ -228,9 +231,10 @@ impl Ingest {
 impl Work {
     fn run(&self, mut queue: mpsc::Receiver<Job>) {
         while let Some(first) = queue.blocking_recv() {
-            let mut accepted = Vec::new();
+            let (mut accepted, mut bytes) = (Vec::new(), 0);
             let more = std::iter::from_fn(|| queue.try_recv().ok());
             for job in std::iter::once(first).chain(more).take(TOGETHER) {
+                bytes += job.envelope.len();
                 let decision = decide(
                     &self.0,
                     &job.expected,
@@ -240,6 +244,9 @@ impl Work {
                 );
                 // A session that has gone no longer wants to know.
                 let _ = job.decision.send(decision);
+                if bytes >= TOGETHER_BYTES {
+                    break;
+                }
             }
             self.0.hub.publish(&accepted, || self.now());
         }

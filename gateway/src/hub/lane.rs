@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use ashya_protocol::FeedId;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::parcel::Parcel;
 use super::{Encoding, Message};
@@ -47,6 +48,8 @@ pub(crate) struct Pass {
 pub(super) struct Lane {
     tcp: Tcp,
     encoding: Encoding,
+    /// The session of the wallet, which may be revoked.
+    revoked: CancellationToken,
 }
 
 /// Events of which a lane has written only a part: the task goes on with them before all else.
@@ -70,10 +73,11 @@ pub(super) enum Sent {
 }
 
 impl Pass {
-    /// Whether an event may be written now.
+    /// Whether an event may be written now. What is missing before it has to be told, which only the task does.
     fn admits(&self, event: &Message, now: Now) -> bool {
         let paid = |paid| event.moment().is_within(self.feed, &[paid]);
-        self.ledger == now.ledger
+        event.lost().is_none()
+            && self.ledger == now.ledger
             && now.clock.at() < self.session_ends
             && self.until.is_none_or(|until| now.clock.is_before(until))
             && self.paid.is_none_or(paid)
@@ -91,14 +95,19 @@ impl Pass {
 }
 
 impl Lane {
-    pub(super) const fn new(tcp: Tcp, encoding: Encoding) -> Self {
-        Self { tcp, encoding }
+    pub(super) const fn new(tcp: Tcp, encoding: Encoding, revoked: CancellationToken) -> Self {
+        Self {
+            tcp,
+            encoding,
+            revoked,
+        }
     }
 
     /// Writes a parcel, as far as the kernel takes it at once.
     pub(super) fn send(&self, parcel: &Parcel<'_>, pass: Pass, now: Now) -> Sent {
         let mut events = parcel.events().iter();
-        if parcel.size() > MAX_BYTES || !events.all(|event| pass.admits(event, now)) {
+        let is_good = !self.revoked.is_cancelled() && parcel.size() <= MAX_BYTES;
+        if !(is_good && events.all(|event| pass.admits(event, now))) {
             return Sent::Nothing;
         }
         let frames = parcel.frames(self.encoding);

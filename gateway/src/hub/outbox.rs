@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::lane::{Begun, Lane, Now, Pass, Sent};
 use super::parcel::Parcel;
@@ -50,9 +51,9 @@ pub(super) enum Delivered {
 pub(crate) struct Overflown;
 
 impl Outbox {
-    /// Lets the connection be written to directly, whenever there is a pass.
-    pub(crate) fn open_lane(&self, tcp: Tcp, encoding: Encoding) {
-        self.lock().lane = Some(Lane::new(tcp, encoding));
+    /// Lets the connection be written to directly, whenever there is a pass, until the session is revoked.
+    pub(crate) fn open_lane(&self, tcp: Tcp, encoding: Encoding, revoked: CancellationToken) {
+        self.lock().lane = Some(Lane::new(tcp, encoding, revoked));
     }
 
     /// Queues events; gives back how many were lost for it, and who waits. That is handed out so that it can be
@@ -72,7 +73,7 @@ impl Outbox {
         (lost, waiting)
     }
 
-    /// Waits until something may be there to pop, or was begun. Until [`Self::close_lane`] what comes may be written
+    /// Waits until something may be there to pop, or was begun. Until [`Self::take_over`] what comes may be written
     /// directly, as far as `pass` covers it.
     pub(crate) fn poll_filled(&self, context: &mut Context<'_>, pass: Option<Pass>) -> Poll<()> {
         let mut inner = self.lock();
@@ -86,11 +87,14 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Nothing is written directly any more: the task has taken over. Gives back what was begun.
-    pub(crate) fn close_lane(&self) -> Option<Begun> {
-        let mut inner = self.lock();
-        inner.pass = None;
-        inner.begun.take()
+    /// Nothing is written directly any more: the task is at work.
+    pub(crate) fn take_over(&self) {
+        self.lock().pass = None;
+    }
+
+    /// What was begun to be written directly, to be gone on with before anything else.
+    pub(crate) fn take_begun(&self) -> Option<Begun> {
+        self.lock().begun.take()
     }
 
     /// The next thing to write, if there is one.

@@ -122,20 +122,20 @@ impl Feeds {
 
     /// Tells all who look out for the feed or for anybody's part of it.
     pub(super) fn tell(&self, feed: FeedId) {
-        self.versions.next();
         if let Some(entry) = self.entries.get(&feed) {
             bump(&entry.watchers.feed);
             entry.watchers.wallets.values().for_each(bump);
         }
+        self.versions.next();
     }
 
     /// Tells those who look out for what a wallet has paid of the feed, and nobody else.
     pub(super) fn tell_wallet(&self, feed: FeedId, wallet: Address) {
-        self.versions.next();
         let entry = self.entries.get(&feed);
         if let Some(watcher) = entry.and_then(|entry| entry.watchers.wallets.get(&wallet)) {
             bump(watcher);
         }
+        self.versions.next();
     }
 }
 
@@ -144,6 +144,7 @@ impl Versions {
         LedgerVersion(self.0.load(Ordering::Acquire))
     }
 
+    /// Comes after everybody was told: who sees the new version sees what has changed.
     fn next(&self) {
         self.0.fetch_add(1, Ordering::Release);
     }

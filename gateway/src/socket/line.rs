@@ -98,9 +98,16 @@ impl Line {
         self.out.pieces.push_back(Piece::Event(event, encoding));
     }
 
-    /// Says that so many bytes of what is queued are out already.
-    pub(super) fn advance(&mut self, written: usize) {
-        self.out.advance(written);
+    /// Goes on with events of which so many bytes were written past this line, before all that is queued.
+    pub(super) fn push_begun(
+        &mut self,
+        events: &[Arc<Message>],
+        encoding: Encoding,
+        written: usize,
+    ) {
+        let pieces = events.iter().cloned();
+        self.out
+            .begin_with(pieces.map(|event| Piece::Event(event, encoding)), written);
     }
 
     /// The connection, where it can be written to beside this line.
@@ -189,6 +196,13 @@ impl Line {
 impl Output {
     fn push(&mut self, frame: Bytes) {
         self.pieces.push_back(Piece::Own(frame));
+    }
+
+    /// Puts pieces before all others, of which so many bytes are out. Nothing else may have been begun.
+    fn begin_with(&mut self, pieces: impl DoubleEndedIterator<Item = Piece>, written: usize) {
+        debug_assert_eq!(self.written, 0, "two frames were begun");
+        pieces.rev().for_each(|piece| self.pieces.push_front(piece));
+        self.advance(written);
     }
 
     /// The bytes that wait in one piece, where they are one or so few that copying them costs less than the kernel's way
@@ -305,6 +319,19 @@ mod tests {
             let mut out = Output::default();
             frames.iter().for_each(|frame| out.push(frame.clone()));
             assert_eq!(drain(out, step), expected, "writes of {step}");
+        }
+    }
+
+    #[test]
+    fn what_was_begun_goes_on_before_what_came_meanwhile() {
+        let frames = ["one", "two"].map(|text| framed(TEXT, text.as_bytes()));
+        let (begun, ping) = (frames.concat(), framed(PING, &[]));
+        for written in 1..begun.len() {
+            let mut out = Output::default();
+            out.push(ping.clone());
+            out.begin_with(frames.iter().cloned().map(Piece::Own), written);
+            let expected = [&begun[written..], &ping].concat();
+            assert_eq!(drain(out, 3), expected, "{written} bytes were out");
         }
     }
 }

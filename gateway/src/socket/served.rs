@@ -56,9 +56,7 @@ impl Served {
 
     /// Serves the socket until it is over; then there is only the goodbye to say.
     pub(super) async fn serve(mut self: Box<Self>, mut seat: Seat) -> (Box<Line>, End) {
-        if let Some(tcp) = self.line.tcp() {
-            self.viewer.open_lane(tcp, self.encoding);
-        }
+        self.open_lane(&seat);
         let shutdown = self.parts.shutdown.clone().cancelled_owned();
         let _shutdown = self.viewer.end_on(shutdown, CloseCode::GoingAway);
         let mut _revoked = self.viewer.end_on(seat.revoked(), CloseCode::Revoked);
@@ -67,7 +65,6 @@ impl Served {
         let end = loop {
             let drained = match self.write().await {
                 Ok(drained) => drained,
-                Err(End::Close(CloseCode::Revoked)) => break Box::pin(self.end_revoked()).await,
                 Err(end) => break end,
             };
             if !drained {
@@ -93,6 +90,7 @@ impl Served {
                         Ok(Some(renewed)) => match seat.renew(renewed) {
                             Ok(()) => {
                                 self.times.renew(renewed.expires_at);
+                                self.open_lane(&seat);
                                 _revoked = self.viewer.end_on(seat.revoked(), CloseCode::Revoked);
                             }
                             Err(error) => break End::Close(refusal(error).1),
@@ -103,12 +101,27 @@ impl Served {
                 }
             }
         };
+        self.viewer.take_over();
+        let end = match end {
+            // A frame that was begun can no longer be ended, and nothing else can be said within it.
+            _ if self.viewer.take_begun().is_some() => End::Gone,
+            End::Close(CloseCode::Revoked) => Box::pin(self.end_revoked()).await,
+            end => end,
+        };
         (self.line, end)
+    }
+
+    fn open_lane(&self, seat: &Seat) {
+        if let Some(tcp) = self.line.tcp() {
+            self.viewer.open_lane(tcp, self.encoding, seat.revocation());
+        }
     }
 
     /// Waits for whatever comes first. What is rare goes first and events come last, since they are written after
     /// every turn: neither a client that talks without pause nor a device can keep the socket from the rest.
     fn poll_turn(&mut self, context: &mut Context<'_>, listens: bool, drained: bool) -> Poll<Turn> {
+        // What is done from here on must not be overtaken.
+        self.viewer.take_over();
         if self.times.poll(context).is_ready() {
             return Poll::Ready(Turn::Time);
         }

@@ -4,6 +4,7 @@ mod cutoff;
 mod cuts;
 mod event_stream;
 mod history;
+mod lane;
 mod patience;
 mod revoked;
 mod tls;

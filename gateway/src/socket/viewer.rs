@@ -13,6 +13,7 @@ use ashya_protocol::limits::MAX_WATCHES_PER_SOCKET;
 use ashya_protocol::ws::{CloseCode, EndReason, NoticeState, ServerMessage};
 use ashya_protocol::{Address, FeedId, Position, StreamName};
 use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::SocketParts;
 use super::signals::{Signal, Signals, Silencer};
@@ -212,14 +213,19 @@ impl Viewer {
         self.ready.push_back(Outgoing::Control(message));
     }
 
-    /// Lets events be written to the connection directly while its task waits.
-    pub(super) fn open_lane(&self, tcp: Tcp, encoding: Encoding) {
-        self.outbox.open_lane(tcp, encoding);
+    /// Lets events be written to the connection directly while its task waits, until the session is revoked.
+    pub(super) fn open_lane(&self, tcp: Tcp, encoding: Encoding, revoked: CancellationToken) {
+        self.outbox.open_lane(tcp, encoding, revoked);
     }
 
-    /// Ends what [`Self::poll_filled`] has allowed; gives back what was begun to be written.
-    pub(super) fn close_lane(&self) -> Option<Begun> {
-        self.outbox.close_lane()
+    /// Ends what [`Self::poll_filled`] has allowed.
+    pub(super) fn take_over(&self) {
+        self.outbox.take_over();
+    }
+
+    /// What was begun to be written directly.
+    pub(super) fn take_begun(&self) -> Option<Begun> {
+        self.outbox.take_begun()
     }
 
     /// The next thing to write. An event comes out only if its wallet has access at the moment `now`.
@@ -272,7 +278,7 @@ impl Viewer {
     }
 
     /// Waits until an event may be there. Where a lane is open, events may be written directly from now on, until
-    /// [`Self::close_lane`] or the end of the session.
+    /// [`Self::take_over`] or the end of the session.
     pub(super) fn poll_filled(&self, context: &mut Context<'_>, session_ends: Instant) -> Poll<()> {
         self.outbox.poll_filled(context, self.pass(session_ends))
     }

@@ -42,6 +42,11 @@ impl Seat {
         self.revoked.clone().cancelled_owned()
     }
 
+    /// Cancelled once the session is revoked.
+    pub(crate) fn revocation(&self) -> CancellationToken {
+        self.revoked.clone()
+    }
+
     /// Goes on by another session of the same wallet.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ impl Served {
         if Instant::now() >= self.times.session_ends() {
             return Err(End::Close(CloseCode::Unauthorized));
         }
-        let (mut batch, filled) = match self.viewer.close_lane() {
+        let (mut batch, filled) = match self.viewer.take_begun() {
             Some(begun) => (self.go_on(begun)?, Filled::Full),
             None => self.fill(),
         };
@@ -55,11 +55,11 @@ impl Served {
         self.viewer.look_at_changed();
         let now = self.viewer.read_clock();
         let mut batch = Batch::new(now, Some(self.times.session_ends()));
+        self.line
+            .push_begun(&begun.events, self.encoding, begun.written);
         for event in begun.events {
-            self.line.push_event(event.clone(), self.encoding);
             batch.add(event, Viewer::grant_of(&begun.pass), now);
         }
-        self.line.advance(begun.written);
         if batch.renew(&self.viewer) {
             Ok(batch)
         } else {

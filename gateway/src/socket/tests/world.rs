@@ -28,7 +28,7 @@ use crate::hub::tests::{DOMAIN, device_key, message};
 use crate::hub::{Hub, Moment, Now};
 use crate::ledger_index::{LedgerIndex, ListingDocument};
 use crate::metrics::Metrics;
-use crate::positions::{Keep, Positions};
+use crate::positions::{Gap, Keep, Positions};
 use crate::presence::{Door, Presence, Word};
 use crate::server::http::{HttpLimits, serve};
 use crate::store::Store;
@@ -344,6 +344,13 @@ impl World {
                 std::thread::sleep(Duration::from_micros(300));
             }
         })
+    }
+
+    /// Publishes an event before which numbers are missing that never reached the gateway.
+    pub(super) fn publish_after_loss(&self, (from, to): (u64, u64), stream: &str, seq: u64) {
+        let [from, to] = [from, to].map(|seq| seq.try_into().unwrap());
+        let message = message(stream, 3, seq, 10, self.running()).after(Gap { from, to });
+        self.parts.hub.publish(&[Arc::new(message)], self.now());
     }
 
     fn publish_with(&self, stream: &str, seq: u64, bytes: usize, moment: Moment) -> Bytes {
