@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 use crate::causes::causes;
-use crate::config::Config;
+use crate::config::{Config, ModelConfig};
 use crate::data::{DataDir, DataError};
 use crate::demand::Demand;
 use crate::detect::{Detector, ModelError};
@@ -65,23 +65,23 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let key = data.device_key()?;
     let document = Registration {
         device: key.device_id(),
-        owner: config.owner,
+        owner: config.device.owner,
         revision: 0,
-        title: config.title.clone(),
-        description: config.description.clone(),
+        title: config.device.title.clone(),
+        description: config.device.description.clone(),
         streams: vec![StreamName::DETECTIONS.parse()?, StreamName::FRAMES.parse()?],
     };
     document.check()?;
-    let detector = load(&config).await?;
+    let detector = load(&config.model).await?;
     info!(
         device.id = %key.device_id(),
         model = detector.info().name,
-        source = %config.source,
+        source = %config.source.spec,
         "looking with {} at {}",
         detector.layout().family,
         detector.input(),
     );
-    let gateway = Gateway::new(&config.gateway)?;
+    let gateway = Gateway::new(&config.gateway.url)?;
     let Some(domain) = domain_of(&gateway, &stop).await else {
         return Ok(());
     };
@@ -97,10 +97,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let (sender, sights) = channel(SIGHTS);
     let gaze = Gaze {
         source: config.source,
-        interval: config.interval,
-        frames_interval: config.frames_interval,
-        frames_quality: config.frames_quality,
-        confidence: config.confidence,
+        frames: config.frames,
+        confidence: config.model.confidence,
     };
     let eye = Eye::open(gaze, detector, voice, demand.clone(), sender, stop.clone())?;
     // The link owns the receiving end: when it is gone, the eye closes.
@@ -118,8 +116,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
 }
 
 /// Loads library and model, which takes a moment, off the async threads.
-async fn load(config: &Config) -> Result<Detector, AgentError> {
-    let (options, model, threads) = (config.runtime.clone(), config.model.clone(), config.threads);
+async fn load(config: &ModelConfig) -> Result<Detector, AgentError> {
+    let (options, model, threads) = (config.runtime.clone(), config.file.clone(), config.threads);
     tokio::task::spawn_blocking(move || {
         let runtime = Runtime::load(&options)?;
         Ok(Detector::load(&runtime, &model, threads.get())?)

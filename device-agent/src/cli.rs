@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{default_data, defaults_as_toml};
+use crate::config::{RunArgs, Settings, default_folder};
 use crate::data::DataDir;
 use crate::runtime::{LibrarySum, RuntimeOptions};
 
@@ -29,12 +29,12 @@ enum Command {
     /// Run a model on pictures and show what it finds.
     Detect(detect::DetectArgs),
     /// Run as a device: look, sign and publish until stopped.
-    Run(Box<run::RunArgs>),
+    Run(Box<RunArgs>),
     /// Let a wallet open a feed of this device on the ledger.
     Authorize(authorize::AuthorizeArgs),
     /// Print the device's id; makes its key where there is none.
     Id(DataArgs),
-    /// Print every setting of `run` with its default, as a file for it.
+    /// Print the default configuration as TOML.
     Config,
 }
 
@@ -42,7 +42,7 @@ enum Command {
 #[derive(Debug, Clone, Args)]
 struct DataArgs {
     /// Folder of the device's key and counters
-    #[arg(long, value_name = "DIR", env = "ASHYA_AGENT_DATA", default_value_os_t = default_data())]
+    #[arg(long, value_name = "DIR", env = "ASHYA_AGENT_DATA", default_value_os_t = default_folder())]
     data: PathBuf,
 }
 
@@ -87,7 +87,7 @@ impl Cli {
                 Ok(ExitCode::SUCCESS)
             }
             Command::Config => {
-                print!("{}", defaults_as_toml());
+                print!("{}", Settings::default().to_toml());
                 Ok(ExitCode::SUCCESS)
             }
         }

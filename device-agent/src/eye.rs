@@ -16,11 +16,12 @@ use tracing::{debug, info, warn};
 
 use crate::backoff::Backoff;
 use crate::causes::causes;
+use crate::config::{FramesConfig, SourceConfig};
 use crate::demand::Demand;
 use crate::detect::{Confidence, Detector, Overlap};
 use crate::latest::Latest;
 use crate::picture::Picture;
-use crate::source::{FrameSource, Playback, SourceError, SourceSpec};
+use crate::source::{FrameSource, Playback, SourceError};
 use crate::voice::{Draft, Signed, Voice, detected, now_us};
 
 /// Longest sleep without a look at whether it is time to stop.
@@ -29,21 +30,18 @@ const NAP: Duration = Duration::from_millis(50);
 /// How to look.
 #[derive(Debug, Clone)]
 pub(crate) struct Gaze {
-    pub(crate) source: SourceSpec,
-    /// Time between two frames.
-    pub(crate) interval: Duration,
-    /// Least time between two published pictures.
-    pub(crate) frames_interval: Duration,
-    /// JPEG quality of published pictures.
-    pub(crate) frames_quality: u8,
+    pub(crate) source: SourceConfig,
+    pub(crate) frames: FramesConfig,
     pub(crate) confidence: Confidence,
 }
 
 /// What the eye hands on.
 #[derive(Debug)]
 pub(crate) struct Sight {
+    /// The picture; worth sending only at once.
     pub(crate) frame: Option<Signed>,
-    pub(crate) detections: Signed,
+    /// What must arrive, in order.
+    pub(crate) events: Vec<Signed>,
 }
 
 /// The running threads.
@@ -70,7 +68,10 @@ impl Eye {
         sights: Sender<Sight>,
         stop: CancellationToken,
     ) -> Result<Self, EyeError> {
-        let source = gaze.source.open(Playback::Live(gaze.interval), &stop)?;
+        let source = gaze
+            .source
+            .spec
+            .open(Playback::Live(gaze.source.interval), &stop)?;
         let latest = Latest::new();
         let (put, take) = (latest.clone(), latest);
         let capturing = gaze.clone();
@@ -140,7 +141,7 @@ fn capture(
             // Told to stop while it waited.
             Ok(None) if stop.is_cancelled() => break,
             Ok(None) => {
-                info!(source = %gaze.source, "the source has ended; opening it again");
+                info!(source = %gaze.source.spec, "the source has ended; opening it again");
                 reopen(&mut source, gaze, &mut backoff, stop);
                 continue;
             }
@@ -149,7 +150,7 @@ fn capture(
                 if error.is_fatal() {
                     reopen(&mut source, gaze, &mut backoff, stop);
                 } else {
-                    nap_until(Instant::now() + gaze.interval, stop);
+                    nap_until(Instant::now() + gaze.source.interval, stop);
                 }
                 continue;
             }
@@ -163,7 +164,7 @@ fn capture(
             Err(error) => warn!(%error, "the clock is wrong; frame skipped"),
         }
         // A late frame does not make the next ones hurry.
-        due = (due + gaze.interval).max(Instant::now());
+        due = (due + gaze.source.interval).max(Instant::now());
         nap_until(due, stop);
     }
     debug!(dropped = latest.dropped(), "capture has ended");
@@ -177,7 +178,11 @@ fn reopen(
 ) {
     while !stop.is_cancelled() {
         nap_until(Instant::now() + backoff.next_wait(), stop);
-        match gaze.source.open(Playback::Live(gaze.interval), stop) {
+        match gaze
+            .source
+            .spec
+            .open(Playback::Live(gaze.source.interval), stop)
+        {
             Ok(opened) => {
                 *source = opened;
                 return;
@@ -245,13 +250,16 @@ impl Looker {
             self.shown = Some(Instant::now());
             self.voice.commit(draft)
         });
-        Some(Sight { frame, detections })
+        Some(Sight {
+            frame,
+            events: vec![detections],
+        })
     }
 
     fn frame(&self, captured: &Captured) -> Option<Draft> {
         let jpeg = captured
             .picture
-            .to_jpeg(self.gaze.frames_quality)
+            .to_jpeg(self.gaze.frames.quality)
             .inspect_err(|error| warn!(%error, "picture not published"))
             .ok()?;
         self.voice
@@ -264,8 +272,9 @@ impl Looker {
         // Half a frame of slack, or a picture that comes a moment early would wait for the next.
         let rest = self
             .gaze
-            .frames_interval
-            .saturating_sub(self.gaze.interval / 2);
+            .frames
+            .interval
+            .saturating_sub(self.gaze.source.interval / 2);
         self.demand.wants_frames() && self.shown.is_none_or(|shown| shown.elapsed() >= rest)
     }
 }

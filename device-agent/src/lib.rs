@@ -34,7 +34,10 @@ mod voice;
 
 pub use agent::{AgentError, run};
 pub use annotate::annotate;
-pub use config::{Config, ConfigError, Settings, defaults_as_toml};
+pub use config::{
+    Config, ConfigError, DeviceConfig, FramesConfig, GatewayConfig, ModelConfig, RunArgs, Settings,
+    SourceConfig,
+};
 pub use data::{DataDir, DataError, DataLock};
 pub use detect::{
     Candidate, Confidence, ConfidenceError, DetectError, Detector, Expected, Family, LabelsError,

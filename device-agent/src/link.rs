@@ -263,7 +263,13 @@ impl Link {
         if let Some(frame) = sight.frame {
             self.pictures.push(frame);
         }
-        self.outbox.push(Arc::new(sight.detections));
+        self.keep(sight.events);
+    }
+
+    fn keep(&mut self, events: Vec<Signed>) {
+        for event in events {
+            self.outbox.push(Arc::new(event));
+        }
     }
 
     fn heard(&mut self, event: Event) {
@@ -348,7 +354,7 @@ impl Link {
             tokio::select! {
                 biased;
                 done = &mut until => return done,
-                Some(sight) = self.sights.recv() => self.outbox.push(Arc::new(sight.detections)),
+                Some(sight) = self.sights.recv() => self.keep(sight.events),
             }
         }
     }

@@ -1,27 +1,15 @@
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
 use tokio::signal;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::agent;
 use crate::cli::EXIT_USAGE;
-use crate::config::{Config, ConfigError, Settings};
-
-/// `ashya-agent run`.
-#[derive(Debug, Args)]
-pub(super) struct RunArgs {
-    /// A TOML file with the same settings; `ashya-agent config` prints one
-    #[arg(long, value_name = "FILE", env = "ASHYA_AGENT_CONFIG")]
-    config: Option<PathBuf>,
-    #[command(flatten)]
-    settings: Settings,
-}
+use crate::config::{Config, RunArgs};
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let config = match configure(args) {
+    let config = match Config::load(args) {
         Ok(config) => config,
         Err(error) => {
             eprintln!("{error}");
@@ -40,15 +28,6 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn configure(args: RunArgs) -> Result<Config, ConfigError> {
-    let file = args
-        .config
-        .as_deref()
-        .map(Settings::from_file)
-        .transpose()?;
-    args.settings.or(file.unwrap_or_default()).try_into()
 }
 
 #[cfg(unix)]

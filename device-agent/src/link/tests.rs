@@ -45,7 +45,7 @@ fn sights(count: usize) -> impl Iterator<Item = Sight> {
     };
     (0..count).map(move |_| Sight {
         frame: Some(sign("frames")),
-        detections: sign("detections"),
+        events: vec![sign("detections")],
     })
 }
 

@@ -1,0 +1,37 @@
+//! What sections of the configuration share.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::ConfigError;
+
+/// Highest rate that makes sense; a camera gives 60.
+const MAX_FPS: f64 = 60.0;
+/// One frame in ten minutes.
+const MIN_FPS: f64 = 1.0 / 600.0;
+
+pub(super) fn refuse(name: &'static str, reason: impl Display) -> ConfigError {
+    ConfigError::Value {
+        name,
+        reason: reason.to_string(),
+    }
+}
+
+pub(super) fn parse<T: FromStr<Err: Display>>(
+    name: &'static str,
+    text: &str,
+) -> Result<T, ConfigError> {
+    text.parse()
+        .map_err(|error| refuse(name, format!("{error} (found {text:?})")))
+}
+
+/// The time between two of what comes `rate` times a second.
+pub(super) fn interval(name: &'static str, rate: f64) -> Result<Duration, ConfigError> {
+    if (MIN_FPS..=MAX_FPS).contains(&rate) {
+        Ok(Duration::from_secs_f64(rate.recip()))
+    } else {
+        let reason = format!("{rate} frames a second, expected 1/600 to {MAX_FPS}");
+        Err(refuse(name, reason))
+    }
+}

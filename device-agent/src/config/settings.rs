@@ -1,0 +1,85 @@
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::data::DataSettings;
+use super::device::DeviceSettings;
+use super::frames::FramesSettings;
+use super::gateway::GatewaySettings;
+use super::model::ModelSettings;
+use super::source::SourceSettings;
+use super::{Config, ConfigError, RunArgs};
+
+/// The configuration file, before it is checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    data: DataSettings,
+    device: DeviceSettings,
+    gateway: GatewaySettings,
+    source: SourceSettings,
+    model: ModelSettings,
+    frames: FramesSettings,
+}
+
+impl Settings {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds what no setting is called.
+    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|error| ConfigError::Toml {
+            path: path.to_owned(),
+            reason: error.message().replace('\n', " "),
+        })
+    }
+
+    /// The settings as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("settings are plain tables")
+    }
+
+    pub(super) fn overlay(&mut self, args: RunArgs) {
+        set(&mut self.data.folder, args.data);
+        set(&mut self.gateway.url, args.gateway);
+        set_some(&mut self.device.owner, args.owner);
+        set(&mut self.device.title, args.title);
+        set(&mut self.device.description, args.description);
+        set(&mut self.source.from, args.source);
+        set(&mut self.source.fps, args.fps);
+        set(&mut self.model.file, args.model);
+        set(&mut self.model.confidence, args.confidence);
+        set_some(&mut self.model.threads, args.threads);
+        set_some(&mut self.model.onnxruntime, args.onnxruntime);
+        set_some(&mut self.model.onnxruntime_sha256, args.onnxruntime_sha256);
+        set(&mut self.frames.fps, args.frames_fps);
+        set(&mut self.frames.quality, args.frames_quality);
+    }
+
+    pub(super) fn check(self) -> Result<Config, ConfigError> {
+        Ok(Config {
+            data: self.data.folder,
+            device: self.device.check()?,
+            gateway: self.gateway.check()?,
+            source: self.source.check()?,
+            model: self.model.check()?,
+            frames: self.frames.check()?,
+        })
+    }
+}
+
+fn set<T>(setting: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *setting = value;
+    }
+}
+
+fn set_some<T>(setting: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *setting = value;
+    }
+}

@@ -1,0 +1,82 @@
+use std::fs;
+use std::time::Duration;
+
+use super::*;
+use crate::detect::Confidence;
+
+const OWNER: &str = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
+
+/// A configuration from the text of a file and flags over it; the owner is given.
+fn load(toml: &str, mut args: RunArgs) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.toml");
+    fs::write(&path, toml).unwrap();
+    args.config = Some(path);
+    args.owner.get_or_insert_with(|| OWNER.into());
+    Config::load(args)
+}
+
+#[test]
+fn the_printed_defaults_are_the_defaults() {
+    let printed = load(&Settings::default().to_toml(), RunArgs::default()).unwrap();
+    let default = load("", RunArgs::default()).unwrap();
+    assert_eq!(format!("{printed:?}"), format!("{default:?}"));
+    assert_eq!(default.source.interval, Duration::from_millis(200));
+    assert!(default.model.confidence > Confidence::DEFAULT, "no ghosts");
+}
+
+#[test]
+fn the_command_line_outranks_the_file() {
+    let flags = RunArgs {
+        fps: Some(2.0),
+        ..RunArgs::default()
+    };
+    let file = "[source]\nfps = 9.0\n[frames]\nfps = 1.0";
+    let config = load(file, flags).unwrap();
+    assert_eq!(config.source.interval, Duration::from_millis(500));
+    assert_eq!(config.frames.interval, Duration::from_secs(1));
+}
+
+#[test]
+fn wrong_values_are_named() {
+    for (section, setting) in [
+        ("gateway", "url = 'nowhere'"),
+        ("source", "fps = 0.0"),
+        ("source", "fps = nan"),
+        ("source", "from = 'scene:x'"),
+        ("frames", "fps = 1000.0"),
+        ("frames", "quality = 0"),
+        ("model", "confidence = 1.5"),
+        ("model", "threads = 0"),
+        ("model", "threads = 100000"),
+        ("model", "onnxruntime_sha256 = 'ab'"),
+    ] {
+        let error = load(&format!("[{section}]\n{setting}"), RunArgs::default()).unwrap_err();
+        let name = setting.split(' ').next().unwrap();
+        let named = format!("{section}.{name}: ");
+        assert!(error.to_string().starts_with(&named), "{named} in: {error}");
+    }
+    let wrong = RunArgs {
+        owner: Some("0x12".into()),
+        ..RunArgs::default()
+    };
+    for args in [RunArgs::default(), wrong] {
+        let error = Config::load(args).unwrap_err().to_string();
+        assert!(error.starts_with("device.owner: "), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_setting_in_the_file_is_told_on_one_line() {
+    let error = load("[source]\nfsp = 5.0\n", RunArgs::default()).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("fsp") && error.lines().count() == 1,
+        "{error}"
+    );
+    let missing = RunArgs {
+        config: Some("no such file".into()),
+        ..RunArgs::default()
+    };
+    assert!(Config::load(missing).is_err());
+}
