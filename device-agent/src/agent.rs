@@ -3,7 +3,6 @@
 use ashya_protocol::rest::{Registration, RegistrationError, SignedRegistration};
 use ashya_protocol::{Domain, NameError, StreamName};
 use thiserror::Error;
-use tokio::sync::mpsc::channel;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -18,10 +17,8 @@ use crate::eye::{Eye, EyeError, Gaze};
 use crate::gateway::{Gateway, GatewayError};
 use crate::link::Link;
 use crate::runtime::{Runtime, RuntimeError};
+use crate::uplink::Uplink;
 use crate::voice::Voice;
-
-/// Sights between the eye and the link; the link takes them at once unless it is stuck.
-const SIGHTS: usize = 4;
 
 /// Why a device cannot start.
 #[derive(Debug, Error)]
@@ -94,15 +91,15 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     };
     let voice = Voice::new(key.clone(), domain, data.next_boot()?);
     let demand = Demand::default();
-    let (sender, sights) = channel(SIGHTS);
+    let (uplink, parcels) = Uplink::new();
     let gaze = Gaze {
         source: config.source,
         frames: config.frames,
         confidence: config.model.confidence,
     };
-    let eye = Eye::open(gaze, detector, voice, demand.clone(), sender, stop.clone())?;
+    let eye = Eye::open(gaze, detector, voice, demand.clone(), uplink, stop.clone())?;
     // The link owns the receiving end: when it is gone, the eye closes.
-    Link::new(gateway, key, domain, registration, demand, sights)
+    Link::new(gateway, key, domain, registration, demand, parcels)
         .run(stop.clone())
         .await;
     let asked_to = stop.is_cancelled();

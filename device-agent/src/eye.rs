@@ -10,7 +10,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ashya_protocol::TimeUs;
-use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -22,6 +21,7 @@ use crate::detect::{Confidence, Detector, Overlap};
 use crate::latest::Latest;
 use crate::picture::Picture;
 use crate::source::{FrameSource, Playback, SourceError};
+use crate::uplink::{Parcel, Uplink};
 use crate::voice::{Draft, Signed, Voice, detected, now_us};
 
 /// Longest sleep without a look at whether it is time to stop.
@@ -44,6 +44,15 @@ pub(crate) struct Sight {
     pub(crate) events: Vec<Signed>,
 }
 
+impl From<Sight> for Parcel {
+    fn from(sight: Sight) -> Self {
+        Self {
+            picture: sight.frame,
+            events: sight.events,
+        }
+    }
+}
+
 /// The running threads.
 pub(crate) struct Eye {
     capture: JoinHandle<()>,
@@ -56,7 +65,7 @@ struct Captured {
 }
 
 impl Eye {
-    /// Starts to look. `sights` closes when it ends, which `stop` makes it do.
+    /// Starts to look, and hands what it sees to `uplink` until `stop`.
     ///
     /// # Errors
     /// When the source cannot be opened or a thread not started.
@@ -65,7 +74,7 @@ impl Eye {
         detector: Detector,
         voice: Voice,
         demand: Demand,
-        sights: Sender<Sight>,
+        uplink: Uplink,
         stop: CancellationToken,
     ) -> Result<Self, EyeError> {
         let source = gaze
@@ -92,7 +101,7 @@ impl Eye {
                     demand,
                     shown: None,
                 }
-                .run(&take, &sights);
+                .run(&take, &uplink);
                 take.close();
             })
             .map_err(EyeError::Thread)?;
@@ -212,10 +221,10 @@ struct Looker {
 }
 
 impl Looker {
-    fn run(&mut self, latest: &Latest<Captured>, sights: &Sender<Sight>) {
+    fn run(&mut self, latest: &Latest<Captured>, uplink: &Uplink) {
         while let Some(captured) = latest.take() {
             if let Some(sight) = self.look(&captured)
-                && sights.blocking_send(sight).is_err()
+                && uplink.send_blocking(sight).is_err()
             {
                 return;
             }

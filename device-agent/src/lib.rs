@@ -30,6 +30,7 @@ mod pictures;
 mod runtime;
 mod source;
 mod threads;
+mod uplink;
 mod voice;
 
 pub use agent::{AgentError, run};

@@ -22,10 +22,10 @@ use crate::backoff::Backoff;
 use crate::causes::causes;
 use crate::data::unix_seconds;
 use crate::demand::Demand;
-use crate::eye::Sight;
 use crate::gateway::{Gateway, GatewayError};
 use crate::outbox::Outbox;
 use crate::pictures::Pictures;
+use crate::uplink::Parcel;
 use crate::voice::Signed;
 
 /// Detections kept while the gateway is away: three minutes at five a second.
@@ -60,7 +60,7 @@ pub(crate) struct Link {
     domain: Domain,
     registration: SignedRegistration,
     demand: Demand,
-    sights: Receiver<Sight>,
+    parcels: Receiver<Parcel>,
     outbox: Outbox<Arc<Signed>>,
     pictures: Pictures<Signed>,
     /// Whether an event of this start was acknowledged.
@@ -75,7 +75,7 @@ type Heard = Result<Event, Box<ConnectionError>>;
 /// How a connection came to its end.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// The device stops, or nothing is seen any more.
+    /// The device stops, or nobody speaks any more.
     Stopped,
     /// The credentials end; new ones are to be had.
     Renew,
@@ -103,7 +103,7 @@ impl Link {
         domain: Domain,
         registration: SignedRegistration,
         demand: Demand,
-        sights: Receiver<Sight>,
+        parcels: Receiver<Parcel>,
     ) -> Self {
         Self {
             gateway,
@@ -111,7 +111,7 @@ impl Link {
             domain,
             registration,
             demand,
-            sights,
+            parcels,
             outbox: Outbox::new(OUTBOX_CAPACITY, OUTBOX_WINDOW),
             pictures: Pictures::new(),
             published: false,
@@ -119,7 +119,7 @@ impl Link {
         }
     }
 
-    /// Publishes until told to stop or the eye closes, over as many connections as it takes.
+    /// Publishes until told to stop or nobody has anything to publish any more, over as many connections as it takes.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
         while !stop.is_cancelled() {
@@ -222,8 +222,8 @@ impl Link {
                 () = stop.cancelled() => return Ok(End::Stopped),
                 () = &mut renewal => return Ok(End::Renew),
                 event = events.recv() => self.heard(event.ok_or(LinkError::Ended)??),
-                sight = self.sights.recv() => match sight {
-                    Some(sight) => self.publish(sight),
+                parcel = self.parcels.recv() => match parcel {
+                    Some(parcel) => self.publish(parcel),
                     None => return Ok(End::Stopped),
                 },
             }
@@ -259,11 +259,11 @@ impl Link {
         }
     }
 
-    fn publish(&mut self, sight: Sight) {
-        if let Some(frame) = sight.frame {
-            self.pictures.push(frame);
+    fn publish(&mut self, parcel: Parcel) {
+        if let Some(picture) = parcel.picture {
+            self.pictures.push(picture);
         }
-        self.keep(sight.events);
+        self.keep(parcel.events);
     }
 
     fn keep(&mut self, events: Vec<Signed>) {
@@ -354,7 +354,7 @@ impl Link {
             tokio::select! {
                 biased;
                 done = &mut until => return done,
-                Some(sight) = self.sights.recv() => self.keep(sight.events),
+                Some(parcel) = self.parcels.recv() => self.keep(parcel.events),
             }
         }
     }

@@ -1,8 +1,8 @@
 //! From what was seen to signed envelopes.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ashya_protocol::{
     Boot, BoundingBox, ContentType, DetectedObject, Detections, DeviceId, DeviceKey, Domain,
@@ -13,13 +13,32 @@ use thiserror::Error;
 use crate::detect::{Candidate, PixelBox};
 use crate::picture::Picture;
 
-/// Signs the events of one start of a device, each stream numbered from 0 without gaps.
+/// How long an event waits for a draft of its stream: far longer than a picture takes to encode and sign.
+const DRAFT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Signs the events of one start of a device, each stream numbered from 0 without gaps. Cheap to clone; all clones
+/// count together, so any thread may speak. The order of a stream is the order of these calls, so one stream is best
+/// spoken, and handed on, by one thread.
+#[derive(Debug, Clone)]
+pub struct Voice(Arc<Speaker>);
+
 #[derive(Debug)]
-pub struct Voice {
+struct Speaker {
     key: DeviceKey,
     domain: Domain,
     boot: Boot,
-    next: HashMap<StreamName, Seq>,
+    numbers: Mutex<HashMap<StreamName, Number>>,
+    /// Told when a draft is done with.
+    freed: Condvar,
+}
+
+/// Where a stream stands.
+#[derive(Debug)]
+struct Number {
+    /// The number of its next event.
+    next: Seq,
+    /// Whether a draft has that number.
+    drafted: bool,
 }
 
 /// An event, signed and encoded.
@@ -27,18 +46,29 @@ pub struct Voice {
 pub struct Signed {
     /// Its stream.
     pub stream: StreamName,
+    /// The start that it belongs to.
+    pub boot: Boot,
     /// Its number.
     pub seq: Seq,
     /// The envelope as it travels.
     pub envelope: Vec<u8>,
 }
 
-/// An event that is signed, but not the next of its stream yet: until it is, another may take its number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An event that is signed, but not published yet. It holds its number, and with it its stream, until it is
+/// [committed](Voice::commit) or dropped.
+#[derive(Debug)]
 pub struct Draft {
     signed: Signed,
     /// The number that follows it.
     after: Seq,
+    _hold: Hold,
+}
+
+/// Frees the stream of a draft when it is dropped.
+#[derive(Debug)]
+struct Hold {
+    voice: Voice,
+    stream: StreamName,
 }
 
 /// Why an event cannot be published.
@@ -56,30 +86,50 @@ pub enum VoiceError {
     /// It cannot be written as JSON.
     #[error("the event cannot be written as JSON")]
     Json(#[from] serde_json::Error),
+    /// A draft holds the next number of the stream.
+    #[error("an event of {0} is still a draft")]
+    Drafted(StreamName),
 }
 
 impl Voice {
     /// A voice that begins a boot.
     pub fn new(key: DeviceKey, domain: Domain, boot: Boot) -> Self {
-        Self {
+        Self(Arc::new(Speaker {
             key,
             domain,
             boot,
-            next: HashMap::new(),
-        }
+            numbers: Mutex::default(),
+            freed: Condvar::new(),
+        }))
     }
 
     /// The device that speaks.
-    pub const fn device(&self) -> DeviceId {
-        self.key.device_id()
+    pub fn device(&self) -> DeviceId {
+        self.0.key.device_id()
     }
 
-    /// Signs a payload as the next event of a stream. A failure uses up no number.
+    /// This start of the device.
+    pub fn boot(&self) -> Boot {
+        self.0.boot
+    }
+
+    /// The number of the last event of each stream that has one.
+    pub fn last(&self) -> BTreeMap<StreamName, Seq> {
+        let numbers = self.numbers();
+        let last = numbers.iter().filter_map(|(stream, number)| {
+            let last = number.next.get().checked_sub(1)?;
+            Some((stream.clone(), Seq::try_from(last).ok()?))
+        });
+        last.collect()
+    }
+
+    /// Signs a payload as the next event of a stream, after whoever else signs one there. A failure uses up no number.
     ///
     /// # Errors
-    /// When the payload is too large, a name is not valid, or the numbers are used up.
+    /// When the payload is too large, a name is not valid, the numbers are used up, or a draft holds the stream for a
+    /// second.
     pub fn sign(
-        &mut self,
+        &self,
         stream: &str,
         content_type: &str,
         time_us: TimeUs,
@@ -90,7 +140,10 @@ impl Voice {
     }
 
     /// Signs a payload as what the next event of a stream may be. Its number is used up by [`Self::commit`].
-    fn draft(
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub fn draft(
         &self,
         stream: &str,
         content_type: &str,
@@ -99,33 +152,74 @@ impl Voice {
     ) -> Result<Draft, VoiceError> {
         let stream: StreamName = stream.parse()?;
         let content_type: ContentType = content_type.parse()?;
-        let seq = self.next.get(&stream).copied().unwrap_or(Seq::FIRST);
+        // Signed without the lock: no other event can have the number while it is held.
+        let (seq, hold) = self.hold(&stream)?;
         let after = seq.next()?;
         let event = Event {
             device: self.device(),
             stream: stream.clone(),
             position: Position {
-                boot: self.boot,
+                boot: self.0.boot,
                 seq,
             },
             time_us,
             content_type,
             payload: payload.into(),
         };
-        let envelope = event.sign(&self.key, &self.domain).encode()?;
+        let envelope = event.sign(&self.0.key, &self.0.domain).encode()?;
         let signed = Signed {
             stream,
+            boot: self.0.boot,
             seq,
             envelope,
         };
-        Ok(Draft { signed, after })
+        Ok(Draft {
+            signed,
+            after,
+            _hold: hold,
+        })
     }
 
     /// Makes a draft the next event of its stream.
-    pub fn commit(&mut self, draft: Draft) -> Signed {
-        let Draft { signed, after } = draft;
-        self.next.insert(signed.stream.clone(), after);
+    pub fn commit(&self, draft: Draft) -> Signed {
+        let Draft { signed, after, .. } = draft;
+        if let Some(number) = self.numbers().get_mut(&signed.stream) {
+            number.next = after;
+        }
         signed
+    }
+
+    /// Takes the next number of a stream until the answer is dropped.
+    fn hold(&self, stream: &StreamName) -> Result<(Seq, Hold), VoiceError> {
+        let drafted = |numbers: &mut HashMap<StreamName, Number>| {
+            numbers.get(stream).is_some_and(|number| number.drafted)
+        };
+        let (mut numbers, waited) = self
+            .0
+            .freed
+            .wait_timeout_while(self.numbers(), DRAFT_LIMIT, drafted)
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Err(VoiceError::Drafted(stream.clone()));
+        }
+        let number = numbers.entry(stream.clone()).or_insert(Number {
+            next: Seq::FIRST,
+            drafted: false,
+        });
+        number.drafted = true;
+        let hold = Hold {
+            voice: self.clone(),
+            stream: stream.clone(),
+        };
+        Ok((number.next, hold))
+    }
+
+    /// A panic of somebody who held the lock has left the numbers whole.
+    fn numbers(&self) -> MutexGuard<'_, HashMap<StreamName, Number>> {
+        self.0
+            .numbers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Signs a JPEG picture, to be published if the detections in it are.
@@ -141,7 +235,7 @@ impl Voice {
     /// # Errors
     /// As [`Self::sign`].
     pub fn detections(
-        &mut self,
+        &self,
         time_us: TimeUs,
         model: &ModelInfo,
         picture: &Picture,
@@ -160,6 +254,15 @@ impl Voice {
         };
         let payload = serde_json::to_vec(&detections)?;
         self.sign(StreamName::DETECTIONS, ContentType::JSON, time_us, payload)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(number) = self.voice.numbers().get_mut(&self.stream) {
+            number.drafted = false;
+        }
+        self.voice.0.freed.notify_all();
     }
 }
 
@@ -222,7 +325,7 @@ mod tests {
 
     #[test]
     fn events_are_numbered_by_stream_and_a_failure_leaves_no_gap() {
-        let mut voice = voice();
+        let voice = voice();
         let mut seqs = Vec::new();
         for stream in ["detections", "frames", "detections"] {
             seqs.push(
@@ -251,8 +354,51 @@ mod tests {
     }
 
     #[test]
+    fn threads_that_share_a_stream_leave_no_gap_and_use_no_number_twice() {
+        let voice = voice();
+        let mut seqs: Vec<u64> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|thread| {
+                    let voice = voice.clone();
+                    scope.spawn(move || {
+                        let mut seqs = Vec::new();
+                        for event in 0..50 {
+                            let draft = voice.draft("objects", "text/plain", time(), *b"x");
+                            // One in five is not published after all.
+                            if (event + thread) % 5 > 0 {
+                                seqs.push(voice.commit(draft.unwrap()).seq.get());
+                            }
+                        }
+                        seqs
+                    })
+                })
+                .collect();
+            let seqs = threads.into_iter().map(|thread| thread.join().unwrap());
+            seqs.flatten().collect()
+        });
+        seqs.sort_unstable();
+        assert!(seqs.iter().copied().eq(0..160), "{seqs:?}");
+        let last = voice.last();
+        assert_eq!(
+            last.values().map(|seq| seq.get()).collect::<Vec<_>>(),
+            [159]
+        );
+    }
+
+    #[test]
+    fn a_stream_whose_draft_is_kept_says_so() {
+        let voice = voice();
+        let draft = voice.draft("frames", "text/plain", time(), *b"x").unwrap();
+        let error = voice.sign("frames", "text/plain", time(), *b"y");
+        assert!(matches!(error, Err(VoiceError::Drafted(_))));
+        assert_eq!(voice.commit(draft).seq.get(), 0);
+        let next = voice.sign("frames", "text/plain", time(), *b"y").unwrap();
+        assert_eq!(next.seq.get(), 1);
+    }
+
+    #[test]
     fn a_frame_whose_detections_cannot_be_signed_leaves_no_gap() {
-        let mut voice = voice();
+        let voice = voice();
         let picture = Picture::from_rgb(1, 1, vec![9; 3]).unwrap();
         let model = |name: String| ModelInfo {
             name,
@@ -272,7 +418,7 @@ mod tests {
 
     #[test]
     fn what_was_seen_is_signed_by_the_device_and_names_its_frame() {
-        let mut voice = voice();
+        let voice = voice();
         let picture = Picture::from_rgb(4, 2, vec![9; 24]).unwrap();
         let frame = voice.frame(time(), picture.to_jpeg(80).unwrap()).unwrap();
         let bounds = PixelBox {

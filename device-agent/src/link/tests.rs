@@ -33,18 +33,18 @@ fn link() -> Link {
         signature,
     };
     let gateway = Gateway::new(&"http://127.0.0.1:9".parse().unwrap()).unwrap();
-    let (_, sights) = channel(1);
-    Link::new(gateway, key, DOMAIN, signed, Demand::default(), sights)
+    let (_, parcels) = channel(1);
+    Link::new(gateway, key, DOMAIN, signed, Demand::default(), parcels)
 }
 
-fn sights(count: usize) -> impl Iterator<Item = Sight> {
-    let mut voice = Voice::new(key(), DOMAIN, Boot::try_from(1).unwrap());
-    let mut sign = move |stream| {
+fn parcels(count: usize) -> impl Iterator<Item = Parcel> {
+    let voice = Voice::new(key(), DOMAIN, Boot::try_from(1).unwrap());
+    let sign = move |stream| {
         let time_us = TimeUs::try_from(1_790_000_000_000_000).unwrap();
         voice.sign(stream, "text/plain", time_us, *b"x").unwrap()
     };
-    (0..count).map(move |_| Sight {
-        frame: Some(sign("frames")),
+    (0..count).map(move |_| Parcel {
+        picture: Some(sign("frames")),
         events: vec![sign("detections")],
     })
 }
@@ -68,8 +68,8 @@ fn a_slow_uplink_means_later_for_detections_and_only_the_newest_picture() {
     let mut link = link();
     let options = MqttOptions::new("d", "127.0.0.1", 9);
     let (client, mut event_loop) = AsyncClient::new(options, 3);
-    for sight in sights(6) {
-        link.publish(sight);
+    for parcel in parcels(6) {
+        link.publish(parcel);
         link.flush(&client);
     }
     assert_eq!(
