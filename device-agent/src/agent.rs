@@ -98,6 +98,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         confidence: config.model.confidence,
     };
     let eye = Eye::open(gaze, detector, voice, demand.clone(), uplink, stop.clone())?;
+    let source = eye.source_counters();
     // The link owns the receiving end: when it is gone, the eye closes.
     Link::new(gateway, key, domain, registration, demand, parcels)
         .run(stop.clone())
@@ -105,6 +106,15 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let asked_to = stop.is_cancelled();
     stop.cancel();
     tokio::task::spawn_blocking(move || eye.join()).await?;
+    let figures = source.read();
+    info!(
+        source.frames = figures.frames,
+        source.dropped = figures.dropped,
+        source.stalls = figures.stalls,
+        source.reconnects = figures.reconnects,
+        source.decode_errors = figures.decode_errors,
+        "the eye has closed"
+    );
     if asked_to {
         Ok(())
     } else {

@@ -6,15 +6,30 @@ const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(15);
 
 /// Waits between attempts: doubling, capped, and each cut by chance so that a thousand devices do not come at once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Backoff {
     failures: u32,
+    longest: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::up_to(LONGEST)
+    }
 }
 
 impl Backoff {
+    /// Waits that never exceed `longest`.
+    pub(crate) const fn up_to(longest: Duration) -> Self {
+        Self {
+            failures: 0,
+            longest,
+        }
+    }
+
     /// The wait after one more failure.
     pub(crate) fn next_wait(&mut self) -> Duration {
-        let wait = wait(self.failures, rand::random_range(0.0..1.0));
+        let wait = wait(self.failures, self.longest, rand::random_range(0.0..1.0));
         self.failures = self.failures.saturating_add(1);
         wait
     }
@@ -26,10 +41,10 @@ impl Backoff {
 }
 
 /// `chance` in 0..1 gives half of the full wait up to all of it.
-fn wait(failures: u32, chance: f64) -> Duration {
+fn wait(failures: u32, longest: Duration, chance: f64) -> Duration {
     let full = FIRST
         .saturating_mul(2_u32.saturating_pow(failures.min(16)))
-        .min(LONGEST);
+        .min(longest);
     full.mul_f64(0.5 + 0.5 * chance)
 }
 
@@ -49,7 +64,7 @@ mod tests {
             (u32::MAX, 0.0, 7_500),
         ] {
             assert_eq!(
-                wait(failures, chance),
+                wait(failures, LONGEST, chance),
                 Duration::from_millis(millis),
                 "{failures} {chance}"
             );
@@ -64,5 +79,8 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next_wait() <= FIRST);
+        let longest = Duration::from_secs(2);
+        let mut patient = Backoff::up_to(longest);
+        assert!((0..20).all(|_| patient.next_wait() <= longest));
     }
 }

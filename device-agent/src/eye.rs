@@ -7,25 +7,20 @@
 //! A slow model sees fewer frames, never older ones.
 
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ashya_protocol::TimeUs;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::warn;
 
-use crate::backoff::Backoff;
+use crate::capture::{Capture, CaptureError, Captured};
 use crate::causes::causes;
 use crate::config::{FramesConfig, SourceConfig};
 use crate::demand::Demand;
 use crate::detect::{Confidence, Detector, Overlap};
 use crate::latest::Latest;
-use crate::picture::Picture;
-use crate::source::{FrameSource, Playback, SourceError};
+use crate::source::SourceCounters;
 use crate::uplink::{Parcel, Uplink};
-use crate::voice::{Draft, Signed, Voice, detected, now_us};
-
-/// Longest sleep without a look at whether it is time to stop.
-const NAP: Duration = Duration::from_millis(50);
+use crate::voice::{Draft, Signed, Voice, detected};
 
 /// How to look.
 #[derive(Debug, Clone)]
@@ -55,13 +50,8 @@ impl From<Sight> for Parcel {
 
 /// The running threads.
 pub(crate) struct Eye {
-    capture: JoinHandle<()>,
+    capture: Capture,
     look: JoinHandle<()>,
-}
-
-struct Captured {
-    time_us: TimeUs,
-    picture: Picture,
 }
 
 impl Eye {
@@ -77,20 +67,8 @@ impl Eye {
         uplink: Uplink,
         stop: CancellationToken,
     ) -> Result<Self, EyeError> {
-        let source = gaze
-            .source
-            .spec
-            .open(Playback::Live(gaze.source.interval), &stop)?;
-        let latest = Latest::new();
-        let (put, take) = (latest.clone(), latest);
-        let capturing = gaze.clone();
-        let capture = thread::Builder::new()
-            .name("capture".into())
-            .spawn(move || {
-                capture(source, &capturing, &put, &stop);
-                put.close();
-            })
-            .map_err(EyeError::Thread)?;
+        let capture = Capture::start(gaze.source.clone(), stop)?;
+        let take = capture.latest();
         let look = thread::Builder::new()
             .name("look".into())
             .spawn(move || {
@@ -108,12 +86,16 @@ impl Eye {
         Ok(Self { capture, look })
     }
 
+    /// What happened to the source so far.
+    pub(crate) fn source_counters(&self) -> SourceCounters {
+        self.capture.counters()
+    }
+
     /// Waits until both threads have ended; blocks.
     pub(crate) fn join(self) {
-        for thread in [self.capture, self.look] {
-            if thread.join().is_err() {
-                warn!("a thread of the eye panicked");
-            }
+        self.capture.join();
+        if self.look.join().is_err() {
+            warn!("a thread of the eye panicked");
         }
     }
 }
@@ -123,92 +105,10 @@ impl Eye {
 pub enum EyeError {
     /// The source yields nothing.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Capture(#[from] CaptureError),
     /// The system has no thread for it.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
-}
-
-/// Puts a frame into `latest` each interval until told to stop. A source that fails is opened again.
-fn capture(
-    mut source: Box<dyn FrameSource>,
-    gaze: &Gaze,
-    latest: &Latest<Captured>,
-    stop: &CancellationToken,
-) {
-    let mut due = Instant::now();
-    let mut backoff = Backoff::default();
-    while !stop.is_cancelled() {
-        let captured = match source.next_frame() {
-            Ok(Some(frame)) => {
-                backoff.reset();
-                now_us().map(|time_us| Captured {
-                    time_us,
-                    picture: frame.picture,
-                })
-            }
-            // Told to stop while it waited.
-            Ok(None) if stop.is_cancelled() => break,
-            Ok(None) => {
-                info!(source = %gaze.source.spec, "the source has ended; opening it again");
-                reopen(&mut source, gaze, &mut backoff, stop);
-                continue;
-            }
-            Err(error) => {
-                warn!(error = %causes(&error), "no frame");
-                if error.is_fatal() {
-                    reopen(&mut source, gaze, &mut backoff, stop);
-                } else {
-                    nap_until(Instant::now() + gaze.source.interval, stop);
-                }
-                continue;
-            }
-        };
-        match captured {
-            Ok(captured) => {
-                if !latest.put(captured) {
-                    return;
-                }
-            }
-            Err(error) => warn!(%error, "the clock is wrong; frame skipped"),
-        }
-        // A late frame does not make the next ones hurry.
-        due = (due + gaze.source.interval).max(Instant::now());
-        nap_until(due, stop);
-    }
-    debug!(dropped = latest.dropped(), "capture has ended");
-}
-
-fn reopen(
-    source: &mut Box<dyn FrameSource>,
-    gaze: &Gaze,
-    backoff: &mut Backoff,
-    stop: &CancellationToken,
-) {
-    while !stop.is_cancelled() {
-        nap_until(Instant::now() + backoff.next_wait(), stop);
-        match gaze
-            .source
-            .spec
-            .open(Playback::Live(gaze.source.interval), stop)
-        {
-            Ok(opened) => {
-                *source = opened;
-                return;
-            }
-            Err(error) => warn!(error = %causes(&error), "the source cannot be opened"),
-        }
-    }
-}
-
-fn nap_until(due: Instant, stop: &CancellationToken) {
-    while !stop.is_cancelled() {
-        let rest = due.saturating_duration_since(Instant::now());
-        if rest.is_zero() {
-            return;
-        }
-        thread::sleep(rest.min(NAP));
-    }
 }
 
 struct Looker {

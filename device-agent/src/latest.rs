@@ -4,11 +4,21 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 #[derive(Debug)]
 pub(crate) struct Latest<T>(Arc<(Mutex<Slot<T>>, Condvar)>);
 
+/// What became of a value that was put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It waits to be taken.
+    Stored,
+    /// It waits to be taken, instead of an older one that nobody took.
+    Replaced,
+    /// Nobody will take it any more.
+    Closed,
+}
+
 #[derive(Debug)]
 struct Slot<T> {
     value: Option<T>,
     closed: bool,
-    dropped: u64,
 }
 
 impl<T> Latest<T> {
@@ -16,23 +26,24 @@ impl<T> Latest<T> {
         let slot = Slot {
             value: None,
             closed: false,
-            dropped: 0,
         };
         Self(Arc::new((Mutex::new(slot), Condvar::new())))
     }
 
-    /// Puts a value in. False when nobody will take it any more.
-    pub(crate) fn put(&self, value: T) -> bool {
+    /// Puts a value in, over an older one that nobody took.
+    pub(crate) fn put(&self, value: T) -> Put {
         let (lock, filled) = &*self.0;
         let mut slot = lock.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.closed {
-            return false;
+            return Put::Closed;
         }
-        if slot.value.replace(value).is_some() {
-            slot.dropped += 1;
-        }
+        let older = slot.value.replace(value);
         filled.notify_one();
-        true
+        if older.is_some() {
+            Put::Replaced
+        } else {
+            Put::Stored
+        }
     }
 
     /// Waits for a value and takes it; `None` once the place is closed.
@@ -56,15 +67,6 @@ impl<T> Latest<T> {
         lock.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         filled.notify_all();
     }
-
-    /// Values that nobody took.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.0
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .dropped
-    }
 }
 
 impl<T> Clone for Latest<T> {
@@ -78,12 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_wins_and_drops_are_counted() {
+    fn the_newest_wins_and_drops_are_told() {
         let latest = Latest::new();
-        for value in 1..=3 {
-            assert!(latest.put(value));
-        }
-        assert_eq!((latest.take(), latest.dropped()), (Some(3), 2));
+        assert_eq!(latest.put(1), Put::Stored);
+        assert_eq!(latest.put(2), Put::Replaced);
+        assert_eq!(latest.put(3), Put::Replaced);
+        assert_eq!(latest.take(), Some(3));
+        assert_eq!(latest.put(4), Put::Stored);
     }
 
     #[test]
@@ -93,6 +96,6 @@ mod tests {
         let thread = std::thread::spawn(move || taker.take());
         latest.close();
         assert_eq!(thread.join().unwrap(), None);
-        assert!(!latest.put(1));
+        assert_eq!(latest.put(1), Put::Closed);
     }
 }

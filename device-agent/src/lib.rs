@@ -14,6 +14,7 @@
 mod agent;
 mod annotate;
 mod backoff;
+mod capture;
 mod causes;
 pub mod cli;
 mod config;
@@ -35,6 +36,7 @@ mod voice;
 
 pub use agent::{AgentError, run};
 pub use annotate::annotate;
+pub use capture::CaptureError;
 pub use config::{
     Config, ConfigError, DeviceConfig, FramesConfig, GatewayConfig, ModelConfig, RunArgs, Settings,
     SourceConfig,
@@ -49,8 +51,8 @@ pub use gateway::{Gateway, GatewayError};
 pub use picture::{Picture, PictureError};
 pub use runtime::{LibrarySum, LibrarySumError, Runtime, RuntimeError, RuntimeOptions};
 pub use source::{
-    FolderSource, Frame, FrameSource, Playback, Scene, SceneSource, SourceError, SourceSpec,
-    SourceSpecError, Truth, VideoError, VideoSource,
+    FolderSource, Frame, FrameSource, Playback, Scene, SceneSource, SourceCounters, SourceError,
+    SourceFigures, SourceSpec, SourceSpecError, Truth, VideoError, VideoSource,
 };
 pub use threads::{Threads, ThreadsError};
 pub use voice::{Draft, Signed, Voice, VoiceError, detected, now_us};

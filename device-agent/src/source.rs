@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::picture::{Picture, PictureError};
 
 mod backdrop;
+mod counters;
 mod dice;
 mod folder;
 mod paint;
@@ -17,6 +18,7 @@ mod scene;
 mod street;
 mod video;
 
+pub use self::counters::{SourceCounters, SourceFigures};
 pub use self::folder::FolderSource;
 pub use self::scene::{Scene, SceneSource, Truth};
 pub use self::video::{VideoError, VideoSource};
@@ -126,6 +128,17 @@ impl SourceError {
     /// Whether asking again is pointless.
     pub const fn is_fatal(&self) -> bool {
         !matches!(self, Self::Picture { .. })
+    }
+
+    /// Whether the source lives but gave nothing for too long.
+    pub const fn is_stall(&self) -> bool {
+        matches!(
+            self,
+            Self::Video {
+                source: VideoError::Stalled(_),
+                ..
+            }
+        )
     }
 }
 

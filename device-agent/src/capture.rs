@@ -1,0 +1,278 @@
+//! The thread that takes frames from the source and keeps the newest.
+//!
+//! ```text
+//!  source ─► capture ─► latest frame ─► whoever looks
+//!    ▲          │
+//!    └──────────┘ opened again when it ends, fails or stalls
+//! ```
+
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use ashya_protocol::TimeUs;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::backoff::Backoff;
+use crate::causes::causes;
+use crate::config::SourceConfig;
+use crate::latest::{Latest, Put};
+use crate::picture::Picture;
+use crate::source::{FrameSource, Playback, SourceCounters, SourceError};
+use crate::voice::now_us;
+
+/// Longest sleep without a look at whether it is time to stop.
+const NAP: Duration = Duration::from_millis(50);
+/// Longest wait before a source is opened again. With the default watchdog of 20 s a camera that comes back is seen
+/// within 25 s, even when the last attempt before that hangs.
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
+
+/// A frame and when it came.
+#[derive(Debug)]
+pub(crate) struct Captured {
+    pub(crate) time_us: TimeUs,
+    pub(crate) picture: Picture,
+}
+
+/// Why nothing can be captured.
+#[derive(Debug, Error)]
+pub enum CaptureError {
+    /// The source yields nothing.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The system has no thread for it.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The running thread.
+pub(crate) struct Capture {
+    latest: Latest<Captured>,
+    counters: SourceCounters,
+    thread: JoinHandle<()>,
+}
+
+impl Capture {
+    /// Opens the source and takes frames from it until `stop`, or until [`Self::latest`] is closed.
+    ///
+    /// # Errors
+    /// When the source cannot be opened the first time, or the thread not started.
+    pub(crate) fn start(
+        config: SourceConfig,
+        stop: CancellationToken,
+    ) -> Result<Self, CaptureError> {
+        let source = open(&config, &stop)?;
+        let latest = Latest::new();
+        let counters = SourceCounters::default();
+        let mut capturing = Capturing {
+            config,
+            latest: latest.clone(),
+            counters: counters.clone(),
+            stop,
+        };
+        let thread = thread::Builder::new()
+            .name("capture".into())
+            .spawn(move || {
+                capturing.run(source);
+                capturing.latest.close();
+            })
+            .map_err(CaptureError::Thread)?;
+        Ok(Self {
+            latest,
+            counters,
+            thread,
+        })
+    }
+
+    /// Where the newest frame lies; closed when the thread ends.
+    pub(crate) fn latest(&self) -> Latest<Captured> {
+        self.latest.clone()
+    }
+
+    /// What happened to the source so far.
+    pub(crate) fn counters(&self) -> SourceCounters {
+        self.counters.clone()
+    }
+
+    /// Waits until the thread has ended; blocks.
+    pub(crate) fn join(self) {
+        if self.thread.join().is_err() {
+            warn!("capture panicked");
+        }
+    }
+}
+
+struct Capturing {
+    config: SourceConfig,
+    latest: Latest<Captured>,
+    counters: SourceCounters,
+    stop: CancellationToken,
+}
+
+impl Capturing {
+    fn run(&mut self, mut source: Box<dyn FrameSource>) {
+        let mut due = Instant::now();
+        let mut backoff = Backoff::up_to(LONGEST_WAIT);
+        while !self.stop.is_cancelled() {
+            match source.next_frame() {
+                Ok(Some(frame)) => {
+                    backoff.reset();
+                    self.counters.frame();
+                    if !self.hand_on(frame.picture) {
+                        break;
+                    }
+                }
+                // Told to stop while it waited.
+                Ok(None) if self.stop.is_cancelled() => break,
+                Ok(None) => {
+                    info!(source = %self.config.spec, "the source has ended; opening it again");
+                    self.reopen(&mut source, &mut backoff);
+                    continue;
+                }
+                Err(error) => {
+                    warn!(source = %self.config.spec, error = %causes(&error), "no frame");
+                    if error.is_stall() {
+                        self.counters.stall();
+                    }
+                    if error.is_fatal() {
+                        self.reopen(&mut source, &mut backoff);
+                    } else {
+                        self.counters.decode_error();
+                        self.nap_until(Instant::now() + self.config.interval);
+                    }
+                    continue;
+                }
+            }
+            // A late frame does not make the next ones hurry.
+            due = (due + self.config.interval).max(Instant::now());
+            self.nap_until(due);
+        }
+    }
+
+    /// False when nobody looks any more.
+    fn hand_on(&self, picture: Picture) -> bool {
+        let time_us = match now_us() {
+            Ok(time_us) => time_us,
+            Err(error) => {
+                warn!(%error, "the clock is wrong; frame skipped");
+                return true;
+            }
+        };
+        match self.latest.put(Captured { time_us, picture }) {
+            Put::Stored => true,
+            Put::Replaced => {
+                self.counters.dropped();
+                true
+            }
+            Put::Closed => false,
+        }
+    }
+
+    fn reopen(&self, source: &mut Box<dyn FrameSource>, backoff: &mut Backoff) {
+        while !self.stop.is_cancelled() {
+            self.nap_until(Instant::now() + backoff.next_wait());
+            match open(&self.config, &self.stop) {
+                Ok(opened) => {
+                    self.counters.reconnect();
+                    *source = opened;
+                    return;
+                }
+                Err(error) => {
+                    let error = causes(&error);
+                    warn!(source = %self.config.spec, error, "the source cannot be opened");
+                }
+            }
+        }
+    }
+
+    fn nap_until(&self, due: Instant) {
+        while !self.stop.is_cancelled() {
+            let rest = due.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return;
+            }
+            thread::sleep(rest.min(NAP));
+        }
+    }
+}
+
+fn open(
+    config: &SourceConfig,
+    stop: &CancellationToken,
+) -> Result<Box<dyn FrameSource>, SourceError> {
+    config.spec.open(Playback::Live(config.interval), stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of one picture, which plays for ever.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = Picture::from_rgb(8, 8, vec![90; 192]).unwrap();
+        let path = folder.path().join("a.jpg");
+        std::fs::write(path, picture.to_jpeg(90).unwrap()).unwrap();
+        folder
+    }
+
+    fn config(folder: &tempfile::TempDir) -> SourceConfig {
+        SourceConfig {
+            spec: folder.path().display().to_string().parse().unwrap(),
+            interval: Duration::from_millis(5),
+        }
+    }
+
+    fn await_figures(counters: &SourceCounters, reached: impl Fn(u64, u64, u64) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let figures = counters.read();
+            if reached(figures.frames, figures.dropped, figures.decode_errors) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{figures:?}");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn frames_that_nobody_takes_are_counted_as_dropped() {
+        let folder = folder();
+        let stop = CancellationToken::new();
+        let capture = Capture::start(config(&folder), stop.clone()).unwrap();
+        let counters = capture.counters();
+        await_figures(&counters, |frames, dropped, _| frames >= 3 && dropped >= 2);
+        assert_eq!(capture.latest().take().unwrap().picture.width(), 8);
+        stop.cancel();
+        capture.join();
+        let figures = counters.read();
+        assert!(figures.frames - figures.dropped <= 2, "{figures:?}");
+    }
+
+    #[test]
+    fn a_damaged_picture_is_counted_and_the_rest_still_comes() {
+        let folder = folder();
+        std::fs::write(folder.path().join("b.jpg"), b"no picture").unwrap();
+        let stop = CancellationToken::new();
+        let capture = Capture::start(config(&folder), stop.clone()).unwrap();
+        let counters = capture.counters();
+        await_figures(&counters, |frames, _, errors| frames >= 2 && errors >= 2);
+        stop.cancel();
+        capture.join();
+        assert_eq!(counters.read().reconnects, 0);
+    }
+
+    #[test]
+    fn a_source_that_is_not_there_is_an_error_at_once() {
+        let config = SourceConfig {
+            spec: "no/such.mp4".parse().unwrap(),
+            interval: Duration::from_millis(5),
+        };
+        let stop = CancellationToken::new();
+        assert!(matches!(
+            Capture::start(config, stop).err(),
+            Some(CaptureError::Source(_))
+        ));
+    }
+}
