@@ -74,9 +74,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         device.id = %key.device_id(),
         model = detector.info().name,
         source = %config.source.spec,
-        "looking with {} at {}",
-        detector.layout().family,
-        detector.input(),
+        "looking",
     );
     let gateway = Gateway::new(&config.gateway.url)?;
     let Some(domain) = domain_of(&gateway, &stop).await else {
@@ -124,10 +122,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
 
 /// Loads library and model, which takes a moment, off the async threads.
 async fn load(config: &ModelConfig) -> Result<Detector, AgentError> {
-    let (options, model, threads) = (config.runtime.clone(), config.file.clone(), config.threads);
+    let (runtime, options) = (config.runtime.clone(), config.options.clone());
     tokio::task::spawn_blocking(move || {
-        let runtime = Runtime::load(&options)?;
-        Ok(Detector::load(&runtime, &model, threads.get())?)
+        let runtime = Runtime::load(&runtime)?;
+        Ok(Detector::load(&runtime, &options)?)
     })
     .await?
 }

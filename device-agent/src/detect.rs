@@ -1,10 +1,10 @@
 //! From a picture to the objects in it: resize, run the model, read its boxes, drop duplicates.
 //!
 //! ```text
-//!  Picture ─letterbox─► [1, 3, H, W] ─session─► [1, 4+C, N] ─decode─► candidates ─suppress─► objects
+//!  Picture ─letterbox─► [1, 3, H, W] ─network─► [1, 4+C, N] ─decode─► candidates ─suppress─► objects
 //! ```
 //!
-//! Each step is a pure function of its inputs, but for the session in the middle.
+//! Each step is a pure function of its inputs, but for the network in the middle.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,13 +15,17 @@ mod decode;
 mod labels;
 mod layout;
 mod letterbox;
+mod metadata;
 mod model;
+mod network;
+mod provider;
 mod resize;
 mod suppress;
 
 pub use self::labels::LabelsError;
-pub use self::layout::{Expected, Family, Layout, LayoutError, Shape, Size};
-pub use self::model::{DetectError, Detector, ModelError};
+pub use self::layout::{Expected, Family, Layout, LayoutError, Shape, Size, SizeError};
+pub use self::model::{DetectError, Detector, ModelError, ModelOptions};
+pub use self::provider::{Provider, ProviderError};
 
 /// A score in 0..=1 above which an object counts.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]

@@ -44,7 +44,8 @@ pub use config::{
 pub use data::{DataDir, DataError, DataLock};
 pub use detect::{
     Candidate, Confidence, ConfidenceError, DetectError, Detector, Expected, Family, LabelsError,
-    Layout, LayoutError, ModelError, Overlap, PixelBox, Shape, Size,
+    Layout, LayoutError, ModelError, ModelOptions, Overlap, PixelBox, Provider, ProviderError,
+    Shape, Size, SizeError,
 };
 pub use eye::EyeError;
 pub use gateway::{Gateway, GatewayError};

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use ashya_agent::{
-    Candidate, Confidence, Detector, Overlap, Picture, PixelBox, Runtime, RuntimeOptions,
+    Candidate, Confidence, Detector, Family, ModelOptions, Overlap, Picture, PixelBox, Provider,
+    Runtime, RuntimeOptions,
 };
 
 /// x1, y1, x2, y2 in pixels, score, class.
@@ -26,6 +27,33 @@ fn the_default_model_agrees_on_generated_scenes() {
         &models.join("street_synth/images"),
         &models.join("reference/street_tiny_320.street_synth.json"),
         60,
+    );
+}
+
+/// 16-bit floats and suppression inside: `models/training/end_to_end.py` makes it of the default model.
+#[test]
+fn a_finished_model_agrees_on_generated_scenes() {
+    let models = root().join("models");
+    let model = models.join("street_tiny_320_end2end.onnx");
+    assert_eq!(load(&model).layout().family, Family::EndToEnd);
+    check(
+        &model,
+        &models.join("street_synth/images"),
+        &models.join("reference/street_tiny_320_end2end.street_synth.json"),
+        60,
+    );
+}
+
+#[test]
+fn yolov5_agrees_on_photographs() {
+    let Some(shared) = shared("yolov5_agrees_on_photographs") else {
+        return;
+    };
+    check(
+        &shared.join("models/yolov5n.onnx"),
+        &shared.join("images/coco128val/images"),
+        &reference("yolov5n.coco128.json"),
+        128,
     );
 }
 
@@ -60,7 +88,7 @@ fn well_known_photographs_show_what_everybody_sees_in_them() {
     let Some(shared) = shared("well_known_photographs_show_what_everybody_sees_in_them") else {
         return;
     };
-    for model in ["yolox_nano.onnx", "yolo11n_320_fp32dq.onnx"] {
+    for model in ["yolox_nano.onnx", "yolo11n_320_fp32dq.onnx", "yolov5n.onnx"] {
         let mut detector = load(&shared.join("models").join(model));
         for (photo, wanted) in [
             (
@@ -85,30 +113,44 @@ fn well_known_photographs_show_what_everybody_sees_in_them() {
 }
 
 #[test]
-fn models_that_cannot_be_read_say_why() {
-    let Some(shared) = shared("models_that_cannot_be_read_say_why") else {
+fn a_model_that_cannot_be_used_says_why() {
+    let Some(shared) = shared("a_model_that_cannot_be_used_says_why") else {
         return;
     };
-    let error = Detector::load(runtime(), &shared.join("models/yolov5n.onnx"), 1)
-        .err()
-        .unwrap();
-    let text = format!("{:#}", anyhow::Error::from(error));
+    let mut options = ModelOptions::new(shared.join("models/yolov5n.onnx"));
+    options.input = Some("320x320".parse().unwrap());
+    let text = refusal(&options);
     assert!(
-        text.contains("[1, 25200, 85]") && text.contains("YOLOv5"),
+        text.contains("[1, 3, 640, 640] is fixed") && text.contains("320x320"),
         "{text}"
     );
 }
 
 #[test]
 fn a_file_that_is_no_model_is_refused() {
-    let text = Detector::load(runtime(), &root().join("Cargo.toml"), 1)
-        .err()
-        .unwrap()
-        .to_string();
+    let text = refusal(&ModelOptions::new(root().join("Cargo.toml")));
     assert!(
         text.contains("Cargo.toml") && text.contains("ONNX Runtime cannot load"),
         "{text}"
     );
+}
+
+/// The library of the tests computes on the processor alone.
+#[test]
+fn a_provider_that_the_library_lacks_gives_way_to_the_processor() {
+    let mut options = ModelOptions::new(root().join("models/street_tiny_320.onnx"));
+    options.providers = vec![Provider::OpenVino, Provider::CoreMl];
+    let mut detector = Detector::load(runtime(), &options).unwrap();
+    assert_eq!(detector.providers(), [Provider::Cpu]);
+    let picture = root().join("models/street_synth/images/9000000.jpg");
+    let picture = Picture::open(&picture).unwrap();
+    let found = detector.detect(&picture, Confidence::DEFAULT, Overlap::REFERENCE);
+    assert!(!found.unwrap().is_empty());
+}
+
+fn refusal(options: &ModelOptions) -> String {
+    let error = Detector::load(runtime(), options).err().unwrap();
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 /// Runs a model over a folder and holds its boxes against the reference.
@@ -184,7 +226,7 @@ impl Agreement {
 }
 
 fn load(model: &Path) -> Detector {
-    Detector::load(runtime(), model, 2).unwrap()
+    Detector::load(runtime(), &ModelOptions::new(model)).unwrap()
 }
 
 fn runtime() -> &'static Runtime {

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ashya_agent::{Confidence, Detector, Overlap, Runtime, RuntimeOptions, Scene};
+use ashya_agent::{Confidence, Detector, ModelOptions, Overlap, Runtime, RuntimeOptions, Scene};
 
 #[test]
 fn the_default_model_finds_what_moves_in_generated_scenes() {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/street_tiny_320.onnx");
     let runtime = Runtime::load(&RuntimeOptions::default()).unwrap();
-    let mut detector = Detector::load(&runtime, &model, 2).unwrap();
+    let mut detector = Detector::load(&runtime, &ModelOptions::new(model)).unwrap();
     let (mut truly, mut found, mut shown, mut right) = (0, 0, 0, 0);
     for seed in [1, 7, 42] {
         let scene = Scene::new(seed);

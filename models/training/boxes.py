@@ -1,7 +1,7 @@
 """From a picture to a network's input, and from its output to boxes in pixels of that picture.
 
 This is the reference that the device agent is held against, so each step names the tool whose
-arithmetic it follows: Ultralytics for YOLOv8/11 exports, Megvii's demo for YOLOX.
+arithmetic it follows: Ultralytics for its own exports, Megvii's demo for YOLOX.
 """
 
 from __future__ import annotations
@@ -20,27 +20,38 @@ Floats = npt.NDArray[np.float32]
 STRIDES = (8, 16, 32)
 PAD = 114
 """Grey level of the letterbox border; both families were trained with it."""
+ANCHORS = 3
+"""Boxes that each cell of a YOLOv5 has."""
 MAX_BOXES = 300
 """Boxes kept for one picture, as Ultralytics does."""
 
 
 class Layout(Enum):
-    """Order of the numbers in a detector's only output."""
+    """Order of the numbers in a detector's only output; a cell is a place on one of the grids."""
 
+    YOLOV5 = "yolov5"
+    """`[1, 3 cells, 5 + classes]`: centre and size in input pixels, objectness, one score a class."""
     YOLOV8 = "yolov8"
-    """`[1, 4 + classes, anchors]`: centre and size in input pixels, one score a class."""
+    """`[1, 4 + classes, cells]`: centre and size in input pixels, one score a class."""
     YOLOX = "yolox"
-    """`[1, anchors, 5 + classes]`: offsets on the grid, objectness, one score a class."""
+    """`[1, cells, 5 + classes]`: offsets on the grid, objectness, one score a class."""
+    END_TO_END = "end-to-end"
+    """`[1, boxes, 6]`: corners in input pixels, score, class; nothing is left to suppress."""
 
     @staticmethod
     def of(shape: tuple[int, ...], size: int) -> Layout:
-        """Tells the layout from an output shape: one axis counts the anchors of a `size` input."""
-        anchors = sum((size // stride) ** 2 for stride in STRIDES)
-        if len(shape) == 3 and shape[2] == anchors and shape[1] > 4:
-            return Layout.YOLOV8
-        if len(shape) == 3 and shape[1] == anchors and shape[2] > 5:
-            return Layout.YOLOX
-        raise ValueError(f"output {shape} is neither a YOLOv8/11 nor a YOLOX head for a {size} pixel input")
+        """Tells the layout from an output shape: one axis counts the cells of a `size` input."""
+        cells = sum((size // stride) ** 2 for stride in STRIDES)
+        match shape:
+            case (1, rows, columns) if columns == cells and rows > 4:
+                return Layout.YOLOV8
+            case (1, rows, columns) if rows == cells and columns > 5:
+                return Layout.YOLOX
+            case (1, rows, columns) if rows == ANCHORS * cells and columns > 5:
+                return Layout.YOLOV5
+            case (1, _, 6):
+                return Layout.END_TO_END
+        raise ValueError(f"output {shape} is no YOLO head for a {size} pixel input")
 
 
 @dataclass(frozen=True)
@@ -86,13 +97,16 @@ def read_picture(path: Path) -> Pixels:
 
 def prepare(picture: Pixels, size: int, layout: Layout) -> tuple[Floats, Fit]:
     """Fits a BGR picture into the `[1, 3, size, size]` input that `layout` was trained with."""
-    return _prepare_yolov8(picture, size) if layout is Layout.YOLOV8 else _prepare_yolox(picture, size)
+    return _prepare_yolox(picture, size) if layout is Layout.YOLOX else _prepare_ultralytics(picture, size)
 
 
 def decode(output: Floats, layout: Layout, size: int, confidence: float) -> Boxes:
     """Reads one output into boxes in input pixels whose score is above `confidence`."""
-    rows = output[0].T if layout is Layout.YOLOV8 else _yolox_rows(output[0], size)
-    scores = rows[:, 4:] if layout is Layout.YOLOV8 else rows[:, 5:] * rows[:, 4:5]
+    if layout is Layout.END_TO_END:
+        rows = output[0][output[0][:, 4] > confidence]
+        best_first = rows[np.argsort(-rows[:, 4], kind="stable")]
+        return Boxes(best_first[:, :4], best_first[:, 4], best_first[:, 5].astype(np.int64))
+    rows, scores = _rows_and_scores(output[0], layout, size)
     best = scores.max(1)
     sure = best > confidence
     centre, extent = rows[sure, :2], rows[sure, 2:4]
@@ -119,7 +133,7 @@ def iou(box: Floats, others: Floats) -> Floats:
     return shared / ((box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - shared + 1e-9)
 
 
-def _prepare_yolov8(picture: Pixels, size: int) -> tuple[Floats, Fit]:
+def _prepare_ultralytics(picture: Pixels, size: int) -> tuple[Floats, Fit]:
     """Centred letterbox, RGB in 0..1. The gain differs by axis, because the sizes are rounded."""
     height, width = picture.shape[:2]
     ratio = min(size / height, size / width)
@@ -144,6 +158,14 @@ def _prepare_yolox(picture: Pixels, size: int) -> tuple[Floats, Fit]:
     canvas[: fitted[1], : fitted[0]] = cv2.resize(picture, fitted, interpolation=cv2.INTER_LINEAR)
     tensor = np.ascontiguousarray(canvas.transpose(2, 0, 1)).astype(np.float32)
     return tensor[None], Fit((ratio, ratio), (0, 0), (width, height))
+
+
+def _rows_and_scores(output: Floats, layout: Layout, size: int) -> tuple[Floats, Floats]:
+    """Centre, size and more of each cell, and its score of each class."""
+    if layout is Layout.YOLOV8:
+        return output.T, output.T[:, 4:]
+    rows = _yolox_rows(output, size) if layout is Layout.YOLOX else output
+    return rows, rows[:, 5:] * rows[:, 4:5]
 
 
 def _yolox_rows(rows: Floats, size: int) -> Floats:

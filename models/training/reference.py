@@ -10,11 +10,14 @@ import argparse
 import json
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 
 from boxes import Boxes, Layout, Pixels, decode, prepare, read_picture, suppress
 
 CONFIDENCE = 0.25
+TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+"""Numbers that an input may want."""
 OVERLAP = 0.7
 """Overlap above which the weaker box of a class goes; the default of Ultralytics."""
 
@@ -33,8 +36,11 @@ class Detector:
     def detect(self, picture: Pixels, confidence: float = CONFIDENCE, overlap: float = OVERLAP) -> Boxes:
         """Finds boxes in a BGR picture, in pixels of that picture."""
         tensor, fit = prepare(picture, self.size, self.layout)
-        output = self._session.run(None, {self._input.name: tensor})[0]
-        found = suppress(decode(output, self.layout, self.size, confidence), overlap)
+        tensor = tensor.astype(TYPES[self._input.type])
+        output = self._session.run(None, {self._input.name: tensor})[0].astype(np.float32)
+        found = decode(output, self.layout, self.size, confidence)
+        if self.layout is not Layout.END_TO_END:
+            found = suppress(found, overlap)
         return Boxes(fit.to_picture(found.corners), found.scores, found.classes)
 
 

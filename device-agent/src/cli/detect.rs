@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::annotate::annotate;
 use crate::cli::RuntimeArgs;
-use crate::detect::{Candidate, Confidence, Detector, Overlap};
+use crate::detect::{Candidate, Confidence, Detector, ModelOptions, Overlap, Provider, Size};
 use crate::runtime::Runtime;
 use crate::source::{Frame, Playback, SourceSpec};
 use crate::threads::Threads;
@@ -26,7 +26,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 /// `ashya-agent detect`.
 #[derive(Debug, Args)]
 pub(super) struct DetectArgs {
-    /// The model: YOLOv8, YOLO11 or YOLOX as ONNX
+    /// The model: a YOLO as ONNX (YOLOv5, v8, 11, YOLOX, or end to end as v10 and 26)
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// A folder of pictures, a picture, a video file, or scene:SEED for a generated street
@@ -47,6 +47,12 @@ pub(super) struct DetectArgs {
     /// Stop after so many pictures [default: all; 25 of a scene, which never ends]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// What computes the model, the best first: cpu, cuda, tensorrt, openvino, coreml [default: cpu]
+    #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
+    providers: Vec<Provider>,
+    /// Size of a dynamic input [default: what the model says, else 640x640]
+    #[arg(long, value_name = "WIDTHxHEIGHT")]
+    input: Option<Size>,
     #[command(flatten)]
     runtime: RuntimeArgs,
 }
@@ -73,8 +79,13 @@ struct Object<'a> {
 /// Runs the model over the source. A picture that cannot be read is told and makes the exit code 1.
 pub(super) fn run(args: &DetectArgs) -> anyhow::Result<ExitCode> {
     let runtime = Runtime::load(&args.runtime.clone().into())?;
-    let threads = args.threads.unwrap_or_default();
-    let mut detector = Detector::load(&runtime, &args.model, threads.get())?;
+    let options = ModelOptions {
+        file: args.model.clone(),
+        threads: args.threads.unwrap_or_default(),
+        providers: args.providers.clone(),
+        input: args.input,
+    };
+    let mut detector = Detector::load(&runtime, &options)?;
     let mut source = args
         .source
         .open(Playback::Once, &CancellationToken::new())?;

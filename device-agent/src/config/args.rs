@@ -23,7 +23,7 @@ pub struct RunArgs {
     /// More about the device
     #[arg(long, env = "ASHYA_AGENT_DESCRIPTION")]
     pub description: Option<String>,
-    /// The model: YOLOv8, YOLO11 or YOLOX as ONNX [default: models/street_tiny_320.onnx]
+    /// The model: a YOLO as ONNX [default: models/street_tiny_320.onnx]
     #[arg(long, value_name = "FILE", env = "ASHYA_AGENT_MODEL")]
     pub model: Option<PathBuf>,
     /// scene:SEED, a folder of pictures, or a video file [default: scene:1]
@@ -44,6 +44,14 @@ pub struct RunArgs {
     /// CPU threads for one picture [default: as many as there are]
     #[arg(long, env = "ASHYA_AGENT_THREADS")]
     pub threads: Option<usize>,
+    /// What computes the model, the best first: cpu, cuda, tensorrt, openvino, coreml [default: cpu]
+    #[arg(
+        long = "provider",
+        value_name = "NAME",
+        env = "ASHYA_AGENT_PROVIDERS",
+        value_delimiter = ','
+    )]
+    pub providers: Option<Vec<String>>,
     /// The ONNX Runtime library [default: the one that `make setup` installed]
     #[arg(long, value_name = "PATH", env = "ASHYA_ONNXRUNTIME")]
     pub onnxruntime: Option<PathBuf>,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::checks::{parse, refuse};
-use crate::detect::Confidence;
+use crate::detect::{Confidence, ModelOptions, Provider};
 use crate::runtime::RuntimeOptions;
 use crate::threads::Threads;
 
@@ -17,12 +17,10 @@ const CONFIDENCE: f64 = 0.4;
 /// What looks at the frames.
 #[derive(Debug, Clone)]
 pub struct ModelConfig {
-    /// The model file.
-    pub file: PathBuf,
+    /// The model file, and how it runs.
+    pub options: ModelOptions,
     /// Least score that counts.
     pub confidence: Confidence,
-    /// CPU threads for one picture.
-    pub threads: Threads,
     /// Where ONNX Runtime is.
     pub runtime: RuntimeOptions,
 }
@@ -37,6 +35,11 @@ pub(super) struct ModelSettings {
     /// As many as this machine has, where none are named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) threads: Option<usize>,
+    /// What may compute it, the best first.
+    pub(super) providers: Vec<String>,
+    /// `WIDTHxHEIGHT` of a dynamic input; what the model says, where none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) input: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) onnxruntime: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,14 +52,21 @@ impl ModelSettings {
             .threads
             .map_or_else(|| Ok(Threads::default()), Threads::try_from)
             .map_err(|error| refuse("model.threads", error))?;
+        let providers = self.providers.iter();
+        let providers = providers.map(|name| parse("model.providers", name));
+        let input = self.input.map(|size| parse("model.input", &size));
         let sum = self.onnxruntime_sha256;
         let sum = sum.map(|text| parse("model.onnxruntime_sha256", &text));
         Ok(ModelConfig {
-            file: self.file,
+            options: ModelOptions {
+                file: self.file,
+                threads,
+                providers: providers.collect::<Result<_, _>>()?,
+                input: input.transpose()?,
+            },
             confidence: (self.confidence as f32)
                 .try_into()
                 .map_err(|error| refuse("model.confidence", error))?,
-            threads,
             runtime: RuntimeOptions {
                 library: self.onnxruntime,
                 sha256: sum.transpose()?,
@@ -71,6 +81,8 @@ impl Default for ModelSettings {
             file: FILE.into(),
             confidence: CONFIDENCE,
             threads: None,
+            providers: vec![Provider::Cpu.to_string()],
+            input: None,
             onnxruntime: None,
             onnxruntime_sha256: None,
         }

@@ -54,6 +54,7 @@ impl Settings {
         set(&mut self.model.file, args.model);
         set(&mut self.model.confidence, args.confidence);
         set_some(&mut self.model.threads, args.threads);
+        set(&mut self.model.providers, args.providers);
         set_some(&mut self.model.onnxruntime, args.onnxruntime);
         set_some(&mut self.model.onnxruntime_sha256, args.onnxruntime_sha256);
         set(&mut self.frames.fps, args.frames_fps);

@@ -49,6 +49,8 @@ fn wrong_values_are_named() {
         ("model", "confidence = 1.5"),
         ("model", "threads = 0"),
         ("model", "threads = 100000"),
+        ("model", "providers = ['cpu', 'gpu']"),
+        ("model", "input = '640x360'"),
         ("model", "onnxruntime_sha256 = 'ab'"),
     ] {
         let error = load(&format!("[{section}]\n{setting}"), RunArgs::default()).unwrap_err();

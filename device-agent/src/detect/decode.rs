@@ -1,24 +1,41 @@
-use crate::detect::layout::{Family, Layout, STRIDES, Size};
+use crate::detect::layout::{FINISHED, Family, Layout, STRIDES, Size};
 use crate::detect::{Candidate, Confidence, PixelBox};
 
 /// Reads the boxes above a confidence out of a model's output, in pixels of the model's input.
 ///
-/// `output` holds `layout.cells * (4 or 5 + layout.classes)` values in the order of the family.
+/// `output` holds `layout.values()` values in the order of the family.
 pub(crate) fn decode(
     layout: Layout,
     input: Size,
     output: &[f32],
     confidence: Confidence,
 ) -> Vec<Candidate> {
-    match layout.family {
-        Family::Yolov8 => decode_yolov8(layout, output, confidence.get()),
-        Family::Yolox => decode_yolox(layout, input, output, confidence.get()),
-    }
+    let confidence = confidence.get();
+    let mut found = match layout.family {
+        Family::Yolov5 => decode_yolov5(layout, output, confidence),
+        Family::Yolov8 => decode_yolov8(layout, output, confidence),
+        Family::Yolox => decode_yolox(layout, input, output, confidence),
+        Family::EndToEnd => decode_end_to_end(output, confidence),
+    };
+    found.retain(Candidate::is_finite);
+    found
+}
+
+/// `[3 cells, 5 + classes]`: centre x, centre y, width, height in pixels, objectness, then a score a class.
+fn decode_yolov5(layout: Layout, output: &[f32], confidence: f32) -> Vec<Candidate> {
+    output
+        .chunks_exact(layout.row())
+        .filter(|row| row[4] > confidence)
+        .filter_map(|row| {
+            let bounds = PixelBox::around(row[0], row[1], row[2], row[3]);
+            candidate(bounds, row, confidence)
+        })
+        .collect()
 }
 
 /// `[4 + classes, cells]`: centre x, centre y, width, height in pixels, then a score a class.
 fn decode_yolov8(layout: Layout, output: &[f32], confidence: f32) -> Vec<Candidate> {
-    let cells = layout.cells;
+    let cells = layout.boxes;
     let (boxes, scores) = output.split_at(4 * cells);
     // Plane by plane, as the values lie in memory: the best class so far of every cell at once.
     let mut best = vec![(f32::NEG_INFINITY, 0_u32); cells];
@@ -41,32 +58,43 @@ fn decode_yolov8(layout: Layout, output: &[f32], confidence: f32) -> Vec<Candida
                 class,
             }
         })
-        .filter(Candidate::is_finite)
         .collect()
 }
 
 /// `[cells, 5 + classes]`: offset x and y in cells, logarithm of width and height in cells, objectness, then a
 /// score a class. Cells run along the rows of the finest grid first.
 fn decode_yolox(layout: Layout, input: Size, output: &[f32], confidence: f32) -> Vec<Candidate> {
-    let values = 5 + layout.classes;
     grid(input)
-        .zip(output.chunks_exact(values))
+        .zip(output.chunks_exact(layout.row()))
         .filter(|(_, row)| row[4] > confidence)
         .filter_map(|((column, line, stride), row)| {
-            let (score, class) = best_class(&row[5..], row[4])?;
             let bounds = PixelBox::around(
                 (row[0] + column) * stride,
                 (row[1] + line) * stride,
                 row[2].exp() * stride,
                 row[3].exp() * stride,
             );
-            (score > confidence).then_some(Candidate {
-                bounds,
-                score,
-                class,
-            })
+            candidate(bounds, row, confidence)
         })
-        .filter(Candidate::is_finite)
+        .collect()
+}
+
+/// `[boxes, 6]`: the corners in pixels, score, class. Rows that found nothing are zeros.
+fn decode_end_to_end(output: &[f32], confidence: f32) -> Vec<Candidate> {
+    output
+        .chunks_exact(FINISHED)
+        .filter(|row| row[4] > confidence && row[5] >= 0.0)
+        .map(|row| Candidate {
+            bounds: PixelBox {
+                x1: row[0],
+                y1: row[1],
+                x2: row[2],
+                y2: row[3],
+            },
+            score: row[4],
+            // Whole numbers, far below where 32-bit floats have gaps.
+            class: row[5].round() as u32,
+        })
         .collect()
 }
 
@@ -79,23 +107,29 @@ fn grid(input: Size) -> impl Iterator<Item = (f32, f32, f32)> {
     })
 }
 
-fn best_class(scores: &[f32], objectness: f32) -> Option<(f32, u32)> {
-    (0..)
-        .zip(scores)
+/// The best class of a row with objectness at 4 and a score a class behind it.
+fn candidate(bounds: PixelBox, row: &[f32], confidence: f32) -> Option<Candidate> {
+    let objectness = row[4];
+    let (score, class) = (0..)
+        .zip(&row[5..])
         .map(|(class, score)| (score * objectness, class))
-        .reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })?;
+    (score > confidence).then_some(Candidate {
+        bounds,
+        score,
+        class,
+    })
 }
 
 /// Whether the boxes of a YOLOX output are already in pixels, as `decode_in_inference` exports them.
 ///
 /// Raw offsets stay near their cell (a few units); decoded centres spread over the whole input.
 pub(crate) fn is_already_decoded(layout: Layout, input: Size, output: &[f32]) -> bool {
-    let values = 5 + layout.classes;
     let total: f64 = output
-        .chunks_exact(values)
+        .chunks_exact(layout.row())
         .map(|row| f64::from(row[0].abs()))
         .sum();
-    total / layout.cells as f64 > f64::from(input.width) / 8.0
+    total / layout.boxes as f64 > f64::from(input.width) / 8.0
 }
 
 #[cfg(test)]
@@ -115,8 +149,8 @@ mod tests {
     fn yolov8_boxes_and_their_best_class() {
         let layout = Layout {
             family: Family::Yolov8,
-            classes: 2,
-            cells: 3,
+            classes: Some(2),
+            boxes: 3,
         };
         let output = [
             [10.0, 20.0, f32::NAN], // centre x
@@ -150,8 +184,8 @@ mod tests {
     fn yolox_boxes_stand_on_their_grid() {
         let layout = Layout {
             family: Family::Yolox,
-            classes: 2,
-            cells: 21,
+            classes: Some(2),
+            boxes: 21,
         };
         let mut output = vec![0.0; 21 * 7];
         // Cell 5 is column 1, row 1 of the 4x4 grid of stride 8; cell 20 is the only one of stride 32.
@@ -183,11 +217,67 @@ mod tests {
     }
 
     #[test]
+    fn yolov5_boxes_weigh_their_class_with_the_objectness() {
+        let layout = Layout {
+            family: Family::Yolov5,
+            classes: Some(2),
+            boxes: 4,
+        };
+        let output = [
+            [10.0, 10.0, 4.0, 6.0, 0.5, 0.2, 0.8],
+            [10.0, 10.0, 4.0, 6.0, 0.2, 1.0, 1.0], // nothing there
+            [10.0, 10.0, 4.0, 6.0, 0.9, 0.2, 0.1], // of no class
+            [f32::NAN, 10.0, 4.0, 6.0, 0.9, 0.9, 0.1],
+        ]
+        .concat();
+        let bounds = PixelBox {
+            x1: 8.0,
+            y1: 7.0,
+            x2: 12.0,
+            y2: 13.0,
+        };
+        let one = Candidate {
+            bounds,
+            score: 0.4,
+            class: 1,
+        };
+        assert_eq!(decode(layout, INPUT, &output, confidence(0.25)), [one]);
+    }
+
+    #[test]
+    fn end_to_end_boxes_are_taken_as_they_are() {
+        let layout = Layout {
+            family: Family::EndToEnd,
+            classes: None,
+            boxes: 4,
+        };
+        let output = [
+            [1.0, 2.0, 3.0, 4.0, 0.9, 5.0],
+            [1.0, 2.0, 3.0, 4.0, 0.25, 5.0], // at the threshold
+            [1.0, 2.0, 3.0, 4.0, 0.9, -1.0], // of no class
+            [0.0; 6],
+        ]
+        .concat();
+        let bounds = PixelBox {
+            x1: 1.0,
+            y1: 2.0,
+            x2: 3.0,
+            y2: 4.0,
+        };
+        let one = Candidate {
+            bounds,
+            score: 0.9,
+            class: 5,
+        };
+        assert_eq!(decode(layout, INPUT, &output, confidence(0.25)), [one]);
+    }
+
+    #[test]
     fn decoded_exports_are_recognised() {
         let layout = Layout {
             family: Family::Yolox,
-            classes: 1,
-            cells: 21,
+            classes: Some(1),
+            boxes: 21,
         };
         let raw = [0.4, 0.3, 0.1, 0.1, 0.9, 0.9].repeat(21);
         let decoded = [16.0, 16.0, 8.0, 8.0, 0.9, 0.9].repeat(21);

@@ -18,6 +18,15 @@ pub enum LabelsError {
         /// The file that would name them.
         sidecar: String,
     },
+    /// Nothing names them, and the model does not say how many there are.
+    #[error(
+        "an end-to-end model does not say how many classes it has, and nothing names them; write one name a line \
+         into {sidecar}"
+    )]
+    Unnamed {
+        /// The file that would name them.
+        sidecar: String,
+    },
     /// The number of names is not the number of classes.
     #[error("{origin} has {found} class names, the model's output has {classes} classes")]
     Count {
@@ -41,11 +50,12 @@ pub enum LabelsError {
     },
 }
 
-/// Names the classes of a model: from a file beside it, else from its metadata, else COCO's where there are 80.
+/// Names the classes of a model: from a file beside it, else from its metadata, else COCO's where there are 80. How
+/// many names there must be is known unless the model is an end-to-end one.
 pub(crate) fn labels_of(
     model: &Path,
     metadata: Option<&str>,
-    classes: usize,
+    classes: Option<usize>,
 ) -> Result<Vec<String>, LabelsError> {
     let sidecars: Vec<PathBuf> = SIDECARS
         .iter()
@@ -58,23 +68,25 @@ pub(crate) fn labels_of(
             parse_names(text)
                 .ok_or_else(|| LabelsError::Metadata(text.chars().take(80).collect()))?,
         ),
-        (None, None) if classes == COCO.len() => (
+        (None, None) if classes == Some(COCO.len()) => (
             "COCO".to_owned(),
             COCO.iter().map(ToString::to_string).collect(),
         ),
         (None, None) => {
             let sidecar = sidecars[0].display().to_string();
-            return Err(LabelsError::Missing { classes, sidecar });
+            return Err(match classes {
+                Some(classes) => LabelsError::Missing { classes, sidecar },
+                None => LabelsError::Unnamed { sidecar },
+            });
         }
     };
-    if labels.len() == classes {
-        Ok(labels)
-    } else {
-        Err(LabelsError::Count {
+    match classes {
+        Some(classes) if classes != labels.len() => Err(LabelsError::Count {
             origin,
             found: labels.len(),
             classes,
-        })
+        }),
+        _ => Ok(labels),
     }
 }
 
@@ -265,21 +277,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let model = folder.path().join("gate.onnx");
         let labels = |metadata, classes| labels_of(&model, metadata, classes);
-        assert_eq!(labels(None, 80).unwrap()[16], "dog");
-        let missing = labels(None, 2).unwrap_err().to_string();
+        assert_eq!(labels(None, Some(80)).unwrap()[16], "dog");
+        let missing = labels(None, Some(2)).unwrap_err().to_string();
         assert!(missing.contains("gate.names.txt"), "{missing}");
-        assert_eq!(labels(Some("['a', 'b']"), 2).unwrap(), ["a", "b"]);
+        let unnamed = labels(None, None).unwrap_err().to_string();
+        assert!(unnamed.contains("gate.names.txt"), "{unnamed}");
+        for classes in [Some(2), None] {
+            assert_eq!(labels(Some("['a', 'b']"), classes).unwrap(), ["a", "b"]);
+        }
         assert!(matches!(
-            labels(Some("['a', 'b']"), 80),
+            labels(Some("['a', 'b']"), Some(80)),
             Err(LabelsError::Count { .. })
         ));
         assert!(matches!(
-            labels(Some("what"), 80),
+            labels(Some("what"), Some(80)),
             Err(LabelsError::Metadata(_))
         ));
         std::fs::write(folder.path().join("gate.labels"), "cat\n\n dog \n").unwrap();
-        assert_eq!(labels(Some("['a', 'b']"), 2).unwrap(), ["cat", "dog"]);
+        assert_eq!(labels(Some("['a', 'b']"), Some(2)).unwrap(), ["cat", "dog"]);
         std::fs::write(folder.path().join("gate.names.txt"), "fox\nowl\n").unwrap();
-        assert_eq!(labels(None, 2).unwrap(), ["fox", "owl"]);
+        assert_eq!(labels(None, Some(2)).unwrap(), ["fox", "owl"]);
     }
 }

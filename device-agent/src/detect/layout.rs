@@ -1,9 +1,12 @@
 use std::fmt;
+use std::str::FromStr;
 
 use thiserror::Error;
 
 /// Downscaling of the three grids that every supported YOLO looks at.
-pub(crate) const STRIDES: [u32; 3] = [8, 16, 32];
+pub(crate) const STRIDES: [u32; 3] = [8, 16, COARSEST];
+/// Downscaling of the coarsest grid, which both sides of the input are multiples of.
+pub(crate) const COARSEST: u32 = 32;
 
 /// A size in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +17,30 @@ pub struct Size {
     pub height: u32,
 }
 
+/// Boxes that each cell of a YOLOv5 has.
+const ANCHORS: usize = 3;
+/// Values of a box that comes out of an end-to-end model.
+pub(crate) const FINISHED: usize = 6;
+/// Most boxes that an end-to-end model gives; Ultralytics exports have 300.
+const MAX_FINISHED: usize = 1000;
+
+/// Not the size of an input.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("expected WIDTHxHEIGHT in multiples of {COARSEST}, such as 640x384")]
+pub struct SizeError;
+
 /// How a family of models wants its picture and writes its boxes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
+    /// Ultralytics YOLOv5, and YOLOv7: `[1, 3 N, 5 + C]` with boxes in pixels and objectness; picture as for YOLOv8.
+    Yolov5,
     /// Ultralytics YOLOv8, YOLO11 and their like: `[1, 4 + C, N]`; RGB in 0..1, picture in the middle.
     Yolov8,
     /// Megvii YOLOX: `[1, N, 5 + C]` with raw grid offsets; BGR in 0..255, picture at the top left.
     Yolox,
+    /// Ultralytics YOLOv10, YOLO26 and exports with suppression inside: `[1, M, 6]`, corners in pixels, score and
+    /// class, with nothing left to suppress; picture as for YOLOv8.
+    EndToEnd,
 }
 
 /// What is known about a model's output.
@@ -28,42 +48,18 @@ pub enum Family {
 pub struct Layout {
     /// How it is to be read.
     pub family: Family,
-    /// Number of classes.
-    pub classes: usize,
+    /// Number of classes; an end-to-end output does not tell.
+    pub classes: Option<usize>,
     /// Number of candidate boxes.
-    pub cells: usize,
+    pub boxes: usize,
 }
 
 /// Why a model's output is not one that we can read; each text says what was found and what is expected.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LayoutError {
     /// The grids do not tile the input.
-    #[error("input of {0}: both sides must be multiples of 32")]
+    #[error("input of {0}: both sides must be multiples of {COARSEST}")]
     Input(Size),
-    /// An older YOLO, which has three anchors a cell.
-    #[error(
-        "output {found} for an input of {input} looks like YOLOv5 or YOLOv7 (three boxes a cell); \
-         expected {expected}: export a YOLOv8, YOLO11 or YOLOX model"
-    )]
-    Anchors {
-        /// Shape found.
-        found: Shape,
-        /// Input size.
-        input: Size,
-        /// Shapes that would do.
-        expected: Expected,
-    },
-    /// Suppression is already inside the model.
-    #[error(
-        "output {found} looks like a model with suppression inside (end to end); \
-         expected {expected}: export it without (Ultralytics: `nms=False`, `end2end=False`)"
-    )]
-    EndToEnd {
-        /// Shape found.
-        found: Shape,
-        /// Shapes that would do.
-        expected: Expected,
-    },
     /// Anything else.
     #[error("output {found} for an input of {input}; expected {expected}")]
     Unknown {
@@ -89,65 +85,64 @@ pub struct Expected {
 impl Layout {
     /// Chooses the layout from the input's size and the shape of the output.
     ///
-    /// The number of cells follows from the input's size alone, and which of the two axes has it tells the families
-    /// apart.
+    /// The number of cells follows from the input's size alone, and which axis has how many of them tells the
+    /// families apart.
     ///
     /// # Errors
-    /// When neither axis has it, or too few values stand beside it.
+    /// When no axis has them, or too few values stand beside them.
     pub fn of(input: Size, output: &[i64]) -> Result<Self, LayoutError> {
-        let coarsest = STRIDES[STRIDES.len() - 1];
-        let tiles = |side: u32| side > 0 && side.is_multiple_of(coarsest);
-        if !tiles(input.width) || !tiles(input.height) {
+        if !input.is_tiled() {
             return Err(LayoutError::Input(input));
         }
         let cells = cells_of(input);
-        let expected = Expected { cells };
-        let found = Shape(output.to_vec());
-        let &[1, rows, columns] = output else {
-            return Err(LayoutError::Unknown {
-                found,
-                input,
-                expected,
-            });
-        };
-        let (rows, columns) = (size_of(rows), size_of(columns));
-        if columns == cells && rows > 4 && rows != cells {
-            return Ok(Self {
-                family: Family::Yolov8,
-                classes: rows - 4,
-                cells,
-            });
-        }
-        if rows == cells && columns > 5 {
-            return Ok(Self {
-                family: Family::Yolox,
-                classes: columns - 5,
-                cells,
-            });
-        }
-        Err(match (rows, columns) {
-            _ if rows == 3 * cells => LayoutError::Anchors {
-                found,
-                input,
-                expected,
-            },
-            (1..=1000, 6) => LayoutError::EndToEnd { found, expected },
-            _ => LayoutError::Unknown {
-                found,
-                input,
-                expected,
-            },
+        let (family, classes, boxes) = tell(cells, output).ok_or_else(|| LayoutError::Unknown {
+            found: Shape(output.to_vec()),
+            input,
+            expected: Expected { cells },
+        })?;
+        Ok(Self {
+            family,
+            classes,
+            boxes,
         })
     }
 
-    /// Values in the output.
-    pub const fn values(&self) -> usize {
-        let beside = match self.family {
-            Family::Yolov8 => 4,
-            Family::Yolox => 5,
-        };
-        self.cells * (beside + self.classes)
+    /// Values of one box.
+    pub(crate) fn row(&self) -> usize {
+        let classes = self.classes.unwrap_or_default();
+        match self.family {
+            Family::Yolov8 => 4 + classes,
+            Family::Yolov5 | Family::Yolox => 5 + classes,
+            Family::EndToEnd => FINISHED,
+        }
     }
+
+    /// Values in the output.
+    pub fn values(&self) -> usize {
+        self.boxes * self.row()
+    }
+}
+
+/// Family, classes and boxes of an output's shape.
+fn tell(cells: usize, output: &[i64]) -> Option<(Family, Option<usize>, usize)> {
+    let &[1, rows, columns] = output else {
+        return None;
+    };
+    let (rows, columns) = (usize::try_from(rows).ok()?, usize::try_from(columns).ok()?);
+    if columns == cells && rows > 4 && rows != cells {
+        return Some((Family::Yolov8, Some(rows - 4), cells));
+    }
+    if rows == cells && columns > 5 {
+        return Some((Family::Yolox, Some(columns - 5), cells));
+    }
+    if rows == ANCHORS * cells && columns > 5 {
+        return Some((Family::Yolov5, Some(columns - 5), rows));
+    }
+    ((1..=MAX_FINISHED).contains(&rows) && columns == FINISHED).then_some((
+        Family::EndToEnd,
+        None,
+        rows,
+    ))
 }
 
 /// Cells of all grids over an input.
@@ -158,8 +153,31 @@ fn cells_of(input: Size) -> usize {
         .sum()
 }
 
-fn size_of(dimension: i64) -> usize {
-    usize::try_from(dimension).unwrap_or(0)
+impl Size {
+    /// Whether the coarsest grid tiles it.
+    const fn is_tiled(self) -> bool {
+        let (width, height) = (self.width, self.height);
+        width > 0 && height > 0 && width.is_multiple_of(COARSEST) && height.is_multiple_of(COARSEST)
+    }
+}
+
+impl FromStr for Size {
+    type Err = SizeError;
+
+    /// Reads the size of a model's input.
+    fn from_str(text: &str) -> Result<Self, SizeError> {
+        let (width, height) = text.split_once('x').ok_or(SizeError)?;
+        let side = |text: &str| text.parse().map_err(|_| SizeError);
+        let size = Self {
+            width: side(width)?,
+            height: side(height)?,
+        };
+        if size.is_tiled() {
+            Ok(size)
+        } else {
+            Err(SizeError)
+        }
+    }
 }
 
 impl fmt::Display for Size {
@@ -180,7 +198,9 @@ impl fmt::Display for Expected {
         let cells = self.cells;
         write!(
             f,
-            "[1, 4+classes, {cells}] (YOLOv8, YOLO11) or [1, {cells}, 5+classes] (YOLOX)"
+            "[1, 4+classes, {cells}] (YOLOv8, YOLO11), [1, {}, 5+classes] (YOLOv5), [1, {cells}, 5+classes] (YOLOX) \
+             or [1, boxes, {FINISHED}] (end to end: YOLOv10, YOLO26)",
+            ANCHORS * cells
         )
     }
 }
@@ -188,8 +208,10 @@ impl fmt::Display for Expected {
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Yolov5 => "YOLOv5",
             Self::Yolov8 => "YOLOv8/11",
             Self::Yolox => "YOLOX",
+            Self::EndToEnd => "YOLO end to end",
         })
     }
 }
@@ -207,44 +229,68 @@ mod tests {
 
     #[test]
     fn the_shape_tells_the_family() {
-        use Family::{Yolov8, Yolox};
-        for (input, output, family, classes, cells) in [
-            (square(320), [1, 10, 2100], Yolov8, 6, 2100),
-            (square(320), [1, 84, 2100], Yolov8, 80, 2100),
-            (square(640), [1, 84, 8400], Yolov8, 80, 8400),
-            (square(640), [1, 5, 8400], Yolov8, 1, 8400),
-            (square(416), [1, 3549, 85], Yolox, 80, 3549),
-            (square(32), [1, 21, 6], Yolox, 1, 21),
-            (
-                Size {
-                    width: 640,
-                    height: 384,
-                },
-                [1, 84, 5040],
-                Yolov8,
-                80,
-                5040,
-            ),
+        use Family::{EndToEnd, Yolov5, Yolov8, Yolox};
+        let wide = Size {
+            width: 640,
+            height: 384,
+        };
+        for (input, output, family, classes, boxes) in [
+            (square(320), [1, 10, 2100], Yolov8, Some(6), 2100),
+            (square(320), [1, 84, 2100], Yolov8, Some(80), 2100),
+            (square(640), [1, 84, 8400], Yolov8, Some(80), 8400),
+            (square(640), [1, 5, 8400], Yolov8, Some(1), 8400),
+            (wide, [1, 84, 5040], Yolov8, Some(80), 5040),
+            (square(416), [1, 3549, 85], Yolox, Some(80), 3549),
+            (square(32), [1, 21, 6], Yolox, Some(1), 21),
+            (square(640), [1, 25200, 85], Yolov5, Some(80), 25200),
+            (square(320), [1, 6300, 6], Yolov5, Some(1), 6300),
+            (wide, [1, 15120, 85], Yolov5, Some(80), 15120),
+            (square(640), [1, 300, 6], EndToEnd, None, 300),
+            (wide, [1, 100, 6], EndToEnd, None, 100),
         ] {
             let layout = Layout::of(input, &output).unwrap();
-            assert_eq!(
-                layout,
-                Layout {
-                    family,
-                    classes,
-                    cells
-                },
-                "{output:?}"
-            );
+            let expected = Layout {
+                family,
+                classes,
+                boxes,
+            };
+            assert_eq!(layout, expected, "{output:?}");
+            let values = output.iter().product::<i64>();
+            assert_eq!(layout.values(), values as usize, "{output:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_inputs() {
+        for (text, size) in [
+            ("640x384", Some((640, 384))),
+            ("320x320", Some((320, 320))),
+            ("640", None),
+            ("640x", None),
+            ("300x300", None),
+            ("0x320", None),
+            ("-32x32", None),
+        ] {
+            let expected = size.map(|(width, height)| Size { width, height });
+            assert_eq!(text.parse().ok(), expected, "{text}");
         }
     }
 
     #[test]
     fn what_cannot_be_read_is_named() {
         for (input, output, says) in [
-            (square(640), &[1, 25200, 85][..], "YOLOv5"),
-            (square(640), &[1, 300, 6], "suppression inside"),
-            (square(640), &[1, 84, 2100], "expected [1, 4+classes, 8400]"),
+            (
+                square(640),
+                &[1, 84, 2100][..],
+                "expected [1, 4+classes, 8400]",
+            ),
+            (
+                square(640),
+                &[1, 6300, 85],
+                "[1, 25200, 5+classes] (YOLOv5)",
+            ),
+            (square(640), &[1, 300, 38], "[1, boxes, 6] (end to end"),
+            (square(640), &[1, 5000, 6], "output [1, 5000, 6]"),
             (square(640), &[1, 4, 8400], "output [1, 4, 8400]"),
             (square(640), &[2, 84, 8400], "output [2, 84, 8400]"),
             (square(640), &[1, 1000], "output [1, 1000]"),

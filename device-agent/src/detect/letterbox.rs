@@ -24,7 +24,7 @@ impl Letterbox {
         let (width, height) = (f64::from(picture.width), f64::from(picture.height));
         let ratio = (f64::from(input.height) / height).min(f64::from(input.width) / width);
         match family {
-            Family::Yolov8 => {
+            Family::Yolov5 | Family::Yolov8 | Family::EndToEnd => {
                 let scaled = Size {
                     width: (width * ratio).round_ties_even().max(1.0) as u32,
                     height: (height * ratio).round_ties_even().max(1.0) as u32,
@@ -59,7 +59,7 @@ impl Letterbox {
 
     /// Writes the picture into the model's input: three planes of `input.height * input.width` floats.
     ///
-    /// YOLOv8 wants red, green, blue in 0..1; YOLOX wants blue, green, red in 0..255.
+    /// Ultralytics' families want red, green, blue in 0..1; YOLOX wants blue, green, red in 0..255.
     pub(crate) fn fill(
         &self,
         family: Family,
@@ -69,7 +69,9 @@ impl Letterbox {
     ) {
         let scaled = resize_bilinear(picture, self.scaled.width, self.scaled.height);
         let (planes_of, value): ([usize; 3], fn(u8) -> f32) = match family {
-            Family::Yolov8 => ([0, 1, 2], |byte| f32::from(byte) / 255.0),
+            Family::Yolov5 | Family::Yolov8 | Family::EndToEnd => {
+                ([0, 1, 2], |byte| f32::from(byte) / 255.0)
+            }
             Family::Yolox => ([2, 1, 0], f32::from),
         };
         let area = input.width as usize * input.height as usize;

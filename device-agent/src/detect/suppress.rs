@@ -7,8 +7,7 @@ pub(crate) const MAX_OBJECTS: usize = 300;
 
 /// Keeps the best of overlapping boxes of each class (non-maximum suppression), best score first.
 pub(crate) fn suppress(mut candidates: Vec<Candidate>, allowed: Overlap) -> Vec<Candidate> {
-    candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-    candidates.truncate(MAX_CANDIDATES);
+    candidates = cut_at(candidates, MAX_CANDIDATES);
     let mut kept: Vec<Candidate> = Vec::new();
     for candidate in candidates {
         let hidden = kept.iter().any(|better| {
@@ -23,6 +22,17 @@ pub(crate) fn suppress(mut candidates: Vec<Candidate>, allowed: Overlap) -> Vec<
         }
     }
     kept
+}
+
+/// Keeps what a model has already suppressed by itself, best score first.
+pub(crate) fn cut(candidates: Vec<Candidate>) -> Vec<Candidate> {
+    cut_at(candidates, MAX_OBJECTS)
+}
+
+fn cut_at(mut candidates: Vec<Candidate>, most: usize) -> Vec<Candidate> {
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+    candidates.truncate(most);
+    candidates
 }
 
 #[cfg(test)]
@@ -86,5 +96,12 @@ mod tests {
             .map(|index| candidate(index as f32 * 20.0, 0.5, 0))
             .collect();
         assert_eq!(suppress(crowd, Overlap::REFERENCE).len(), MAX_OBJECTS);
+    }
+
+    #[test]
+    fn what_a_model_suppressed_by_itself_stays_in_order() {
+        let found = cut(vec![candidate(0.0, 0.5, 0), candidate(0.0, 0.9, 0)]);
+        let scores: Vec<f32> = found.iter().map(|object| object.score).collect();
+        assert_eq!(scores, [0.9, 0.5]);
     }
 }
