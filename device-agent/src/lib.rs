@@ -31,6 +31,7 @@ mod pictures;
 mod runtime;
 mod source;
 mod threads;
+mod track;
 mod uplink;
 mod voice;
 
@@ -56,4 +57,5 @@ pub use source::{
     SourceFigures, SourceSpec, SourceSpecError, Truth, VideoError, VideoSource,
 };
 pub use threads::{Threads, ThreadsError};
+pub use track::{TrackId, Tracked, Tracker, TrackerOptions, TrackerOptionsError, Update};
 pub use voice::{Draft, Signed, Voice, VoiceError, detected, now_us};

@@ -8,7 +8,7 @@
 //!                               (shape)                      (signature = device)
 //! ```
 //!
-//! The wire schema stands in `envelope.cddl`; `vectors/` holds golden values that the Rust, TypeScript and
+//! The wire schemas stand in `envelope.cddl` and `objects.cddl`; `vectors/` holds golden values that the Rust, TypeScript and
 //! Solidity tests all read.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
@@ -26,6 +26,7 @@ pub mod limits;
 mod listing;
 mod names;
 mod numbers;
+mod objects;
 mod offer;
 #[cfg(feature = "openapi")]
 mod openapi;
@@ -47,8 +48,9 @@ pub use hexbytes::ParseHexError;
 pub use ids::{Address, DeviceId, FeedId};
 pub use keys::{DeviceKey, KeyError, Signature, SignatureError};
 pub use listing::{Listing, ListingError, ListingStream};
-pub use names::{ContentType, FeedName, NameError, StreamName};
+pub use names::{ContentType, FeedName, NameError, StreamName, ZoneName};
 pub use numbers::{Boot, NumberError, Position, Seq, TimeUs, Wei};
+pub use objects::{ObjectChange, ObjectEvent, ObjectZones};
 pub use offer::Offer;
 pub use topics::{ParseTopicError, Topic, TopicFilter};
 pub use typed_data::Domain;

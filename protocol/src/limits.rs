@@ -12,6 +12,9 @@ pub const MAX_STREAM_NAME_BYTES: usize = 32;
 /// Longest feed name in bytes: it must fit a `bytes32` on the ledger.
 pub const MAX_FEED_NAME_BYTES: usize = 32;
 
+/// Longest name of a zone in bytes.
+pub const MAX_ZONE_NAME_BYTES: usize = 32;
+
 /// Longest content type in bytes; RFC 6838 allows 127 for each half, real ones stay far below.
 pub const MAX_CONTENT_TYPE_BYTES: usize = 127;
 

@@ -4,7 +4,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::limits::{MAX_CONTENT_TYPE_BYTES, MAX_FEED_NAME_BYTES, MAX_STREAM_NAME_BYTES};
+use crate::limits::{
+    MAX_CONTENT_TYPE_BYTES, MAX_FEED_NAME_BYTES, MAX_STREAM_NAME_BYTES, MAX_ZONE_NAME_BYTES,
+};
 
 /// Why a text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -81,6 +83,11 @@ name_newtype! {
     FeedName, MAX_FEED_NAME_BYTES, |c| matches!(c, ' '..='~')
 }
 
+name_newtype! {
+    /// A part of a device's picture, such as `driveway`: `[a-z0-9_-]{1,32}`.
+    ZoneName, MAX_ZONE_NAME_BYTES, |c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_')
+}
+
 /// The media type of a payload, such as `application/json` (RFC 6838), kept as the device wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -91,6 +98,10 @@ impl StreamName {
     pub const DETECTIONS: &'static str = "detections";
     /// JPEG pictures.
     pub const FRAMES: &'static str = "frames";
+    /// What becomes of each object, as JSON ([`crate::ObjectEvent`]).
+    pub const OBJECTS: &'static str = "objects";
+    /// A JPEG picture of each object.
+    pub const SNAPSHOTS: &'static str = "snapshots";
 }
 
 impl FeedName {
