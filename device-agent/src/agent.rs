@@ -12,7 +12,7 @@ use crate::causes::causes;
 use crate::config::{Config, ModelConfig};
 use crate::data::{DataDir, DataError};
 use crate::demand::Demand;
-use crate::detect::{Detector, ModelError};
+use crate::detect::{Detector, Filter, FilterError, ModelError};
 use crate::eye::{Eye, EyeError, Gaze};
 use crate::gateway::{Gateway, GatewayError};
 use crate::link::Link;
@@ -29,6 +29,9 @@ pub enum AgentError {
     /// The model cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A filter names what the model does not know.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// The data folder cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -76,6 +79,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         source = %config.source.spec,
         "looking",
     );
+    let filter = Filter::new(&config.model.rules, detector.labels())?;
     let gateway = Gateway::new(&config.gateway.url)?;
     let Some(domain) = domain_of(&gateway, &stop).await else {
         return Ok(());
@@ -93,7 +97,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let gaze = Gaze {
         source: config.source,
         frames: config.frames,
-        confidence: config.model.confidence,
+        filter,
     };
     let eye = Eye::open(gaze, detector, voice, demand.clone(), uplink, stop.clone())?;
     let source = eye.source_counters();

@@ -7,6 +7,7 @@ mod args;
 mod checks;
 mod data;
 mod device;
+mod filters;
 mod frames;
 mod gateway;
 mod model;

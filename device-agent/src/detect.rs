@@ -12,6 +12,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 mod decode;
+mod filter;
 mod labels;
 mod layout;
 mod letterbox;
@@ -22,6 +23,7 @@ mod provider;
 mod resize;
 mod suppress;
 
+pub use self::filter::{Filter, FilterError, FilterRules, LabelLimits, Limits};
 pub use self::labels::LabelsError;
 pub use self::layout::{Expected, Family, Layout, LayoutError, Shape, Size, SizeError};
 pub use self::model::{DetectError, Detector, ModelError, ModelOptions};

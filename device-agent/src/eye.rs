@@ -16,7 +16,7 @@ use crate::capture::{Capture, CaptureError, Captured};
 use crate::causes::causes;
 use crate::config::{FramesConfig, SourceConfig};
 use crate::demand::Demand;
-use crate::detect::{Confidence, Detector, Overlap};
+use crate::detect::{Detector, Filter, Overlap, Size};
 use crate::latest::Latest;
 use crate::source::SourceCounters;
 use crate::uplink::{Parcel, Uplink};
@@ -27,7 +27,7 @@ use crate::voice::{Draft, Signed, Voice, detected};
 pub(crate) struct Gaze {
     pub(crate) source: SourceConfig,
     pub(crate) frames: FramesConfig,
-    pub(crate) confidence: Confidence,
+    pub(crate) filter: Filter,
 }
 
 /// What the eye hands on.
@@ -136,11 +136,13 @@ impl Looker {
         let Captured { time_us, picture } = captured;
         let found = self
             .detector
-            .detect(picture, self.gaze.confidence, Overlap::CALM)
+            .detect(picture, self.gaze.filter.floor(), Overlap::CALM)
             .inspect_err(|error| warn!(%error, "picture skipped"))
             .ok()?;
+        let size = Size::of(picture);
         let objects = found
             .iter()
+            .filter(|object| self.gaze.filter.admits(object, size))
             .map(|object| detected(object, self.detector.label(object.class), picture))
             .collect();
         let frame = if self.frame_is_due() {

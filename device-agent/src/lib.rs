@@ -44,9 +44,9 @@ pub use config::{
 };
 pub use data::{DataDir, DataError, DataLock};
 pub use detect::{
-    Candidate, Confidence, ConfidenceError, DetectError, Detector, Expected, Family, LabelsError,
-    Layout, LayoutError, ModelError, ModelOptions, Overlap, PixelBox, Provider, ProviderError,
-    Shape, Size, SizeError,
+    Candidate, Confidence, ConfidenceError, DetectError, Detector, Expected, Family, Filter,
+    FilterError, FilterRules, LabelLimits, LabelsError, Layout, LayoutError, Limits, ModelError,
+    ModelOptions, Overlap, PixelBox, Provider, ProviderError, Shape, Size, SizeError,
 };
 pub use eye::EyeError;
 pub use gateway::{Gateway, GatewayError};

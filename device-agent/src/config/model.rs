@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::checks::{parse, refuse};
-use crate::detect::{Confidence, ModelOptions, Provider};
+use super::filters::FilterSettings;
+use crate::detect::{FilterRules, ModelOptions, Provider};
 use crate::runtime::RuntimeOptions;
 use crate::threads::Threads;
 
@@ -19,8 +20,8 @@ const CONFIDENCE: f64 = 0.4;
 pub struct ModelConfig {
     /// The model file, and how it runs.
     pub options: ModelOptions,
-    /// Least score that counts.
-    pub confidence: Confidence,
+    /// Which objects count.
+    pub rules: FilterRules,
     /// Where ONNX Runtime is.
     pub runtime: RuntimeOptions,
 }
@@ -32,6 +33,8 @@ pub(super) struct ModelSettings {
     pub(super) file: PathBuf,
     /// Decimal, so that it prints as it was written.
     pub(super) confidence: f64,
+    /// The labels that are reported; all when none is named.
+    pub(super) labels: Vec<String>,
     /// As many as this machine has, where none are named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) threads: Option<usize>,
@@ -47,7 +50,7 @@ pub(super) struct ModelSettings {
 }
 
 impl ModelSettings {
-    pub(super) fn check(self) -> Result<ModelConfig, ConfigError> {
+    pub(super) fn check(self, filters: &[FilterSettings]) -> Result<ModelConfig, ConfigError> {
         let threads = self
             .threads
             .map_or_else(|| Ok(Threads::default()), Threads::try_from)
@@ -64,9 +67,16 @@ impl ModelSettings {
                 providers: providers.collect::<Result<_, _>>()?,
                 input: input.transpose()?,
             },
-            confidence: (self.confidence as f32)
-                .try_into()
-                .map_err(|error| refuse("model.confidence", error))?,
+            rules: FilterRules {
+                confidence: (self.confidence as f32)
+                    .try_into()
+                    .map_err(|error| refuse("model.confidence", error))?,
+                labels: self.labels,
+                limits: filters
+                    .iter()
+                    .map(FilterSettings::check)
+                    .collect::<Result<_, _>>()?,
+            },
             runtime: RuntimeOptions {
                 library: self.onnxruntime,
                 sha256: sum.transpose()?,
@@ -80,6 +90,7 @@ impl Default for ModelSettings {
         Self {
             file: FILE.into(),
             confidence: CONFIDENCE,
+            labels: Vec::new(),
             threads: None,
             providers: vec![Provider::Cpu.to_string()],
             input: None,

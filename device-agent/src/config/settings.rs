@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::DataSettings;
 use super::device::DeviceSettings;
+use super::filters::FilterSettings;
 use super::frames::FramesSettings;
 use super::gateway::GatewaySettings;
 use super::model::ModelSettings;
@@ -20,6 +21,8 @@ pub struct Settings {
     source: SourceSettings,
     model: ModelSettings,
     frames: FramesSettings,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    filters: Vec<FilterSettings>,
 }
 
 impl Settings {
@@ -67,7 +70,7 @@ impl Settings {
             device: self.device.check()?,
             gateway: self.gateway.check()?,
             source: self.source.check()?,
-            model: self.model.check()?,
+            model: self.model.check(&self.filters)?,
             frames: self.frames.check()?,
         })
     }

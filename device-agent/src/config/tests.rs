@@ -22,7 +22,10 @@ fn the_printed_defaults_are_the_defaults() {
     let default = load("", RunArgs::default()).unwrap();
     assert_eq!(format!("{printed:?}"), format!("{default:?}"));
     assert_eq!(default.source.interval, Duration::from_millis(200));
-    assert!(default.model.confidence > Confidence::DEFAULT, "no ghosts");
+    assert!(
+        default.model.rules.confidence > Confidence::DEFAULT,
+        "no ghosts"
+    );
 }
 
 #[test]
@@ -65,6 +68,32 @@ fn wrong_values_are_named() {
     for args in [RunArgs::default(), wrong] {
         let error = Config::load(args).unwrap_err().to_string();
         assert!(error.starts_with("device.owner: "), "{error}");
+    }
+}
+
+#[test]
+fn filters_are_checked() {
+    let filtered =
+        "[model]\nlabels = ['dog']\n[[filters]]\nlabel = 'dog'\nmin_score = 0.6\nmax_area = 0.5";
+    let rules = load(filtered, RunArgs::default()).unwrap().model.rules;
+    assert_eq!(rules.labels, ["dog"]);
+    let limits = rules.limits[0].limits;
+    assert_eq!(
+        (limits.area, limits.ratio),
+        ((0.0, 0.5), (0.0, f32::INFINITY))
+    );
+    for (setting, named) in [
+        ("min_score = 2.0", "filters.min_score: "),
+        ("min_area = -0.1", "filters.min_area"),
+        ("max_area = 1.5", "filters.min_area"),
+        ("min_area = 0.5\nmax_area = 0.4", "filters.min_area"),
+        ("min_ratio = 2.0\nmax_ratio = 1.0", "filters.min_ratio"),
+        ("min_ratio = nan", "filters.min_ratio"),
+        ("minimum = 1", "unknown field `minimum`"),
+    ] {
+        let toml = format!("[[filters]]\nlabel = 'dog'\n{setting}");
+        let error = load(&toml, RunArgs::default()).unwrap_err().to_string();
+        assert!(error.contains(named), "{setting}: {error}");
     }
 }
 

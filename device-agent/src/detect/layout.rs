@@ -3,6 +3,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::picture::Picture;
+
 /// Downscaling of the three grids that every supported YOLO looks at.
 pub(crate) const STRIDES: [u32; 3] = [8, 16, COARSEST];
 /// Downscaling of the coarsest grid, which both sides of the input are multiples of.
@@ -154,6 +156,14 @@ fn cells_of(input: Size) -> usize {
 }
 
 impl Size {
+    /// The size of a picture.
+    pub const fn of(picture: &Picture) -> Self {
+        Self {
+            width: picture.width(),
+            height: picture.height(),
+        }
+    }
+
     /// Whether the coarsest grid tiles it.
     const fn is_tiled(self) -> bool {
         let (width, height) = (self.width, self.height);

@@ -180,10 +180,7 @@ impl Detector {
         confidence: Confidence,
         overlap: Overlap,
     ) -> Result<Vec<Candidate>, DetectError> {
-        let size = Size {
-            width: picture.width(),
-            height: picture.height(),
-        };
+        let size = Size::of(picture);
         let (layout, input) = (self.layout, self.network.input());
         let fit = Letterbox::fit(layout.family, size, input);
         fit.fill(layout.family, picture, input, &mut self.planes);
