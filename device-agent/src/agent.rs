@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 use crate::causes::causes;
-use crate::config::{Config, ModelConfig};
+use crate::config::{Config, DerivedStream, ModelConfig};
 use crate::data::{DataDir, DataError};
 use crate::demand::Demand;
 use crate::detect::{Detector, Filter, FilterError, ModelError};
@@ -47,6 +47,16 @@ pub enum AgentError {
     /// The name of a stream is not valid.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// A derived stream asks for what the model does not know.
+    #[error("the stream `{}` asks for `{label}`, but the model knows: {known}", .stream.as_str())]
+    Label {
+        /// The stream.
+        stream: StreamName,
+        /// What it asks for.
+        label: String,
+        /// What the model knows.
+        known: String,
+    },
     /// The eye closed though nobody asked it to.
     #[error("looking has stopped by itself")]
     Blind,
@@ -69,7 +79,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         revision: 0,
         title: config.device.title.clone(),
         description: config.device.description.clone(),
-        streams: vec![StreamName::DETECTIONS.parse()?, StreamName::FRAMES.parse()?],
+        streams: streams(&config.derived)?,
     };
     document.check()?;
     let detector = load(&config.model).await?;
@@ -80,6 +90,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         "looking",
     );
     let filter = Filter::new(&config.model.rules, detector.labels())?;
+    check_labels(&config.derived, detector.labels())?;
     let gateway = Gateway::new(&config.gateway.url)?;
     let Some(domain) = domain_of(&gateway, &stop).await else {
         return Ok(());
@@ -96,8 +107,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let (uplink, parcels) = Uplink::new();
     let gaze = Gaze {
         source: config.source,
+        masks: config.masks,
+        motion: config.motion,
+        regions: config.regions,
         frames: config.frames,
         filter,
+        derived: config.derived,
     };
     let eye = Eye::open(gaze, detector, voice, demand.clone(), uplink, stop.clone())?;
     let source = eye.source_counters();
@@ -121,6 +136,29 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         Ok(())
     } else {
         Err(AgentError::Blind)
+    }
+}
+
+/// The streams that the device publishes.
+fn streams(derived: &[DerivedStream]) -> Result<Vec<StreamName>, NameError> {
+    let own = [StreamName::DETECTIONS, StreamName::FRAMES];
+    let own = own.into_iter().map(str::parse);
+    own.chain(derived.iter().map(|stream| Ok(stream.name.clone())))
+        .collect()
+}
+
+/// A stream of what the model cannot see would stay empty for ever.
+fn check_labels(derived: &[DerivedStream], known: &[String]) -> Result<(), AgentError> {
+    let wanted = derived
+        .iter()
+        .flat_map(|stream| stream.labels.iter().map(move |label| (stream, label)));
+    match wanted.into_iter().find(|(_, label)| !known.contains(label)) {
+        None => Ok(()),
+        Some((stream, label)) => Err(AgentError::Label {
+            stream: stream.name.clone(),
+            label: label.clone(),
+            known: known.join(", "),
+        }),
     }
 }
 

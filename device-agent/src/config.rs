@@ -10,9 +10,13 @@ mod device;
 mod filters;
 mod frames;
 mod gateway;
+mod masks;
 mod model;
+mod motion;
+mod regions;
 mod settings;
 mod source;
+mod streams;
 
 use std::path::PathBuf;
 
@@ -23,9 +27,13 @@ pub(crate) use data::default_folder;
 pub use device::DeviceConfig;
 pub use frames::FramesConfig;
 pub use gateway::GatewayConfig;
+pub use masks::MasksConfig;
 pub use model::ModelConfig;
+pub use motion::MotionConfig;
+pub use regions::RegionsConfig;
 pub use settings::Settings;
 pub use source::SourceConfig;
+pub use streams::DerivedStream;
 
 /// What `run` does, checked.
 #[derive(Debug, Clone)]
@@ -40,8 +48,16 @@ pub struct Config {
     pub source: SourceConfig,
     /// What looks at them.
     pub model: ModelConfig,
+    /// Parts of the picture that are treated apart.
+    pub masks: MasksConfig,
+    /// When the eye looks; at every picture where there is none.
+    pub motion: Option<MotionConfig>,
+    /// How large pictures are looked at; as a whole where there is none.
+    pub regions: Option<RegionsConfig>,
     /// The published pictures.
     pub frames: FramesConfig,
+    /// Streams that hold some of the objects, to be sold apart.
+    pub derived: Vec<DerivedStream>,
 }
 
 /// Why a configuration makes no sense; one line for the owner.

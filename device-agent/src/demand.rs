@@ -1,22 +1,24 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ashya_protocol::StreamName;
 
-/// Whether somebody who paid watches the pictures now; shared by the connection and the eye.
+/// Which streams somebody who paid watches now; shared by the connection and the eye.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Demand {
-    frames: Arc<AtomicBool>,
+    streams: Arc<RwLock<BTreeSet<StreamName>>>,
 }
 
 impl Demand {
-    pub(crate) fn wants_frames(&self) -> bool {
-        self.frames.load(Ordering::Relaxed)
+    /// Whether somebody watches the stream.
+    pub(crate) fn wants(&self, stream: &str) -> bool {
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.iter().any(|wanted| wanted.as_str() == stream)
     }
 
     /// Nobody watches, or nobody can be told.
     pub(crate) fn clear(&self) {
-        self.frames.store(false, Ordering::Relaxed);
+        self.set(BTreeSet::new());
     }
 
     /// Takes the gateway's word for it. An empty payload, a cleared retained message, means that nobody watches.
@@ -29,12 +31,12 @@ impl Demand {
         } else {
             serde_json::from_slice(payload)?
         };
-        let frames = demanded
-            .streams
-            .iter()
-            .any(|stream| stream.as_str() == StreamName::FRAMES);
-        self.frames.store(frames, Ordering::Relaxed);
+        self.set(demanded.streams);
         Ok(())
+    }
+
+    fn set(&self, streams: BTreeSet<StreamName>) {
+        *self.streams.write().unwrap_or_else(PoisonError::into_inner) = streams;
     }
 }
 
@@ -56,14 +58,15 @@ mod tests {
         ] {
             assert_eq!(demand.update(payload).is_ok(), valid);
             assert_eq!(
-                demand.wants_frames(),
+                demand.wants(StreamName::FRAMES),
                 wanted,
                 "{}",
                 String::from_utf8_lossy(payload)
             );
         }
-        demand.update(br#"{"streams":["frames"]}"#).unwrap();
+        demand.update(br#"{"streams":["people"]}"#).unwrap();
+        assert!(demand.wants("people") && !demand.wants(StreamName::FRAMES));
         demand.clear();
-        assert!(!demand.wants_frames());
+        assert!(!demand.wants("people"));
     }
 }

@@ -2,31 +2,55 @@
 //!
 //! ```text
 //!  source ─capture─► latest frame ─look─► bounded queue ─► link
+//!
+//!  look: masks ─► gate ─► search ─► publisher
+//!        burnt    what    regions,  detections, derived
+//!        black    moves   model     streams, frames
 //! ```
 //!
-//! A slow model sees fewer frames, never older ones.
+//! A slow model sees fewer frames, never older ones. Where nothing moves, the model does not run, and what was seen last
+//! stands.
 
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::capture::{Capture, CaptureError, Captured};
-use crate::causes::causes;
-use crate::config::{FramesConfig, SourceConfig};
+use crate::capture::{Capture, CaptureError};
+use crate::config::{
+    DerivedStream, FramesConfig, MasksConfig, MotionConfig, RegionsConfig, SourceConfig,
+};
 use crate::demand::Demand;
-use crate::detect::{Detector, Filter, Overlap, Size};
-use crate::latest::Latest;
+use crate::detect::{Detector, Filter};
+use crate::eye::derived::Derived;
+use crate::eye::gate::Gate;
+use crate::eye::looker::Looker;
+use crate::eye::publisher::Publisher;
+use crate::eye::search::Search;
+use crate::privacy::PrivacyMasks;
 use crate::source::SourceCounters;
 use crate::uplink::{Parcel, Uplink};
-use crate::voice::{Draft, Signed, Voice, detected};
+use crate::voice::{Signed, Voice};
+
+mod attention;
+mod derived;
+mod frames;
+mod gate;
+mod looker;
+mod publisher;
+mod search;
 
 /// How to look.
 #[derive(Debug, Clone)]
 pub(crate) struct Gaze {
     pub(crate) source: SourceConfig,
+    pub(crate) masks: MasksConfig,
+    /// Every picture is looked at where there is none.
+    pub(crate) motion: Option<MotionConfig>,
+    /// Every picture is looked at as a whole where there is none.
+    pub(crate) regions: Option<RegionsConfig>,
     pub(crate) frames: FramesConfig,
+    pub(crate) derived: Vec<DerivedStream>,
     pub(crate) filter: Filter,
 }
 
@@ -54,6 +78,24 @@ pub(crate) struct Eye {
     look: JoinHandle<()>,
 }
 
+impl Gaze {
+    fn looker(self, detector: Detector, voice: Voice, demand: Demand) -> Looker {
+        let regions = self.regions.as_ref();
+        let gate = |motion| Gate::new(motion, &self.masks, regions);
+        let frames = (self.frames, self.source.interval);
+        let derived = self.derived.into_iter().map(Derived::new).collect();
+        Looker {
+            gate: self.motion.as_ref().map(gate),
+            masks: PrivacyMasks::new(self.masks.privacy),
+            search: Search::new(self.regions),
+            publisher: Publisher::new(voice, demand, detector.info().clone(), frames, derived),
+            detector,
+            filter: self.filter,
+            seen: Vec::new(),
+        }
+    }
+}
+
 impl Eye {
     /// Starts to look, and hands what it sees to `uplink` until `stop`.
     ///
@@ -72,14 +114,7 @@ impl Eye {
         let look = thread::Builder::new()
             .name("look".into())
             .spawn(move || {
-                Looker {
-                    gaze,
-                    detector,
-                    voice,
-                    demand,
-                    shown: None,
-                }
-                .run(&take, &uplink);
+                gaze.looker(detector, voice, demand).run(&take, &uplink);
                 take.close();
             })
             .map_err(EyeError::Thread)?;
@@ -109,83 +144,4 @@ pub enum EyeError {
     /// The system has no thread for it.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
-}
-
-struct Looker {
-    gaze: Gaze,
-    detector: Detector,
-    voice: Voice,
-    demand: Demand,
-    /// When a picture was last published.
-    shown: Option<Instant>,
-}
-
-impl Looker {
-    fn run(&mut self, latest: &Latest<Captured>, uplink: &Uplink) {
-        while let Some(captured) = latest.take() {
-            if let Some(sight) = self.look(&captured)
-                && uplink.send_blocking(sight).is_err()
-            {
-                return;
-            }
-        }
-    }
-
-    /// Finds the objects and signs them, with the picture where somebody watches it.
-    fn look(&mut self, captured: &Captured) -> Option<Sight> {
-        let Captured { time_us, picture } = captured;
-        let found = self
-            .detector
-            .detect(picture, self.gaze.filter.floor(), Overlap::CALM)
-            .inspect_err(|error| warn!(%error, "picture skipped"))
-            .ok()?;
-        let size = Size::of(picture);
-        let objects = found
-            .iter()
-            .filter(|object| self.gaze.filter.admits(object, size))
-            .map(|object| detected(object, self.detector.label(object.class), picture))
-            .collect();
-        let frame = if self.frame_is_due() {
-            self.frame(captured)
-        } else {
-            None
-        };
-        let info = self.detector.info();
-        let detections = self
-            .voice
-            .detections(*time_us, info, picture, frame.as_ref(), objects)
-            .inspect_err(|error| warn!(error = %causes(error), "detections skipped"))
-            .ok()?;
-        // Only now is the picture sure to be published, and its number used up.
-        let frame = frame.map(|draft| {
-            self.shown = Some(Instant::now());
-            self.voice.commit(draft)
-        });
-        Some(Sight {
-            frame,
-            events: vec![detections],
-        })
-    }
-
-    fn frame(&self, captured: &Captured) -> Option<Draft> {
-        let jpeg = captured
-            .picture
-            .to_jpeg(self.gaze.frames.quality)
-            .inspect_err(|error| warn!(%error, "picture not published"))
-            .ok()?;
-        self.voice
-            .frame(captured.time_us, jpeg)
-            .inspect_err(|error| warn!(error = %causes(error), "picture not published"))
-            .ok()
-    }
-
-    fn frame_is_due(&self) -> bool {
-        // Half a frame of slack, or a picture that comes a moment early would wait for the next.
-        let rest = self
-            .gaze
-            .frames
-            .interval
-            .saturating_sub(self.gaze.source.interval / 2);
-        self.demand.wants_frames() && self.shown.is_none_or(|shown| shown.elapsed() >= rest)
-    }
 }

@@ -25,9 +25,13 @@ mod eye;
 mod gateway;
 mod latest;
 mod link;
+mod motion;
 mod outbox;
 mod picture;
 mod pictures;
+mod polygon;
+mod privacy;
+mod region;
 mod runtime;
 mod source;
 mod threads;
@@ -39,8 +43,8 @@ pub use agent::{AgentError, run};
 pub use annotate::annotate;
 pub use capture::CaptureError;
 pub use config::{
-    Config, ConfigError, DeviceConfig, FramesConfig, GatewayConfig, ModelConfig, RunArgs, Settings,
-    SourceConfig,
+    Config, ConfigError, DerivedStream, DeviceConfig, FramesConfig, GatewayConfig, MasksConfig,
+    ModelConfig, MotionConfig, RegionsConfig, RunArgs, Settings, SourceConfig,
 };
 pub use data::{DataDir, DataError, DataLock};
 pub use detect::{
@@ -51,6 +55,7 @@ pub use detect::{
 pub use eye::EyeError;
 pub use gateway::{Gateway, GatewayError};
 pub use picture::{Picture, PictureError};
+pub use polygon::{Polygon, PolygonError};
 pub use runtime::{LibrarySum, LibrarySumError, Runtime, RuntimeError, RuntimeOptions};
 pub use source::{
     FolderSource, Frame, FrameSource, Playback, Scene, SceneSource, SourceCounters, SourceError,

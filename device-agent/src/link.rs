@@ -296,7 +296,7 @@ impl Link {
                 if let Err(error) = self.demand.update(&message.payload) {
                     warn!(%error, "the gateway's demand makes no sense");
                 }
-                debug!(frames = self.demand.wants_frames(), "demand");
+                debug!(demand = ?self.demand, "somebody else watches");
             }
             Ok(Topic::Notice(device)) if device == self.device() => {
                 match serde_json::from_slice::<Notice>(&message.payload) {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ashya_protocol::{
     Boot, BoundingBox, ContentType, DetectedObject, Detections, DeviceId, DeviceKey, Domain,
-    EnvelopeError, Event, ModelInfo, NameError, NumberError, Position, Seq, StreamName, TimeUs,
+    EnvelopeError, Event, NameError, NumberError, Position, Seq, StreamName, TimeUs,
 };
 use thiserror::Error;
 
@@ -230,30 +230,25 @@ impl Voice {
         self.draft(StreamName::FRAMES, ContentType::JPEG, time_us, jpeg)
     }
 
-    /// Signs what a model saw in a picture; `frame` is the event that shows the picture.
+    /// Signs what a model saw in a picture, for the stream `detections` or one that is derived from it.
     ///
     /// # Errors
     /// As [`Self::sign`].
     pub fn detections(
         &self,
+        stream: &str,
         time_us: TimeUs,
-        model: &ModelInfo,
-        picture: &Picture,
-        frame: Option<&Draft>,
-        objects: Vec<DetectedObject>,
+        seen: &Detections,
     ) -> Result<Signed, VoiceError> {
-        let (width, height) = (picture.width(), picture.height());
-        let detections = Detections {
-            model: model.clone(),
-            picture: ashya_protocol::Picture {
-                width,
-                height,
-                seq: frame.map(|frame| frame.signed.seq),
-            },
-            objects,
-        };
-        let payload = serde_json::to_vec(&detections)?;
-        self.sign(StreamName::DETECTIONS, ContentType::JSON, time_us, payload)
+        let payload = serde_json::to_vec(seen)?;
+        self.sign(stream, ContentType::JSON, time_us, payload)
+    }
+}
+
+impl Draft {
+    /// The number that it will have.
+    pub const fn seq(&self) -> Seq {
+        self.signed.seq
     }
 }
 
@@ -305,7 +300,7 @@ fn rounded(value: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use ashya_protocol::{Address, Envelope, Hash};
+    use ashya_protocol::{Address, Envelope, Hash, ModelInfo};
 
     use super::*;
 
@@ -321,6 +316,22 @@ mod tests {
 
     fn time() -> TimeUs {
         TimeUs::try_from(1_790_000_000_000_000).unwrap()
+    }
+
+    /// What a model of this name saw in a picture of 4 by 2 pixels.
+    fn seen(name: String, frame: &Draft, objects: Vec<DetectedObject>) -> Detections {
+        Detections {
+            model: ModelInfo {
+                name,
+                sha256: Hash::ZERO,
+            },
+            picture: ashya_protocol::Picture {
+                width: 4,
+                height: 2,
+                seq: Some(frame.seq()),
+            },
+            objects,
+        }
     }
 
     #[test]
@@ -399,17 +410,12 @@ mod tests {
     #[test]
     fn a_frame_whose_detections_cannot_be_signed_leaves_no_gap() {
         let voice = voice();
-        let picture = Picture::from_rgb(1, 1, vec![9; 3]).unwrap();
-        let model = |name: String| ModelInfo {
-            name,
-            sha256: Hash::ZERO,
-        };
         let endless = "m".repeat(ashya_protocol::limits::MAX_PAYLOAD_BYTES);
         let mut published = Vec::new();
         for name in ["m".into(), endless, "m".into()] {
             let frame = voice.frame(time(), vec![1]).unwrap();
-            let model = model(name);
-            if let Ok(seen) = voice.detections(time(), &model, &picture, Some(&frame), Vec::new()) {
+            let seen = seen(name, &frame, Vec::new());
+            if let Ok(seen) = voice.detections("people", time(), &seen) {
                 published.push((voice.commit(frame).seq.get(), seen.seq.get()));
             }
         }
@@ -436,13 +442,8 @@ mod tests {
             "dog",
             &picture,
         );
-        let model = ModelInfo {
-            name: "m".into(),
-            sha256: Hash::ZERO,
-        };
-        let signed = voice
-            .detections(time(), &model, &picture, Some(&frame), vec![object])
-            .unwrap();
+        let seen = seen("m".into(), &frame, vec![object]);
+        let signed = voice.detections("detections", time(), &seen).unwrap();
         let verified = Envelope::decode(&signed.envelope)
             .unwrap()
             .verify(&DOMAIN)

@@ -10,6 +10,10 @@ use super::ConfigError;
 const MAX_FPS: f64 = 60.0;
 /// One frame in ten minutes.
 const MIN_FPS: f64 = 1.0 / 600.0;
+/// Shortest time that anything waits, in seconds.
+const MIN_SECONDS: f64 = 0.1;
+/// A day, in seconds.
+const MAX_SECONDS: f64 = 86_400.0;
 
 pub(super) fn refuse(name: &'static str, reason: impl Display) -> ConfigError {
     ConfigError::Value {
@@ -32,6 +36,16 @@ pub(super) fn interval(name: &'static str, rate: f64) -> Result<Duration, Config
         Ok(Duration::from_secs_f64(rate.recip()))
     } else {
         let reason = format!("{rate} frames a second, expected 1/600 to {MAX_FPS}");
+        Err(refuse(name, reason))
+    }
+}
+
+/// A time of `value` seconds, from a tenth of one to a day.
+pub(super) fn seconds(name: &'static str, value: f64) -> Result<Duration, ConfigError> {
+    if (MIN_SECONDS..=MAX_SECONDS).contains(&value) {
+        Ok(Duration::from_secs_f64(value))
+    } else {
+        let reason = format!("{value} seconds, expected {MIN_SECONDS} to {MAX_SECONDS}");
         Err(refuse(name, reason))
     }
 }

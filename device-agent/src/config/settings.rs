@@ -7,9 +7,13 @@ use super::device::DeviceSettings;
 use super::filters::FilterSettings;
 use super::frames::FramesSettings;
 use super::gateway::GatewaySettings;
+use super::masks::MasksSettings;
 use super::model::ModelSettings;
+use super::motion::MotionSettings;
+use super::regions::RegionsSettings;
 use super::source::SourceSettings;
-use super::{Config, ConfigError, RunArgs};
+use super::streams::StreamSettings;
+use super::{Config, ConfigError, RunArgs, streams};
 
 /// The configuration file, before it is checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
@@ -20,9 +24,14 @@ pub struct Settings {
     gateway: GatewaySettings,
     source: SourceSettings,
     model: ModelSettings,
+    masks: MasksSettings,
+    motion: MotionSettings,
+    regions: RegionsSettings,
     frames: FramesSettings,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     filters: Vec<FilterSettings>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    streams: Vec<StreamSettings>,
 }
 
 impl Settings {
@@ -71,7 +80,11 @@ impl Settings {
             gateway: self.gateway.check()?,
             source: self.source.check()?,
             model: self.model.check(&self.filters)?,
+            masks: self.masks.check()?,
+            motion: self.motion.check()?,
+            regions: self.regions.check()?,
             frames: self.frames.check()?,
+            derived: streams::check(self.streams)?,
         })
     }
 }

@@ -49,6 +49,21 @@ fn wrong_values_are_named() {
         ("source", "from = 'scene:x'"),
         ("frames", "fps = 1000.0"),
         ("frames", "quality = 0"),
+        ("frames", "width = 70000"),
+        ("masks", "privacy = [[[0.1, 0.1], [0.9, 0.1]]]"),
+        (
+            "masks",
+            "privacy = [[[0.1, 0.1], [0.9, 0.9], [0.9, 0.1], [0.1, 0.9]]]",
+        ),
+        ("masks", "motion = [[[0.1, 0.1], [1.9, 0.1], [0.5, 0.5]]]"),
+        ("motion", "threshold = 0"),
+        ("motion", "min_area = 0.0"),
+        ("motion", "light_change = 1.5"),
+        ("motion", "adapt_seconds = 0.0"),
+        ("motion", "still_seconds = nan"),
+        ("motion", "recheck_seconds = 1e9"),
+        ("regions", "limit = 0"),
+        ("regions", "whole_seconds = -1.0"),
         ("model", "confidence = 1.5"),
         ("model", "threads = 0"),
         ("model", "threads = 100000"),
@@ -94,6 +109,37 @@ fn filters_are_checked() {
         let toml = format!("[[filters]]\nlabel = 'dog'\n{setting}");
         let error = load(&toml, RunArgs::default()).unwrap_err().to_string();
         assert!(error.contains(named), "{setting}: {error}");
+    }
+}
+
+#[test]
+fn derived_streams_have_names_of_their_own() {
+    let stream = |name: &str| format!("[[streams]]\nname = '{name}'\nlabels = ['person']\n");
+    let config = load(&(stream("people") + &stream("others")), RunArgs::default()).unwrap();
+    let names: Vec<_> = config
+        .derived
+        .iter()
+        .map(|stream| stream.name.as_str())
+        .collect();
+    assert_eq!(names, ["people", "others"]);
+    let many: String = (0..27)
+        .map(|number| stream(&format!("s{number}")))
+        .collect();
+    for refused in [
+        stream("frames"),
+        stream("status"),
+        stream("No"),
+        stream("people") + &stream("people"),
+        stream("people") + "min_score = 2.0",
+        stream("people") + "label = 'dog'",
+        many,
+    ] {
+        let error = load(&refused, RunArgs::default()).unwrap_err().to_string();
+        assert!(
+            error.contains("streams") || error.contains("label"),
+            "{error}"
+        );
+        assert_eq!(error.lines().count(), 1, "{error}");
     }
 }
 
