@@ -1,10 +1,13 @@
 //! Brings positions to the disk, one batch after the other.
 
+use std::thread;
+
 use tokio::time::Instant;
 
 use super::{Batch, Dirty, Positions, key_bytes};
 use crate::api::Chained;
 use crate::chain::Backoff;
+use crate::defaults::BATCH_SPACING;
 use crate::store::{StoreError, unbroken};
 
 impl Positions {
@@ -29,6 +32,7 @@ impl Positions {
     pub(super) fn keep_writing_by(&self, mut write: impl FnMut(&Dirty) -> Result<(), StoreError>) {
         let mut backoff = Backoff::new();
         while let Some((batch, dirty)) = self.next_batch() {
+            let began = std::time::Instant::now();
             // The thread goes on after a panic: nobody is acknowledged meanwhile, and the log says why.
             let written = unbroken(|| write(&dirty));
             self.shared.state.lock().writing_since = None;
@@ -36,6 +40,8 @@ impl Positions {
                 Ok(()) => {
                     self.shared.written.send_replace(batch);
                     backoff.reset();
+                    // The first event after a pause is written at once; those that follow closely share a flush.
+                    thread::sleep(BATCH_SPACING.saturating_sub(began.elapsed()));
                 }
                 Err(error) => {
                     tracing::error!(

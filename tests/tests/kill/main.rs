@@ -30,13 +30,17 @@ use crate::load::{Load, Told};
 const SHORT: u64 = 6;
 /// A kill comes this many milliseconds after the load has begun, at most.
 const LONGEST_MS: u64 = 900;
-/// No limits of how often one may ask: all of it comes from one address.
+/// No limits of how often one may ask: all of it comes from one address. Room for all devices: a full registry lets go
+/// of those that have shown nothing for long.
 const CONFIG: &str = "[auth]
 nonces_per_minute = 0
 sessions_per_minute = 0
 registrations_per_minute = 0
 credentials_per_minute = 0
 per_address_per_minute = 0
+
+[devices]
+max = 1_000_000
 ";
 
 #[tokio::test(flavor = "multi_thread")]
