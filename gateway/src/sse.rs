@@ -6,8 +6,8 @@
 //!
 //! The same [`Viewer`] as behind the websocket decides what comes out. Each event's `data` is the JSON message that
 //! the websocket's all-JSON subprotocol has, `type` included, and its `type` is the event's name too: `event`,
-//! `watching`, `gap`, `notice`, `ended`. Its `id` says how far each stream is, as `detections:3:41,frames:3:7`; a client
-//! that sends it back as `Last-Event-ID` gets what came since.
+//! `watching`, `gap`, `notice`, `ended`. Its `id` names the device and says how far each stream is, as
+//! `0x…,detections:3:41,frames:3:7`; a client that sends it back as `Last-Event-ID` gets what came since.
 
 mod last_id;
 mod pipe;
@@ -25,6 +25,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tracing::Instrument;
 
 use crate::api::{Bearer, HttpError, Id};
 use crate::chain_clock::wall_instant_of;
@@ -49,7 +50,8 @@ pub(crate) async fn events(
     Id(feed): Id<FeedId>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let last_id = LastId::from_headers(&headers)?;
+    let device = parts.index.feed(feed).map(|feed| feed.device);
+    let last_id = LastId::from_headers(&headers)?.positions_of(device);
     let seat = parts.sessions.sit(claims)?;
     let mut viewer = Viewer::new(parts.clone(), claims.wallet);
     viewer
@@ -73,7 +75,8 @@ pub(crate) async fn events(
     let open = Open::count(&reader.metrics.sockets);
     let session_ends = wall_instant_of(claims.expires_at);
     let tasks = parts.tasks.clone();
-    tasks.spawn(async move {
+    let span = tracing::debug_span!("event_stream", feed.id = %feed);
+    let serving = async move {
         let _open = open;
         tokio::select! {
             () = parts.shutdown.cancelled() => {}
@@ -82,7 +85,8 @@ pub(crate) async fn events(
             () = reader.run() => {}
         }
         reader.writer.finish();
-    });
+    };
+    tasks.spawn(serving.instrument(span));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),

@@ -34,6 +34,8 @@ impl Socket {
         sockets.inc();
         let (line, end) = match Box::pin(self.authenticate()).await {
             Ok(seat) => {
+                let wallet = tracing::field::display(seat.claims().wallet);
+                tracing::Span::current().record("wallet", wallet);
                 let served = Served::new(self.parts, self.line, self.encoding, &seat);
                 Box::pin(served.serve(seat)).await
             }

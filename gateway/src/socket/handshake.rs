@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tracing::Instrument;
 
 use super::SocketParts;
 use super::actor::Socket;
@@ -49,7 +50,8 @@ pub(super) async fn upgrade(
     }
     let encoding = encoding.map_or(Encoding::Json, |(_, encoding)| encoding);
     let tasks = parts.tasks.clone();
-    tasks.spawn(async move {
+    let span = tracing::debug_span!("websocket", wallet = tracing::field::Empty);
+    let serving = async move {
         let line = match upgrade.await {
             Ok(upgraded) => line_of(upgraded),
             // Clients come and go as they like.
@@ -59,7 +61,8 @@ pub(super) async fn upgrade(
             // Boxed, so that what waits for the upgrade does not keep room for what comes after it.
             Box::pin(Socket::new(parts, line, encoding).run()).await;
         }
-    });
+    };
+    tasks.spawn(serving.instrument(span));
     response
 }
 

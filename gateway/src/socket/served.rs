@@ -27,6 +27,8 @@ pub(super) struct Served {
     viewer: Viewer,
     times: Times,
     malformed: u32,
+    /// Whether the last write has left nothing.
+    drained: bool,
 }
 
 /// What a socket has waited for.
@@ -51,6 +53,7 @@ impl Served {
             line,
             encoding,
             malformed: 0,
+            drained: false,
         })
     }
 
@@ -63,20 +66,18 @@ impl Served {
         let wallet = self.viewer.wallet();
         self.viewer.say(ServerMessage::Welcome { wallet });
         let end = loop {
-            let drained = match self.write().await {
-                Ok(drained) => drained,
+            match self.write().await {
+                Ok(drained) => self.drained = drained,
                 Err(end) => break end,
-            };
-            if !drained {
+            }
+            if !self.drained {
                 // More waits. Others may want to write too.
                 tokio::task::yield_now().await;
             }
-            // While answers wait no further request is taken, and the client's silence is not held against it.
-            let listens = self.viewer.is_caught_up();
-            if !listens {
+            if !self.listens() {
                 self.times.hear();
             }
-            match poll_fn(|context| self.poll_turn(context, listens, drained)).await {
+            match poll_fn(|context| self.poll_turn(context)).await {
                 Turn::Viewer => {}
                 Turn::Time if self.times.is_stale() => break End::Close(CloseCode::Stale),
                 Turn::Time => {
@@ -117,9 +118,14 @@ impl Served {
         }
     }
 
+    /// While answers wait no further request is taken, and the client's silence is not held against it.
+    fn listens(&self) -> bool {
+        self.viewer.is_caught_up()
+    }
+
     /// Waits for whatever comes first. What is rare goes first and events come last, since they are written after
     /// every turn: neither a client that talks without pause nor a device can keep the socket from the rest.
-    fn poll_turn(&mut self, context: &mut Context<'_>, listens: bool, drained: bool) -> Poll<Turn> {
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
         // What is done from here on must not be overtaken.
         self.viewer.take_over();
         if self.times.poll(context).is_ready() {
@@ -128,11 +134,13 @@ impl Served {
         if self.viewer.poll_changed(context).is_ready() {
             return Poll::Ready(Turn::Viewer);
         }
-        if listens && let Poll::Ready(received) = self.line.poll_receive(context) {
+        if self.listens()
+            && let Poll::Ready(received) = self.line.poll_receive(context)
+        {
             return Poll::Ready(Turn::Received(received));
         }
         // A pong may have come up by the way.
-        if !drained || !self.line.is_flushed() {
+        if !self.drained || !self.line.is_flushed() {
             return Poll::Ready(Turn::Viewer);
         }
         let session_ends = self.times.session_ends();

@@ -2,15 +2,20 @@ use std::collections::BTreeMap;
 
 use ashya_protocol::limits::MAX_STREAMS;
 use ashya_protocol::ws::ServerMessage;
-use ashya_protocol::{Position, StreamName};
+use ashya_protocol::{DeviceId, Position, StreamName};
 use http::HeaderMap;
 
 use crate::api::HttpError;
 use crate::socket::Outgoing;
 
-/// How far a reader is in each stream: what `id` says, and `Last-Event-ID` gives back.
+/// How far a reader is in each stream of a device: what `id` says, and `Last-Event-ID` gives back.
+///
+/// It names the device, since a feed may move to another one, whose numbers have nothing to do with those before.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct LastId(BTreeMap<StreamName, Position>);
+pub(super) struct LastId {
+    device: Option<DeviceId>,
+    positions: BTreeMap<StreamName, Position>,
+}
 
 impl LastId {
     /// What the client says of itself; nothing when it is new.
@@ -28,40 +33,61 @@ impl LastId {
         })
     }
 
+    /// How far the reader is in the streams of `device`; nothing where it has read another's.
+    pub(super) fn positions_of(mut self, device: Option<DeviceId>) -> Self {
+        if self.device != device {
+            self = Self::default();
+        }
+        self
+    }
+
     pub(super) const fn positions(&self) -> &BTreeMap<StreamName, Position> {
-        &self.0
+        &self.positions
     }
 
     /// The id of something that goes out now; nothing for what does not move the reader.
     pub(super) fn step(&mut self, outgoing: &Outgoing) -> Option<String> {
-        let (stream, position) = match outgoing {
-            Outgoing::Event(message) => (message.key().stream.clone(), message.position()),
+        let (device, stream, position) = match outgoing {
+            Outgoing::Event(message) => {
+                let key = message.key();
+                (key.device, key.stream.clone(), message.position())
+            }
             Outgoing::Control(ServerMessage::Gap {
-                stream, boot, to, ..
+                device,
+                stream,
+                boot,
+                to,
+                ..
             }) => {
                 let (boot, seq) = (*boot, *to);
-                (stream.clone(), Position { boot, seq })
+                (*device, stream.clone(), Position { boot, seq })
             }
             Outgoing::Control(_) => return None,
         };
+        if self.device.replace(device) != Some(device) {
+            self.positions.clear();
+        }
         // What a slow reader has lost is told when it is over, and may be older than what has come since.
-        let last = self.0.entry(stream).or_insert(position);
+        let last = self.positions.entry(stream).or_insert(position);
         *last = position.max(*last);
         Some(self.text())
     }
 
     fn text(&self) -> String {
-        let streams = self.0.iter();
-        let parts = streams.map(|(stream, at)| format!("{stream}:{}:{}", at.boot, at.seq));
-        parts.collect::<Vec<_>>().join(",")
+        let device = self.device.iter().map(DeviceId::to_string);
+        let streams = self.positions.iter();
+        let streams = streams.map(|(stream, at)| format!("{stream}:{}:{}", at.boot, at.seq));
+        device.chain(streams).collect::<Vec<_>>().join(",")
     }
 
     fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
             return Some(Self::default());
         }
+        let mut parts = text.split(',');
+        let device = Some(parts.next()?.parse().ok()?);
         let mut positions = BTreeMap::new();
-        for part in text.split(',') {
+        for part in parts {
             let mut fields = part.split(':');
             let stream = fields.next()?.parse().ok()?;
             let mut number = || fields.next()?.parse::<u64>().ok();
@@ -71,7 +97,7 @@ impl LastId {
             }
             positions.insert(stream, Position { boot, seq });
         }
-        Some(Self(positions))
+        Some(Self { device, positions })
     }
 }
 
@@ -81,51 +107,75 @@ mod tests {
 
     use super::*;
     use crate::hub::Moment;
-    use crate::hub::tests::{message, position};
+    use crate::hub::tests::{device_key, message, position};
+
+    const DEVICE: &str = "0x0101010101010101010101010101010101010101";
 
     #[test]
     fn ids_are_read_as_they_are_written() {
-        for (text, count) in [
+        for (streams, count) in [
             ("", Some(0)),
-            ("detections:3:41", Some(1)),
-            ("detections:3:41,frames:3:7", Some(2)),
-            ("detections", None),
-            ("detections:3", None),
-            ("detections:3:4:5", None),
-            ("detections:3:x", None),
-            ("detections:0x3:4", None),
-            ("Detections:3:4", None),
-            ("detections:3:9007199254740993", None),
-            ("detections:3:41,", None),
+            (",detections:3:41", Some(1)),
+            (",detections:3:41,frames:3:7", Some(2)),
+            (",detections", None),
+            (",detections:3", None),
+            (",detections:3:4:5", None),
+            (",detections:3:x", None),
+            (",detections:0x3:4", None),
+            (",Detections:3:4", None),
+            (",detections:3:9007199254740993", None),
+            (",detections:3:41,", None),
         ] {
-            let parsed = LastId::parse(text);
-            assert_eq!(parsed.as_ref().map(|id| id.0.len()), count, "{text}");
+            let text = format!("{DEVICE}{streams}");
+            let parsed = LastId::parse(&text);
+            let found = parsed.as_ref().map(|id| id.positions.len());
+            assert_eq!(found, count, "{text}");
             if let Some(id) = parsed {
                 assert_eq!(id.text(), text);
             }
         }
-        let many: Vec<_> = (0..=MAX_STREAMS)
-            .map(|number| format!("s{number}:1:1"))
+        assert_eq!(LastId::parse(""), Some(LastId::default()));
+        assert_eq!(LastId::parse("detections:3:41"), None, "of which device?");
+        let many: String = (0..=MAX_STREAMS)
+            .map(|number| format!(",s{number}:1:1"))
             .collect();
-        assert_eq!(LastId::parse(&many.join(",")), None);
+        assert_eq!(LastId::parse(&format!("{DEVICE}{many}")), None);
     }
 
     #[test]
     fn an_id_only_rises() {
-        let mut id = LastId::parse("frames:3:7").unwrap();
+        let device = device_key().device_id();
+        let mut id = LastId::parse(&format!("{device},frames:3:7")).unwrap();
         let event = |seq| {
             let event = message("detections", 3, seq, 10, Moment::default());
             Outgoing::Event(Arc::new(event))
         };
         assert_eq!(
             id.step(&event(9)).as_deref(),
-            Some("detections:3:9,frames:3:7")
+            Some(format!("{device},detections:3:9,frames:3:7").as_str())
         );
         assert_eq!(
             id.step(&event(4)).as_deref(),
-            Some("detections:3:9,frames:3:7")
+            Some(format!("{device},detections:3:9,frames:3:7").as_str())
         );
         assert_eq!(id.step(&Outgoing::Control(ServerMessage::Pong {})), None);
         assert_eq!(id.positions().values().max(), Some(&position(3, 9)));
+    }
+
+    #[test]
+    fn another_device_begins_anew() {
+        let device = device_key().device_id();
+        let of_another = format!("{DEVICE},detections:9:7,frames:9:1");
+        let mut id = LastId::parse(&of_another).unwrap();
+        let event = message("detections", 3, 1, 10, Moment::default());
+        let stepped = id.step(&Outgoing::Event(Arc::new(event)));
+        assert_eq!(stepped, Some(format!("{device},detections:3:1")));
+        assert_eq!(
+            id.clone().positions_of(Some(device)).positions().len(),
+            1,
+            "its own"
+        );
+        let id = LastId::parse(&of_another).unwrap();
+        assert!(id.positions_of(Some(device)).positions().is_empty());
     }
 }
