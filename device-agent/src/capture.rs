@@ -62,9 +62,9 @@ impl Capture {
         config: SourceConfig,
         stop: CancellationToken,
     ) -> Result<Self, CaptureError> {
-        let source = open(&config, &stop)?;
-        let latest = Latest::new();
         let counters = SourceCounters::default();
+        let source = open(&config, &counters, &stop)?;
+        let latest = Latest::new();
         let mut capturing = Capturing {
             config,
             latest: latest.clone(),
@@ -144,9 +144,11 @@ impl Capturing {
                     continue;
                 }
             }
-            // A late frame does not make the next ones hurry.
-            due = (due + self.config.interval).max(Instant::now());
-            self.nap_until(due);
+            if !source.is_live() {
+                // A late frame does not make the next ones hurry.
+                due = (due + self.config.interval).max(Instant::now());
+                self.nap_until(due);
+            }
         }
     }
 
@@ -172,7 +174,7 @@ impl Capturing {
     fn reopen(&self, source: &mut Box<dyn FrameSource>, backoff: &mut Backoff) {
         while !self.stop.is_cancelled() {
             self.nap_until(Instant::now() + backoff.next_wait());
-            match open(&self.config, &self.stop) {
+            match open(&self.config, &self.counters, &self.stop) {
                 Ok(opened) => {
                     self.counters.reconnect();
                     *source = opened;
@@ -199,14 +201,18 @@ impl Capturing {
 
 fn open(
     config: &SourceConfig,
+    counters: &SourceCounters,
     stop: &CancellationToken,
 ) -> Result<Box<dyn FrameSource>, SourceError> {
-    config.spec.open(Playback::Live(config.interval), stop)
+    let playback = Playback::Live(config.interval);
+    let options = &config.options;
+    config.spec.open_with(playback, options, counters, stop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::SourceOptions;
 
     /// A folder of one picture, which plays for ever.
     fn folder() -> tempfile::TempDir {
@@ -221,6 +227,7 @@ mod tests {
         SourceConfig {
             spec: folder.path().display().to_string().parse().unwrap(),
             interval: Duration::from_millis(5),
+            options: SourceOptions::default(),
         }
     }
 
@@ -268,6 +275,7 @@ mod tests {
         let config = SourceConfig {
             spec: "no/such.mp4".parse().unwrap(),
             interval: Duration::from_millis(5),
+            options: SourceOptions::default(),
         };
         let stop = CancellationToken::new();
         assert!(matches!(

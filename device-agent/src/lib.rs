@@ -58,9 +58,12 @@ pub use picture::{Picture, PictureError};
 pub use polygon::{Polygon, PolygonError};
 pub use runtime::{LibrarySum, LibrarySumError, Runtime, RuntimeError, RuntimeOptions};
 pub use source::{
-    FolderSource, Frame, FrameSource, Playback, Scene, SceneSource, SourceCounters, SourceError,
-    SourceFigures, SourceSpec, SourceSpecError, Truth, VideoError, VideoSource,
+    CameraUrl, CameraUrlError, Decoder, FolderSource, Frame, FrameSource, HttpError, HttpSource,
+    Playback, Scene, SceneSource, SourceCounters, SourceError, SourceFigures, SourceOptions,
+    SourceSpec, SourceSpecError, Transport, Truth, VideoError, VideoInput, VideoSource,
 };
+#[cfg(feature = "native-rtsp")]
+pub use source::{RtspError, RtspSource};
 pub use threads::{Threads, ThreadsError};
 pub use track::{TrackId, Tracked, Tracker, TrackerOptions, TrackerOptionsError, Update};
 pub use voice::{Draft, Signed, Voice, VoiceError, detected, now_us};

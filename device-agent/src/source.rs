@@ -1,7 +1,6 @@
-//! Where frames come from: a folder of pictures, a video file, or a generated street scene.
+//! Where frames come from: a camera, a video file, a folder of pictures, or a generated street scene.
 
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -10,18 +9,33 @@ use tokio_util::sync::CancellationToken;
 use crate::picture::{Picture, PictureError};
 
 mod backdrop;
+mod camera_url;
 mod counters;
 mod dice;
 mod folder;
+mod http;
+mod mailbox;
+mod options;
+mod pace;
 mod paint;
+#[cfg(feature = "native-rtsp")]
+mod rtsp;
 mod scene;
+mod spec;
 mod street;
 mod video;
+mod worker;
 
+pub use self::camera_url::{CameraUrl, CameraUrlError};
 pub use self::counters::{SourceCounters, SourceFigures};
 pub use self::folder::FolderSource;
+pub use self::http::{HttpError, HttpSource};
+pub use self::options::{Decoder, SourceOptions, Transport};
+#[cfg(feature = "native-rtsp")]
+pub use self::rtsp::{RtspError, RtspSource};
 pub use self::scene::{Scene, SceneSource, Truth};
-pub use self::video::{VideoError, VideoSource};
+pub use self::spec::{SourceSpec, SourceSpecError};
+pub use self::video::{VideoError, VideoInput, VideoSource};
 
 /// Endings of files that are pictures.
 const PICTURES: [&str; 3] = ["jpg", "jpeg", "png"];
@@ -42,15 +56,11 @@ pub trait FrameSource: Send {
     /// # Errors
     /// When this frame cannot be had. [`SourceError::is_fatal`] tells whether the next one may.
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError>;
-}
 
-/// Which source to open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceSpec {
-    /// `scene:SEED`: a generated street scene.
-    Scene(u64),
-    /// A folder of pictures, one picture, or a video file.
-    Path(PathBuf),
+    /// Whether frames come at their own time, the newest each time. Others give one whenever they are asked.
+    fn is_live(&self) -> bool {
+        false
+    }
 }
 
 /// How a source plays.
@@ -61,11 +71,6 @@ pub enum Playback {
     /// Over and over, a frame each interval, as a camera would.
     Live(Duration),
 }
-
-/// Not a source.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{0}` is no scene: expected scene:NUMBER, such as scene:7")]
-pub struct SourceSpecError(String);
 
 /// Why a source yields no frame.
 #[derive(Debug, Error)]
@@ -92,15 +97,32 @@ pub enum SourceError {
     /// The video stopped.
     #[error("video {path}")]
     Video {
-        /// The file.
+        /// The file, the device, or the address without its secrets.
         path: String,
         /// What happened.
         source: VideoError,
     },
+    /// The camera does not answer as it should.
+    #[error("camera {path}")]
+    Http {
+        /// The address without its secrets.
+        path: String,
+        /// What happened.
+        source: HttpError,
+    },
+    /// The camera does not answer as it should.
+    #[cfg(feature = "native-rtsp")]
+    #[error("camera {path}")]
+    Rtsp {
+        /// The address without its secrets.
+        path: String,
+        /// What happened.
+        source: RtspError,
+    },
 }
 
 impl SourceSpec {
-    /// Opens the source. One that waits for its next frame ends instead once `stop` is cancelled.
+    /// Opens the source with default options, for whoever counts nothing.
     ///
     /// # Errors
     /// When it is not there, or yields nothing.
@@ -109,18 +131,44 @@ impl SourceSpec {
         playback: Playback,
         stop: &CancellationToken,
     ) -> Result<Box<dyn FrameSource>, SourceError> {
-        Ok(match self {
-            Self::Scene(seed) => Box::new(SceneSource::new(*seed, playback)),
-            Self::Path(path) if path.is_dir() || is_picture(path) => {
-                Box::new(FolderSource::open(path, playback)?)
-            }
-            Self::Path(path) => Box::new(VideoSource::open(path, playback, stop.clone())?),
-        })
+        let options = SourceOptions::default();
+        self.open_with(playback, &options, &SourceCounters::default(), stop)
     }
 
-    /// Whether the source ends by itself when it is played once.
-    pub const fn is_endless(&self) -> bool {
-        matches!(self, Self::Scene(_))
+    /// Opens the source. One that waits for its next frame ends instead once `stop` is cancelled. A camera is only asked
+    /// for its first frame when that is asked for, so one that is away now may come later.
+    ///
+    /// # Errors
+    /// When it is not there, or yields nothing.
+    pub fn open_with(
+        &self,
+        playback: Playback,
+        options: &SourceOptions,
+        counters: &SourceCounters,
+        stop: &CancellationToken,
+    ) -> Result<Box<dyn FrameSource>, SourceError> {
+        let input = match self {
+            Self::Scene(seed) => return Ok(Box::new(SceneSource::new(*seed, playback))),
+            Self::Path(path) if path.is_dir() || is_picture(path) => {
+                return Ok(Box::new(FolderSource::open(path, playback)?));
+            }
+            Self::Http(url) => {
+                let (url, stop) = (url.clone(), stop.clone());
+                let camera = HttpSource::open(url, playback, options, counters, stop)?;
+                return Ok(Box::new(camera));
+            }
+            #[cfg(feature = "native-rtsp")]
+            Self::Rtsp(url) if options.decoder == Decoder::Native => {
+                let (url, stop) = (url.clone(), stop.clone());
+                let camera = RtspSource::open(url, playback, options, counters, stop)?;
+                return Ok(Box::new(camera));
+            }
+            Self::Path(path) => VideoInput::File(path.clone()),
+            Self::Device(path) => VideoInput::Device(path.clone()),
+            Self::Rtsp(url) => VideoInput::Rtsp(url.clone()),
+        };
+        let video = VideoSource::open(input, playback, options, counters, stop.clone())?;
+        Ok(Box::new(video))
     }
 }
 
@@ -132,35 +180,12 @@ impl SourceError {
 
     /// Whether the source lives but gave nothing for too long.
     pub const fn is_stall(&self) -> bool {
-        matches!(
-            self,
-            Self::Video {
-                source: VideoError::Stalled(_),
-                ..
-            }
-        )
-    }
-}
-
-impl FromStr for SourceSpec {
-    type Err = SourceSpecError;
-
-    fn from_str(text: &str) -> Result<Self, SourceSpecError> {
-        match text.strip_prefix("scene:") {
-            Some(seed) => seed
-                .parse()
-                .map(Self::Scene)
-                .map_err(|_| SourceSpecError(text.to_owned())),
-            None => Ok(Self::Path(PathBuf::from(text))),
-        }
-    }
-}
-
-impl std::fmt::Display for SourceSpec {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Scene(seed) => write!(f, "scene:{seed}"),
-            Self::Path(path) => path.display().fmt(f),
+            Self::Video { source, .. } => matches!(source, VideoError::Stalled(_)),
+            Self::Http { source, .. } => matches!(source, HttpError::Stalled(_)),
+            #[cfg(feature = "native-rtsp")]
+            Self::Rtsp { source, .. } => matches!(source, RtspError::Stalled(_)),
+            Self::Read { .. } | Self::Empty(_) | Self::Picture { .. } => false,
         }
     }
 }
@@ -169,21 +194,4 @@ fn is_picture(path: &Path) -> bool {
     path.extension()
         .and_then(|end| end.to_str())
         .is_some_and(|end| PICTURES.iter().any(|known| known.eq_ignore_ascii_case(end)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sources_by_their_text() {
-        for (text, expected) in [
-            ("scene:7", Some(SourceSpec::Scene(7))),
-            ("scene:", None),
-            ("scene:x", None),
-            ("street.mp4", Some(SourceSpec::Path("street.mp4".into()))),
-        ] {
-            assert_eq!(text.parse::<SourceSpec>().ok(), expected, "{text}");
-        }
-    }
 }

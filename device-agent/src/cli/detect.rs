@@ -29,7 +29,8 @@ pub(super) struct DetectArgs {
     /// The model: a YOLO as ONNX (YOLOv5, v8, 11, YOLOX, or end to end as v10 and 26)
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// A folder of pictures, a picture, a video file, or scene:SEED for a generated street
+    /// A folder of pictures, a picture, a video file, scene:SEED for a generated street, or a camera: rtsp://…,
+    /// http://…, v4l2:/dev/video0
     #[arg(long, value_name = "SOURCE")]
     source: SourceSpec,
     /// Write a JSON line a picture to this file, `-` for standard output instead of the table
@@ -44,7 +45,7 @@ pub(super) struct DetectArgs {
     /// CPU threads for one picture [default: as many as there are]
     #[arg(long)]
     threads: Option<Threads>,
-    /// Stop after so many pictures [default: all; 25 of a scene, which never ends]
+    /// Stop after so many pictures [default: all; 25 of a scene or a camera, which never end]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// What computes the model, the best first: cpu, cuda, tensorrt, openvino, coreml [default: cpu]

@@ -26,7 +26,7 @@ pub struct RunArgs {
     /// The model: a YOLO as ONNX [default: models/street_tiny_320.onnx]
     #[arg(long, value_name = "FILE", env = "ASHYA_AGENT_MODEL")]
     pub model: Option<PathBuf>,
-    /// scene:SEED, a folder of pictures, or a video file [default: scene:1]
+    /// rtsp://…, http://…, v4l2:/dev/video0, a video file, a folder of pictures, or scene:SEED [default: scene:1]
     #[arg(long, env = "ASHYA_AGENT_SOURCE")]
     pub source: Option<String>,
     /// Frames looked at per second [default: 5]

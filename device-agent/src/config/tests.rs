@@ -47,6 +47,8 @@ fn wrong_values_are_named() {
         ("source", "fps = 0.0"),
         ("source", "fps = nan"),
         ("source", "from = 'scene:x'"),
+        ("source", "from = 'rtmp://cam/1'"),
+        ("source", "watchdog_seconds = 0"),
         ("frames", "fps = 1000.0"),
         ("frames", "quality = 0"),
         ("frames", "width = 70000"),
@@ -141,6 +143,31 @@ fn derived_streams_have_names_of_their_own() {
         );
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+}
+
+#[test]
+fn a_password_in_an_address_is_told_to_nobody() {
+    for from in ["rtsp://admin:s3cret@cam/1", "rtsp://admin:s3cret@/1"] {
+        let told = match load(&format!("[source]\nfrom = '{from}'"), RunArgs::default()) {
+            Ok(config) => format!("{config:?}"),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        assert!(!told.contains("s3cret"), "{told}");
+    }
+}
+
+#[test]
+fn the_native_decoder_is_refused_where_it_cannot_work() {
+    let native = |from: &str| {
+        let file = format!("[source]\nfrom = '{from}'\ndecoder = 'native'");
+        load(&file, RunArgs::default())
+    };
+    let error = native("rtsps://cam/1").unwrap_err().to_string();
+    assert!(error.starts_with("source.decoder: "), "{error}");
+    assert_eq!(
+        native("rtsp://cam/1").is_ok(),
+        cfg!(feature = "native-rtsp")
+    );
 }
 
 #[test]

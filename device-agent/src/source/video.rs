@@ -1,314 +1,337 @@
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStderr, ChildStdout};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+use crate::latest::Put;
 use crate::picture::Picture;
-use crate::source::{Frame, FrameSource, Playback, SourceError};
+use crate::source::camera_url::CameraUrl;
+use crate::source::mailbox::{Delivery, Mailbox, Taken};
+use crate::source::options::SourceOptions;
+use crate::source::pace::Lag;
+use crate::source::{Frame, FrameSource, Playback, SourceCounters, SourceError};
 
-/// Longest wait without a look at whether it is time to stop.
-const NAP: Duration = Duration::from_millis(50);
-/// How long a video may be late. ffmpeg itself waits 20 s and more on a source that died.
-const STALL: Duration = Duration::from_secs(10);
-/// Frames read ahead; more would only be old by the time they are used.
-const READ_AHEAD: usize = 2;
-/// Longest side of a frame in pixels.
-const MAX_SIDE: u32 = 16_384;
+use self::arguments::arguments;
+use self::child::Ffmpeg;
+use self::output::{FrameInfo, Line, read_frame};
+use self::version::Version;
 
-/// A video file, decoded by a child process `ffmpeg`.
+mod arguments;
+mod child;
+mod output;
+mod version;
+
+/// Frames whose size is told before their pixels come.
+const TOLD_AHEAD: usize = 16;
+/// Latest that a frame of a live stream may be against the most punctual one. ffmpeg decodes every frame and cannot skip; on
+/// a machine that is too slow for its camera only a new beginning helps.
+const MAX_LAG: Duration = Duration::from_secs(5);
+
+/// A video, decoded by a child process `ffmpeg`.
 pub struct VideoSource {
-    path: String,
-    child: Child,
-    frames: Receiver<Result<Picture, VideoError>>,
+    input: VideoInput,
+    frames: Mailbox<Picture, VideoError>,
     /// How long the next frame may take.
     patience: Duration,
     stop: CancellationToken,
     count: u64,
+    live: bool,
+    ffmpeg: Option<Ffmpeg>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// Where ffmpeg gets a video from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VideoInput {
+    /// A file.
+    File(PathBuf),
+    /// A camera of this machine, by Video4Linux.
+    Device(PathBuf),
+    /// A camera on the network.
+    Rtsp(CameraUrl),
+    /// A live video by HTTP.
+    Stream(CameraUrl),
+    /// A video of known length by HTTP.
+    Recording(CameraUrl),
 }
 
 /// Why a video yields no frame.
 #[derive(Debug, Error)]
 pub enum VideoError {
     /// The file is not there.
-    #[error("is not there, and is no folder, picture or scene:SEED either")]
+    #[error("is not there, and is no folder, picture, address or scene:SEED either")]
     Missing,
+    /// The device is not there.
+    #[error("is not there: is the camera plugged in? `v4l2-ctl --list-devices` lists cameras")]
+    NoDevice,
+    /// The device is not ours to open.
+    #[error("may not be opened by this user: `sudo usermod -aG video $USER`, then log in again")]
+    Forbidden,
     /// ffmpeg is not installed.
     #[error("needs ffmpeg, which is not installed: `apt install ffmpeg` or `brew install ffmpeg`")]
     NoFfmpeg,
+    /// ffmpeg is too old.
+    #[error("needs ffmpeg 4.4 or later, found {found}: update it")]
+    TooOld {
+        /// The version that is installed.
+        found: String,
+    },
     /// ffmpeg cannot be started.
     #[error("ffmpeg cannot be started")]
     Start(#[source] io::Error),
+    /// The shell that ends ffmpeg together with this program cannot be started.
+    #[error("`sh`, which guards ffmpeg, cannot be started")]
+    Guard(#[source] io::Error),
     /// ffmpeg gave up.
     #[error("ffmpeg gave up: {0}")]
     Failed(String),
     /// Nothing came for a while.
     #[error("yielded nothing for {} s", .0.as_secs())]
     Stalled(Duration),
-    /// ffmpeg wrote what we did not ask for.
-    #[error("ffmpeg wrote something that is no PPM picture")]
-    Format,
+    /// Frames come later and later.
+    #[error("has fallen {} s behind: this machine cannot decode so much; choose a smaller stream of the camera", .0.as_secs())]
+    Behind(Duration),
+    /// A frame of no or too great size.
+    #[error("has frames of {width}x{height}, which is no picture")]
+    Size {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
 }
 
 impl VideoSource {
-    /// Starts ffmpeg on a video file. The video ends when `stop` is cancelled, also while it yields nothing.
+    /// Starts ffmpeg on a video. The video ends when `stop` is cancelled, also while it yields nothing.
     ///
     /// # Errors
-    /// When the file or ffmpeg is not there.
+    /// When the file, the device or ffmpeg is not there.
     pub fn open(
-        path: &Path,
+        input: VideoInput,
         playback: Playback,
+        options: &SourceOptions,
+        counters: &SourceCounters,
         stop: CancellationToken,
     ) -> Result<Self, SourceError> {
-        let shown = path.display().to_string();
-        Self::start(path, playback, stop).map_err(|source| SourceError::Video {
-            path: shown,
-            source,
+        let path = input.to_string();
+        Self::start(input, playback, options, counters, stop)
+            .map_err(|source| SourceError::Video { path, source })
+    }
+
+    fn start(
+        input: VideoInput,
+        playback: Playback,
+        options: &SourceOptions,
+        counters: &SourceCounters,
+        stop: CancellationToken,
+    ) -> Result<Self, VideoError> {
+        input.check()?;
+        let (live, delivery) = match playback {
+            Playback::Once => (None, Delivery::EachInTurn),
+            Playback::Live(interval) => (Some(interval), Delivery::NewestOnly),
+        };
+        let arguments = arguments(&input, live, options, Version::installed()?);
+        let (ffmpeg, output, log) = Ffmpeg::start(&arguments)?;
+        let frames = Mailbox::new(delivery);
+        let (told, infos) = sync_channel(TOLD_AHEAD);
+        let url = input.url().cloned();
+        let logged = thread::spawn(move || read_log(log, &told, url.as_ref()));
+        let reading = Reading {
+            frames: frames.clone(),
+            counters: counters.clone(),
+            lag: (live.is_some() && input.is_live()).then(Lag::default),
+        };
+        // Both threads end when the child closes its ends, which dropping the source makes it do.
+        let reader = thread::spawn(move || reading.run(output, &infos, logged));
+        Ok(Self {
+            input,
+            frames,
+            patience: options.watchdog + live.unwrap_or_default(),
+            stop,
+            count: 0,
+            live: live.is_some(),
+            ffmpeg: Some(ffmpeg),
+            reader: Some(reader),
         })
     }
 
-    fn start(path: &Path, playback: Playback, stop: CancellationToken) -> Result<Self, VideoError> {
-        if !path.is_file() {
-            return Err(VideoError::Missing);
+    fn failed(&self, source: VideoError) -> SourceError {
+        SourceError::Video {
+            path: self.input.to_string(),
+            source,
         }
-        let mut command = Command::new("ffmpeg");
-        command.args(["-nostdin", "-hide_banner", "-loglevel", "error"]);
-        if let Playback::Live(_) = playback {
-            command.args(["-re", "-stream_loop", "-1"]);
-        }
-        command.arg("-i").arg(path);
-        let mut patience = STALL;
-        if let Playback::Live(interval) = playback {
-            patience += interval;
-            command
-                .arg("-vf")
-                .arg(format!("fps={}", interval.as_secs_f64().recip()));
-        }
-        // PPM pictures carry their size, so nobody has to ask for it beforehand.
-        command.args(["-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-"]);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => VideoError::NoFfmpeg,
-            _ => VideoError::Start(error),
-        })?;
-        let (sender, frames) = sync_channel(READ_AHEAD);
-        let (output, errors) = (child.stdout.take(), child.stderr.take());
-        let path = path.display().to_string();
-        let source = Self {
-            path,
-            child,
-            frames,
-            patience,
-            stop,
-            count: 0,
-        };
-        // Both threads end when the child closes its ends, which dropping the source makes it do.
-        let complaint = thread::spawn(move || last_line(errors));
-        thread::spawn(move || {
-            if let Some(output) = output {
-                forward(output, &sender);
-            }
-            if let Ok(Some(line)) = complaint.join() {
-                // A receiver that is gone needs no reason.
-                let _ = sender.send(Err(VideoError::Failed(line)));
-            }
-        });
-        Ok(source)
     }
 }
 
 impl FrameSource for VideoSource {
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
-        let failed = |source| SourceError::Video {
-            path: self.path.clone(),
-            source,
-        };
-        match self.wait() {
-            Ok(Ok(picture)) => {
+        match self.frames.take(self.patience, &self.stop) {
+            Taken::Item(picture) => {
                 self.count += 1;
-                let stem = Path::new(&self.path)
-                    .file_stem()
-                    .unwrap_or_default()
-                    .to_string_lossy();
+                let stem = self.input.stem();
                 Ok(Some(Frame {
                     name: format!("{stem}-{:06}.jpg", self.count),
                     picture,
                 }))
             }
-            Ok(Err(error)) => Err(failed(error)),
-            Err(RecvTimeoutError::Timeout) => Err(failed(VideoError::Stalled(self.patience))),
-            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Taken::End(Ok(())) => Ok(None),
+            Taken::End(Err(error)) => Err(self.failed(error)),
+            Taken::Nothing => Err(self.failed(VideoError::Stalled(self.patience))),
         }
     }
-}
 
-impl VideoSource {
-    /// Waits for the next frame; told to stop, there is none.
-    fn wait(&self) -> Result<Result<Picture, VideoError>, RecvTimeoutError> {
-        let due = Instant::now() + self.patience;
-        while !self.stop.is_cancelled() {
-            let rest = due.saturating_duration_since(Instant::now());
-            match self.frames.recv_timeout(rest.min(NAP)) {
-                Err(RecvTimeoutError::Timeout) if !rest.is_zero() => {}
-                answer => return answer,
-            }
-        }
-        Err(RecvTimeoutError::Disconnected)
+    fn is_live(&self) -> bool {
+        self.live
     }
 }
 
 impl Drop for VideoSource {
     fn drop(&mut self) {
-        // It may have ended by itself; either way nothing of it must stay behind.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.frames.close();
+        drop(self.ffmpeg.take());
+        if let Some(reader) = self.reader.take() {
+            // Its panic would have shown itself as the end of the source.
+            let _ = reader.join();
+        }
     }
 }
 
-/// Hands on frames until the child ends or nobody wants more.
-fn forward(output: ChildStdout, frames: &SyncSender<Result<Picture, VideoError>>) {
-    let mut output = BufReader::with_capacity(1 << 16, output);
-    loop {
-        match read_ppm(&mut output) {
-            Ok(Some(picture)) => {
-                if frames.send(Ok(picture)).is_err() {
-                    return;
+impl VideoInput {
+    /// Looks at what can be looked at without ffmpeg, whose words for it say less.
+    fn check(&self) -> Result<(), VideoError> {
+        match self {
+            Self::File(path) if !path.is_file() => Err(VideoError::Missing),
+            Self::Device(path) => match std::fs::File::open(path) {
+                Ok(_) => Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    Err(VideoError::Forbidden)
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(VideoError::NoDevice),
+                // Busy, perhaps: ffmpeg will tell.
+                Err(_) => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    const fn url(&self) -> Option<&CameraUrl> {
+        match self {
+            Self::Rtsp(url) | Self::Stream(url) | Self::Recording(url) => Some(url),
+            Self::File(_) | Self::Device(_) => None,
+        }
+    }
+
+    /// Whether it goes on by itself, so that who is slow falls behind.
+    const fn is_live(&self) -> bool {
+        matches!(self, Self::Device(_) | Self::Rtsp(_) | Self::Stream(_))
+    }
+
+    /// What the names of its frames begin with.
+    fn stem(&self) -> String {
+        match self {
+            Self::File(path) | Self::Device(path) => Path::new(path)
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            Self::Rtsp(_) | Self::Stream(_) | Self::Recording(_) => "camera".into(),
+        }
+    }
+}
+
+impl std::fmt::Display for VideoInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) | Self::Device(path) => path.display().fmt(f),
+            Self::Rtsp(url) | Self::Stream(url) | Self::Recording(url) => url.fmt(f),
+        }
+    }
+}
+
+impl VideoError {
+    fn from_start(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NoFfmpeg,
+            _ => Self::Start(error),
+        }
+    }
+}
+
+/// The thread that reads frames.
+struct Reading {
+    frames: Mailbox<Picture, VideoError>,
+    counters: SourceCounters,
+    lag: Option<Lag>,
+}
+
+impl Reading {
+    fn run(
+        mut self,
+        output: ChildStdout,
+        infos: &Receiver<FrameInfo>,
+        logged: JoinHandle<Option<String>>,
+    ) {
+        let failed = self.forward(output, infos).err();
+        if let Some(error) = failed {
+            self.frames.end(Err(error));
+        }
+        // Nothing is read any more, so the log must not wait either. It ends with the child.
+        while infos.recv().is_ok() {}
+        let complaint = logged.join().ok().flatten();
+        let end = complaint.map_or(Ok(()), |line| Err(VideoError::Failed(line)));
+        self.frames.end(end);
+    }
+
+    /// Hands on frames until the child ends or nobody wants more.
+    fn forward(
+        &mut self,
+        output: ChildStdout,
+        infos: &Receiver<FrameInfo>,
+    ) -> Result<(), VideoError> {
+        let mut output = BufReader::with_capacity(1 << 16, output);
+        while let Ok(info) = infos.recv() {
+            let Some(picture) = read_frame(&mut output, info)? else {
+                break;
+            };
+            match self.frames.put(picture) {
+                Put::Stored => {}
+                Put::Replaced => self.counters.dropped(),
+                Put::Closed => break,
+            }
+            if let (Some(lag), Some(stamp)) = (&mut self.lag, info.stamp) {
+                let behind = lag.observe(Instant::now(), stamp);
+                if behind > MAX_LAG {
+                    return Err(VideoError::Behind(behind));
                 }
             }
-            Ok(None) => return,
-            Err(error) => {
-                // A receiver that is gone needs no error.
-                let _ = frames.send(Err(error));
-                return;
-            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads what the child says, so that it never waits for us: the sizes of frames, and the last complaint.
+fn read_log(
+    log: ChildStderr,
+    infos: &SyncSender<FrameInfo>,
+    url: Option<&CameraUrl>,
+) -> Option<String> {
+    let mut log = BufReader::new(log);
+    let mut complaint = None;
+    while let Some(line) = Line::read(&mut log) {
+        match line {
+            // A receiver that is gone needs no sizes.
+            Line::Frame(info) => drop(infos.send(info)),
+            Line::Complaint(text) => complaint = Some(text),
+            Line::Other => {}
         }
     }
-}
-
-/// Drains what the child complains of, so that it never waits for us, and keeps the last line.
-fn last_line(errors: Option<ChildStderr>) -> Option<String> {
-    BufReader::new(errors?).lines().map_while(Result::ok).last()
-}
-
-/// Reads one binary PPM: `P6`, width, height, 255, then the pixels. `None` at the end.
-fn read_ppm(input: &mut impl BufRead) -> Result<Option<Picture>, VideoError> {
-    let Some(magic) = read_word(input)? else {
-        return Ok(None);
-    };
-    let mut number = || {
-        read_word(input)?
-            .and_then(|word| word.parse().ok())
-            .ok_or(VideoError::Format)
-    };
-    let (width, height, depth): (u32, u32, u32) = (number()?, number()?, number()?);
-    if magic != "P6" || depth != 255 || width > MAX_SIDE || height > MAX_SIDE {
-        return Err(VideoError::Format);
-    }
-    let mut rgb = vec![0; width as usize * height as usize * 3];
-    match input.read_exact(&mut rgb) {
-        Ok(()) => Picture::from_rgb(width, height, rgb)
-            .map(Some)
-            .map_err(|_| VideoError::Format),
-        // Cut off in the middle: the child was stopped.
-        Err(_) => Ok(None),
-    }
-}
-
-/// Reads up to the next white space, which it swallows.
-fn read_word(input: &mut impl BufRead) -> Result<Option<String>, VideoError> {
-    let mut word = String::new();
-    for byte in input.bytes() {
-        match byte {
-            Ok(byte) if byte.is_ascii_whitespace() => return Ok(Some(word)),
-            Ok(byte) if word.len() < 8 => word.push(char::from(byte)),
-            Ok(_) => return Err(VideoError::Format),
-            Err(_) => return Ok(None),
-        }
-    }
-    Ok(None)
+    complaint.map(|text| url.map_or_else(|| text.clone(), |url| url.redact(&text)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ppm_pictures() {
-        let two = b"P6\n2 1\n255\nabcdefP6\n1 1\n255\nxyz";
-        let mut input = &two[..];
-        assert_eq!(read_ppm(&mut input).unwrap().unwrap().rgb(), b"abcdef");
-        assert_eq!(read_ppm(&mut input).unwrap().unwrap().rgb(), b"xyz");
-        assert!(read_ppm(&mut input).unwrap().is_none());
-        for (bytes, ends) in [
-            (&b"P6\n2 1\n255\nabc"[..], true),
-            (b"P6\n2", false),
-            (b"P5\n2 1\n255\nabcdef", false),
-            (b"P6\n2 1\n65535\nabcdef", false),
-            (b"P6\n99999 1\n255\n", false),
-            (b"P6\n0 1\n255\n", false),
-            (b"<html><head>", false),
-        ] {
-            assert_eq!(
-                read_ppm(&mut &*bytes).is_ok_and(|p| p.is_none()),
-                ends,
-                "{bytes:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_missing_file_is_named() {
-        let error = VideoSource::open(
-            Path::new("no/such.mp4"),
-            Playback::Once,
-            CancellationToken::new(),
-        )
-        .err()
-        .unwrap();
-        let text = format!("{:#}", anyhow::Error::from(error));
-        assert!(
-            text.contains("no/such.mp4") && text.contains("not there"),
-            "{text}"
-        );
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_stalled_video_stops_at_once_and_leaves_no_process() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("clip.avi");
-        let made = Command::new("ffmpeg")
-            .args(["-loglevel", "error", "-f", "lavfi", "-i"])
-            .args(["testsrc=size=96x64:rate=10:duration=2", "-c:v", "mjpeg"])
-            .arg(&path)
-            .status();
-        if let Err(error) = made {
-            eprintln!("SKIPPED: ffmpeg: {error}");
-            return;
-        }
-        let stop = CancellationToken::new();
-        // A frame in ten minutes: after the first ffmpeg has nothing to say.
-        let rare = Playback::Live(Duration::from_secs(600));
-        let mut source = VideoSource::open(&path, rare, stop.clone()).unwrap();
-        let process = Path::new("/proc").join(source.child.id().to_string());
-        assert!(process.exists());
-        let begun = Instant::now();
-        thread::scope(|scope| {
-            scope.spawn(|| while source.next_frame().unwrap().is_some() {});
-            thread::sleep(Duration::from_millis(500));
-            stop.cancel();
-        });
-        let elapsed = begun.elapsed();
-        assert!(elapsed >= Duration::from_millis(500), "it was waiting");
-        assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
-        drop(source);
-        assert!(!process.exists(), "neither a process nor a zombie is left");
-    }
-}
+mod tests;
