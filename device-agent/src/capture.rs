@@ -23,7 +23,7 @@ use crate::source::{FrameSource, Playback, SourceCounters, SourceError};
 use crate::voice::now_us;
 
 /// Longest sleep without a look at whether it is time to stop.
-const NAP: Duration = Duration::from_millis(50);
+const NAP: Duration = Duration::from_millis(250);
 /// Longest wait before a source is opened again. With the default watchdog of 20 s a camera that comes back is seen
 /// within 25 s, even when the last attempt before that hangs.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);

@@ -60,7 +60,8 @@ pub use runtime::{LibrarySum, LibrarySumError, Runtime, RuntimeError, RuntimeOpt
 pub use source::{
     CameraUrl, CameraUrlError, Decoder, FolderSource, Frame, FrameSource, HttpError, HttpSource,
     Playback, Scene, SceneSource, SourceCounters, SourceError, SourceFigures, SourceOptions,
-    SourceSpec, SourceSpecError, Transport, Truth, VideoError, VideoInput, VideoSource,
+    SourceSpec, SourceSpecError, StillSource, Transport, Truth, VideoError, VideoInput,
+    VideoSource,
 };
 #[cfg(feature = "native-rtsp")]
 pub use source::{RtspError, RtspSource};

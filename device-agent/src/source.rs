@@ -22,6 +22,7 @@ mod paint;
 mod rtsp;
 mod scene;
 mod spec;
+mod still;
 mod street;
 mod video;
 mod worker;
@@ -35,6 +36,7 @@ pub use self::options::{Decoder, SourceOptions, Transport};
 pub use self::rtsp::{RtspError, RtspSource};
 pub use self::scene::{Scene, SceneSource, Truth};
 pub use self::spec::{SourceSpec, SourceSpecError};
+pub use self::still::StillSource;
 pub use self::video::{VideoError, VideoInput, VideoSource};
 
 /// Endings of files that are pictures.
@@ -149,6 +151,7 @@ impl SourceSpec {
     ) -> Result<Box<dyn FrameSource>, SourceError> {
         let input = match self {
             Self::Scene(seed) => return Ok(Box::new(SceneSource::new(*seed, playback))),
+            Self::Still(seed) => return Ok(Box::new(StillSource::new(*seed))),
             Self::Path(path) if path.is_dir() || is_picture(path) => {
                 return Ok(Box::new(FolderSource::open(path, playback)?));
             }

@@ -35,6 +35,8 @@ pub struct AgentOptions {
     pub fps: u32,
     /// Lowest score of what is reported, 0 to 1.
     pub confidence: f32,
+    /// Its configuration file, under what is given here.
+    pub config: Option<PathBuf>,
 }
 
 /// A running agent.
@@ -64,6 +66,9 @@ impl AgentOptions {
             .args(["--frames-fps", &self.fps.to_string()])
             .args(["--confidence", &self.confidence.to_string()])
             .args(["--threads", "1"]);
+        if let Some(config) = &self.config {
+            command.arg("--config").arg(config);
+        }
         Ok(command)
     }
 

@@ -194,6 +194,7 @@ impl World {
             fps: 5,
             // The default model sees much that is not there below a half.
             confidence: 0.5,
+            config: None,
         })
     }
 

@@ -10,11 +10,16 @@ use crate::source::camera_url::{CameraUrl, CameraUrlError};
 const KINDS: &str = "rtsp://…, rtsps://…, http://…, https://…, v4l2:/dev/video0, a video file, a folder of pictures, \
      or scene:NUMBER";
 
+/// Ending of a scene's text in which nothing moves.
+const STILL: &str = "?still";
+
 /// Which source to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceSpec {
     /// `scene:SEED`: a generated street scene.
     Scene(u64),
+    /// `scene:SEED?still`: a moment of it in which nothing moves.
+    Still(u64),
     /// A folder of pictures, one picture, or a video file.
     Path(PathBuf),
     /// `v4l2:PATH`, or a path of the form `/dev/video*`: a camera of this machine.
@@ -56,11 +61,12 @@ impl FromStr for SourceSpec {
     type Err = SourceSpecError;
 
     fn from_str(text: &str) -> Result<Self, SourceSpecError> {
-        if let Some(seed) = text.strip_prefix("scene:") {
-            return seed
-                .parse()
-                .map(Self::Scene)
-                .map_err(|_| SourceSpecError::Scene(text.to_owned()));
+        if let Some(scene) = text.strip_prefix("scene:") {
+            let refused = |_| SourceSpecError::Scene(text.to_owned());
+            return match scene.strip_suffix(STILL) {
+                Some(seed) => seed.parse().map(Self::Still).map_err(refused),
+                None => scene.parse().map(Self::Scene).map_err(refused),
+            };
         }
         if let Some(device) = text.strip_prefix("v4l2:") {
             return if device.is_empty() {
@@ -87,6 +93,7 @@ impl fmt::Display for SourceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scene(seed) => write!(f, "scene:{seed}"),
+            Self::Still(seed) => write!(f, "scene:{seed}{STILL}"),
             Self::Path(path) => path.display().fmt(f),
             Self::Device(path) => write!(f, "v4l2:{}", path.display()),
             Self::Rtsp(url) | Self::Http(url) => url.fmt(f),
@@ -103,6 +110,9 @@ mod tests {
         let url = |text: &str| text.parse::<CameraUrl>().unwrap();
         for (text, expected) in [
             ("scene:7", Some(SourceSpec::Scene(7))),
+            ("scene:7?still", Some(SourceSpec::Still(7))),
+            ("scene:?still", None),
+            ("scene:7?moving", None),
             ("scene:", None),
             ("scene:x", None),
             ("street.mp4", Some(SourceSpec::Path("street.mp4".into()))),

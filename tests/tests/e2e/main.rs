@@ -3,6 +3,7 @@
 mod access;
 mod agents;
 mod expiry;
+mod eye;
 mod hostile;
 mod isolation;
 mod money;
