@@ -1,11 +1,9 @@
 //! The command line: arguments, the configuration that they make, and a command each.
 
-mod amounts;
 mod args;
 mod config;
 mod deploy;
 mod feeds;
-mod keys;
 mod keystore;
 mod listing;
 mod outcome;
@@ -36,6 +34,7 @@ pub(crate) async fn run(config: &Config, args: Args) -> Result<Outcome> {
         Command::Resume { feed } => feeds::resume(config, feed).await,
         Command::Retire { feed } => feeds::retire(config, feed).await,
         Command::Withdraw { feed, max_buckets } => feeds::withdraw(config, feed, max_buckets).await,
+        Command::SetDevice(args) => feeds::set_device(config, &args).await,
         Command::Show { feed } => feeds::show(config, feed).await,
         Command::Subscribe(args) => subscriptions::subscribe(config, &args).await,
         Command::Cancel(args) => subscriptions::cancel(config, &args).await,

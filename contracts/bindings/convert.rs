@@ -13,6 +13,10 @@ pub(crate) fn address(value: H160) -> Address {
     Address::new(value.0)
 }
 
+pub(crate) fn to_h256(hash: Hash) -> H256 {
+    H256(*hash.as_bytes())
+}
+
 /// The address, unless it is zero, by which the ledger says "nobody".
 pub(crate) fn somebody(value: H160) -> Option<Address> {
     (!value.is_zero()).then(|| address(value))

@@ -80,6 +80,18 @@ pub fn read_keystore(path: &Path, password: &str) -> Result<DeviceKey, KeystoreE
 /// # Errors
 /// When the file exists or cannot be written.
 pub fn create_keystore(path: &Path, password: &str) -> Result<DeviceKey, KeystoreError> {
+    let wallet = LocalWallet::new(&mut thread_rng());
+    let key = DeviceKey::from_bytes(wallet.signer().to_bytes().into())
+        .map_err(|error| KeystoreError::Format(error.to_string()))?;
+    write_keystore(path, password, &key)?;
+    Ok(key)
+}
+
+/// Keeps a key in a new keystore, readable by its owner alone.
+///
+/// # Errors
+/// When the file exists or cannot be written.
+pub fn write_keystore(path: &Path, password: &str, key: &DeviceKey) -> Result<(), KeystoreError> {
     // Made empty and closed to others first: nobody's file is overwritten, and nobody reads while it is written.
     drop(private_file(path)?);
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
@@ -87,9 +99,18 @@ pub fn create_keystore(path: &Path, password: &str) -> Result<DeviceKey, Keystor
         .file_name()
         .and_then(|name| name.to_str())
         .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
-    LocalWallet::new_keystore(folder, &mut thread_rng(), password, Some(name)).map_err(reason)?;
-    // What was written is what opens, or the new address would get money that nobody can move.
-    read_keystore(path, password)
+    let mut secret = [0; 32];
+    hex::decode_to_slice(key.to_secret_hex(), &mut secret)
+        .map_err(|error| KeystoreError::Format(error.to_string()))?;
+    LocalWallet::encrypt_keystore(folder, &mut thread_rng(), secret, password, Some(name))
+        .map_err(reason)?;
+    // What was written is what opens, or the address would get money that nobody can move.
+    let kept = read_keystore(path, password)?;
+    if kept.address() == key.address() {
+        Ok(())
+    } else {
+        Err(KeystoreError::Format("it holds another key".to_owned()))
+    }
 }
 
 fn private_file(path: &Path) -> io::Result<fs::File> {

@@ -1,6 +1,7 @@
 mod deploy;
 mod logs;
 mod provider;
+mod steps;
 mod subscriber;
 
 use ashya_protocol::{Address, Domain, FeedId, Hash, Wei};
@@ -8,6 +9,7 @@ use ethers::abi::Detokenize;
 use ethers::contract::ContractError;
 use ethers::contract::builders::ContractCall;
 use ethers::providers::{Middleware, Provider};
+use ethers::types::TransactionReceipt;
 
 use crate::abi::FeedLedger;
 use crate::convert::{address, feed_name, non_zero, somebody, to_h160, wei};
@@ -20,6 +22,7 @@ use crate::transport::Transport;
 use crate::wallet::Wallet;
 
 type Client = Provider<Transport>;
+type Call<R> = ContractCall<Client, R>;
 
 /// A ledger on a chain. A clone shares its connections.
 ///
@@ -138,27 +141,32 @@ impl Ledger {
     }
 
     /// Signs, sends and waits.
-    async fn write<R>(
-        &self,
-        wallet: &Wallet,
-        call: ContractCall<Client, R>,
-    ) -> Result<Mined, ChainError> {
-        let action = Action {
-            to: call.tx.to().cloned(),
-            data: call.tx.data().cloned().unwrap_or_default(),
-            value: call.tx.value().copied().unwrap_or_default(),
-        };
+    async fn write<R>(&self, wallet: &Wallet, call: Call<R>) -> Result<Mined, ChainError> {
+        let action = action_of(&call);
         let receipt = transaction::send(&self.rpc, self.chain_id, wallet, action).await?;
+        self.mined(&receipt)
+    }
+
+    /// What the ledger said in a transaction.
+    fn mined(&self, receipt: &TransactionReceipt) -> Result<Mined, ChainError> {
         let events = receipt
             .logs
             .iter()
             .filter(|log| log.address == self.contract.address());
         Ok(Mined {
-            receipt: transaction::summary(&receipt)?,
+            receipt: transaction::summary(receipt)?,
             events: events
                 .filter_map(|log| events::decode(log.clone()).transpose())
                 .collect::<Result<_, _>>()?,
         })
+    }
+}
+
+fn action_of<R>(call: &Call<R>) -> Action {
+    Action {
+        to: call.tx.to().cloned(),
+        data: call.tx.data().cloned().unwrap_or_default(),
+        value: call.tx.value().copied().unwrap_or_default(),
     }
 }
 
@@ -168,7 +176,7 @@ struct Mined {
     events: Vec<LedgerEvent>,
 }
 
-async fn read<R: Detokenize>(call: ContractCall<Client, R>) -> Result<R, ChainError> {
+async fn read<R: Detokenize>(call: Call<R>) -> Result<R, ChainError> {
     call.call().await.map_err(|error| match error {
         ContractError::Revert(data) => match LedgerRefusal::decode(&data) {
             Some(refusal) => ChainError::Refused(refusal),

@@ -13,10 +13,12 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 mod abi;
+mod amounts;
 mod bloom;
 mod convert;
 mod error;
 mod events;
+mod keys;
 mod keystore;
 mod ledger;
 mod records;
@@ -29,16 +31,19 @@ mod transaction;
 mod transport;
 mod wallet;
 
+pub use amounts::{parse_duration, parse_eth, parse_gwei, show_eth};
 pub use bloom::LogsBloom;
 pub use error::{ChainError, LedgerRefusal};
 pub use events::{LedgerEvent, LoggedEvent};
-pub use keystore::{KeystoreError, create_keystore, read_keystore};
+pub use keys::{Asking, KeyArgs, KeySourceError, read_password};
+pub use keystore::{KeystoreError, create_keystore, read_keystore, write_keystore};
 pub use ledger::Ledger;
 pub use records::{
-    Cancelled, ClockChange, Deployed, Deployment, FeedClock, FeedRecord, FeedTerms, Receipt,
-    SubscribeTerms, Subscribed, SubscriptionRecord, Withdrawn,
+    Cancelled, ClockChange, Deployed, Deployment, Fate, FeedClock, FeedRecord, FeedTerms, Receipt,
+    Settled, SubscribeTerms, Subscribed, SubscriptionRecord, Withdrawn,
 };
 pub use release::Release;
 pub use rpc::{Block, Rpc};
 pub use signer::ExternalSigner;
+pub use transaction::{Draft, SignedTransaction};
 pub use wallet::{Progress, Wallet};

@@ -156,6 +156,28 @@ pub struct Cancelled {
     pub refund: Wei,
 }
 
+/// What has become of a signed transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// No block holds it; one may yet.
+    Open,
+    /// A block holds it, unless the chain is reorganised.
+    Settled(Settled),
+    /// Another transaction has taken its number, in a block that is final: it will never be mined.
+    Displaced,
+}
+
+/// What a mined transaction has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// The transaction.
+    pub receipt: Receipt,
+    /// Whether it did what it asked for. If not, its ETH has stayed with the sender, and the gas is paid.
+    pub passed: bool,
+    /// The subscription as it left it.
+    pub subscription: Option<SubscriptionRecord>,
+}
+
 /// Earnings that were paid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ashya_protocol::typed_data::personal_message;
 use ashya_protocol::{Address, Domain, FeedId, Hash, Signature};
 use ethers::types::transaction::eip2718::TypedTransaction;
 use ethers::types::{H256, U256};
@@ -87,9 +88,25 @@ impl ExternalSigner {
             .either("eth_signTypedData_v4", "account_signTypedData", &arguments)
             .await?;
         let signature = answer.as_str().and_then(|text| text.parse().ok());
-        let signature = signature
-            .ok_or_else(|| ChainError::Signer("its answer is no 65-byte signature".to_owned()))?;
+        let signature = signature.ok_or_else(no_signature)?;
         self.checked(signature, &domain.feed_listing(feed, listing))
+    }
+
+    /// The account's signature of a text (EIP-191).
+    pub(crate) async fn sign_message(&self, text: &str) -> Result<Signature, ChainError> {
+        let data = format!("0x{}", hex::encode(text));
+        let mut answer = self
+            .request("personal_sign", &json!([data, self.account]))
+            .await?;
+        if answer["error"]["code"] == METHOD_NOT_FOUND {
+            // Clef has its own name for it, and asks for the kind of the data.
+            let arguments = json!(["text/plain", self.account, data]);
+            answer = self.request("account_signData", &arguments).await?;
+        }
+        let answer = result(answer)?;
+        let signature = answer.as_str().and_then(|text| text.parse().ok());
+        let signature = signature.ok_or_else(no_signature)?;
+        self.checked(signature, &personal_message(text))
     }
 
     fn checked(&self, signature: Signature, digest: &Hash) -> Result<Signature, ChainError> {
@@ -113,13 +130,7 @@ impl ExternalSigner {
         if answer["error"]["code"] == METHOD_NOT_FOUND {
             answer = self.request(fallback, arguments).await?;
         }
-        match answer.get("error") {
-            None | Some(Value::Null) => Ok(answer["result"].take()),
-            Some(error) => Err(ChainError::Signer(format!(
-                "it refused: {}",
-                error["message"].as_str().unwrap_or("without a reason")
-            ))),
-        }
+        result(answer)
     }
 
     async fn request(&self, method: &str, arguments: &Value) -> Result<Value, ChainError> {
@@ -128,6 +139,20 @@ impl ExternalSigner {
         let response = response.await.map_err(unreachable_signer)?;
         response.json().await.map_err(unreachable_signer)
     }
+}
+
+fn result(mut answer: Value) -> Result<Value, ChainError> {
+    match answer.get("error") {
+        None | Some(Value::Null) => Ok(answer["result"].take()),
+        Some(error) => Err(ChainError::Signer(format!(
+            "it refused: {}",
+            error["message"].as_str().unwrap_or("without a reason")
+        ))),
+    }
+}
+
+fn no_signature() -> ChainError {
+    ChainError::Signer("its answer is no 65-byte signature".to_owned())
 }
 
 /// Without the address of the signer, which may hold a password.

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use ashya_protocol::{Address, Wei};
+use ashya_protocol::{Address, Hash, Wei, keccak256};
 use ethers::providers::{Middleware, Provider};
 use ethers::types::transaction::eip2718::TypedTransaction;
 use ethers::types::{
     BlockNumber, Bytes, Eip1559TransactionRequest, NameOrAddress, TransactionReceipt, TxHash, U64,
     U256,
 };
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use crate::convert::{hash, to_h160, uint64, wei};
+use crate::convert::{hash, to_h160, to_h256, uint64, wei};
 use crate::error::ChainError;
 use crate::records::Receipt;
 use crate::rpc::Rpc;
@@ -31,6 +32,43 @@ pub(crate) struct Action {
     pub(crate) value: U256,
 }
 
+/// A transaction that would pass now, with the most that it may cost, before it has a number and a signature.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    request: Eip1559TransactionRequest,
+    gas: u64,
+    value: Wei,
+    most_fee: Wei,
+}
+
+/// A signed transaction (EIP-1559). It may be sent any number of times: the chain takes its number once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignedTransaction {
+    /// Its hash.
+    pub hash: Hash,
+    /// Its number among those of its sender.
+    pub nonce: u64,
+    /// The ETH that goes along.
+    pub value: Wei,
+    /// The most that its gas may cost.
+    pub most_fee: Wei,
+    /// The bytes that are sent, 0x-hex.
+    raw: String,
+}
+
+impl Draft {
+    /// The ETH that goes along.
+    pub fn value(&self) -> Wei {
+        self.value
+    }
+
+    /// The most that its gas may cost.
+    pub fn most_fee(&self) -> Wei {
+        self.most_fee
+    }
+}
+
 /// Sends a transaction (EIP-1559) and waits for its receipt.
 pub(crate) async fn send(
     rpc: &Rpc,
@@ -38,7 +76,35 @@ pub(crate) async fn send(
     wallet: &Wallet,
     action: Action,
 ) -> Result<TransactionReceipt, ChainError> {
+    let draft = draft(rpc, chain_id, wallet, action).await?;
+    wallet.tell(&Progress::Estimated {
+        gas: draft.gas,
+        most: draft.most_fee,
+    });
+    let transaction = {
+        let _turn = wallet.turn().await;
+        let signed = sign(rpc, wallet, draft, 0).await?;
+        broadcast(rpc, &signed).await?;
+        signed.hash
+    };
+    wallet.tell(&Progress::Sent { transaction });
+    let receipt = wait(&rpc.provider(), to_h256(transaction), wallet.patience()).await?;
+    if receipt.status == Some(U64::one()) {
+        Ok(receipt)
+    } else {
+        Err(ChainError::Reverted { transaction })
+    }
+}
+
+/// Finds out whether a transaction would pass and what it may cost.
+pub(crate) async fn draft(
+    rpc: &Rpc,
+    chain_id: u64,
+    wallet: &Wallet,
+    action: Action,
+) -> Result<Draft, ChainError> {
     let provider = rpc.provider();
+    let value = wei(action.value)?;
     let mut request = Eip1559TransactionRequest::new()
         .from(to_h160(wallet.address()))
         .chain_id(chain_id)
@@ -48,11 +114,7 @@ pub(crate) async fn send(
 
     let balance = rpc.balance(wallet.address()).await?;
     // A node would refuse to estimate it, in words of its own.
-    affordable(
-        wallet.address(),
-        balance,
-        wei(request.value.unwrap_or_default())?,
-    )?;
+    affordable(wallet.address(), balance, value)?;
     // The node runs the call to estimate it, so a refusal of the ledger shows here and costs nothing.
     let estimate = provider
         .estimate_gas(&TypedTransaction::Eip1559(request.clone()), None)
@@ -60,47 +122,57 @@ pub(crate) async fn send(
         .map_err(ChainError::from_provider)?;
     // The books may change until it is mined; what is not used is not paid.
     let gas = estimate.saturating_add(estimate / 4);
-    let advice = advice(&provider).await?;
-    let (most, tip) = advice.within(wallet.max_fee())?;
-    let cost = wei(gas.saturating_mul(most))?;
-    let value = request.value.unwrap_or_default();
-    affordable(
-        wallet.address(),
-        balance,
-        wei(gas.saturating_mul(most).saturating_add(value))?,
-    )?;
-    wallet.tell(&Progress::Estimated {
+    let (most, tip) = advice(&provider).await?.within(wallet.max_fee())?;
+    let most_fee = wei(gas.saturating_mul(most))?;
+    let needed = value.get().saturating_add(most_fee.get());
+    affordable(wallet.address(), balance, Wei::new(needed))?;
+    Ok(Draft {
+        request: request
+            .gas(gas)
+            .max_fee_per_gas(most)
+            .max_priority_fee_per_gas(tip),
         gas: uint64(gas)?,
-        most: cost,
-    });
-    let request = request
-        .gas(gas)
-        .max_fee_per_gas(most)
-        .max_priority_fee_per_gas(tip);
+        value,
+        most_fee,
+    })
+}
 
-    let transaction = {
-        let _turn = wallet.turn().await;
-        let nonce = provider
-            .get_transaction_count(to_h160(wallet.address()), Some(BlockNumber::Pending.into()))
-            .await
-            .map_err(ChainError::from_provider)?;
-        let signed = wallet
-            .sign(&TypedTransaction::Eip1559(request.nonce(nonce)))
-            .await?;
-        let pending = provider.send_raw_transaction(signed).await;
-        pending.map_err(ChainError::from_provider)?.tx_hash()
-    };
-    wallet.tell(&Progress::Sent {
-        transaction: hash(transaction),
-    });
-    let receipt = wait(&provider, transaction, wallet.patience()).await?;
-    if receipt.status == Some(U64::one()) {
-        Ok(receipt)
-    } else {
-        Err(ChainError::Reverted {
-            transaction: hash(transaction),
-        })
-    }
+/// Signs a draft with the wallet's next number, which is `least_nonce` or above.
+pub(crate) async fn sign(
+    rpc: &Rpc,
+    wallet: &Wallet,
+    draft: Draft,
+    least_nonce: u64,
+) -> Result<SignedTransaction, ChainError> {
+    let sender = to_h160(wallet.address());
+    let provider = rpc.provider();
+    let next = provider.get_transaction_count(sender, Some(BlockNumber::Pending.into()));
+    let nonce = uint64(next.await.map_err(ChainError::from_provider)?)?.max(least_nonce);
+    let raw = wallet
+        .sign(&TypedTransaction::Eip1559(draft.request.nonce(nonce)))
+        .await?;
+    Ok(SignedTransaction {
+        hash: keccak256(&raw),
+        nonce,
+        value: draft.value,
+        most_fee: draft.most_fee,
+        raw: raw.to_string(),
+    })
+}
+
+/// Hands a transaction to the node.
+pub(crate) async fn broadcast(rpc: &Rpc, signed: &SignedTransaction) -> Result<(), ChainError> {
+    let raw = signed.raw.parse();
+    let raw = raw.map_err(|_| ChainError::unexpected("a kept transaction that is no hex"))?;
+    let provider = rpc.provider();
+    let pending = provider.send_raw_transaction(raw).await;
+    pending.map(drop).map_err(ChainError::from_provider)
+}
+
+/// The most that so much gas costs at the advice of this moment.
+pub(crate) async fn fee_of(rpc: &Rpc, wallet: &Wallet, gas: u64) -> Result<Wei, ChainError> {
+    let (most, _) = advice(&rpc.provider()).await?.within(wallet.max_fee())?;
+    wei(most.saturating_mul(gas.into()))
 }
 
 pub(crate) fn summary(receipt: &TransactionReceipt) -> Result<Receipt, ChainError> {

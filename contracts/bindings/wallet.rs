@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ashya_protocol::typed_data::personal_message;
 use ashya_protocol::{Address, DeviceKey, Domain, FeedId, Hash, Signature, Wei};
 use ethers::types::transaction::eip2718::TypedTransaction;
 use ethers::types::{Bytes, H256, U256};
@@ -106,6 +107,20 @@ impl Wallet {
             Key::External(signer) => {
                 self.tell(&Progress::Asked);
                 signer.sign_listing(domain, feed, listing).await
+            }
+        }
+    }
+
+    /// Signs a text as wallets do (EIP-191), which signs in by EIP-4361.
+    ///
+    /// # Errors
+    /// When an external signer refuses, does not answer, or signs something else.
+    pub async fn sign_message(&self, text: &str) -> Result<Signature, ChainError> {
+        match &self.key {
+            Key::Own(key) => Ok(key.sign(&personal_message(text))),
+            Key::External(signer) => {
+                self.tell(&Progress::Asked);
+                signer.sign_message(text).await
             }
         }
     }

@@ -1,12 +1,11 @@
 use std::path::PathBuf;
 
+use ashya_contracts::{KeyArgs, parse_duration, parse_eth, parse_gwei};
 use ashya_protocol::limits::OUTAGE_SECONDS;
 use ashya_protocol::{Address, FeedId, Hash, ListingStream, Wei};
 use clap::{Parser, Subcommand};
 use url::Url;
 
-use super::amounts::{parse_duration, parse_eth, parse_gwei};
-use super::keys::KeyArgs;
 use super::listing::parse_stream;
 
 /// Deploys the ledger; sells and buys feeds on it.
@@ -117,6 +116,8 @@ pub(crate) enum Command {
         /// The feed
         feed: FeedId,
     },
+    /// Moves a feed to another device, such as a new card in the place of a dead one; price and subscribers stay
+    SetDevice(SetDeviceArgs),
     /// Shows a feed, its clock, and the wallet's subscription to it
     Show {
         /// The feed
@@ -181,6 +182,15 @@ pub(crate) struct OpenFeedArgs {
     /// Gateway that serves the listing
     #[arg(long)]
     pub(crate) gateway: Option<Url>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetDeviceArgs {
+    /// The feed, whose id stays
+    pub(crate) feed: FeedId,
+    /// The new device's consent, as `ashya-agent authorize` writes it, for the feed's name
+    #[arg(long)]
+    pub(crate) authorization: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

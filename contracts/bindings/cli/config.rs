@@ -3,13 +3,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use ashya_contracts::{Deployment, Ledger, Release, Rpc, Wallet};
+use ashya_contracts::{Deployment, KeySourceError, Ledger, Release, Rpc, Wallet};
 use ashya_protocol::Address;
 use thiserror::Error;
 use url::{Position, Url};
 
 use super::args::{Args, Command, KeyCommand};
-use super::keys::KeySourceError;
 use super::progress;
 
 /// What every command works with.

@@ -2,9 +2,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use ashya_contracts::{ChainError, Deployed, Deployment, Ledger, Release};
+use ashya_contracts::{ChainError, Deployed, Deployment, Ledger, Release, show_eth};
 
-use super::amounts::show_eth;
 use super::args::DeployArgs;
 use super::config::Config;
 use super::outcome::Outcome;

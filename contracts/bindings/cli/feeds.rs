@@ -1,14 +1,16 @@
 use std::fs;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
-use ashya_contracts::{FeedClock, FeedRecord, FeedTerms, Ledger, Receipt, SubscriptionRecord};
+use ashya_contracts::{
+    FeedClock, FeedRecord, FeedTerms, Ledger, Receipt, SubscriptionRecord, show_eth,
+};
 use ashya_protocol::rest::SignedListing;
 use ashya_protocol::{Address, AuthorizationFile, FeedAuthorization, FeedId, Hash, Listing, Wei};
 use serde::Serialize;
 
-use super::amounts::show_eth;
-use super::args::OpenFeedArgs;
+use super::args::{OpenFeedArgs, SetDeviceArgs};
 use super::config::Config;
 use super::listing::publish;
 use super::outcome::Outcome;
@@ -40,7 +42,7 @@ struct Shown {
 pub(super) async fn open(config: &Config, args: OpenFeedArgs) -> Result<Outcome> {
     let ledger = config.ledger().await?;
     let wallet = config.wallet()?;
-    let authorization = read_authorization(&args, &ledger)?;
+    let authorization = read_authorization(&args.authorization, &ledger)?;
     let feed = FeedId::derive(authorization.device, &authorization.name);
     let price = price_of(&args)?;
     let document = Listing {
@@ -129,6 +131,16 @@ pub(super) async fn retire(config: &Config, feed: FeedId) -> Result<Outcome> {
         .next("its clock stops at the next full hour; withdraw then pays all that was earned"))
 }
 
+pub(super) async fn set_device(config: &Config, args: &SetDeviceArgs) -> Result<Outcome> {
+    let ledger = config.ledger().await?;
+    let authorization = read_authorization(&args.authorization, &ledger)?;
+    let device = authorization.device;
+    let receipt = ledger.set_device(config.wallet()?, args.feed, &authorization);
+    Ok(tell("moved", args.feed, receipt.await?)?
+        .line("device", &device)
+        .next("its events reach the subscribers as soon as it runs; the listing may still name the old device"))
+}
+
 pub(super) async fn withdraw(config: &Config, feed: FeedId, max_buckets: u64) -> Result<Outcome> {
     let ledger = config.ledger().await?;
     let withdrawn = ledger.withdraw(config.wallet()?, feed, max_buckets).await?;
@@ -186,10 +198,10 @@ fn tell(what: &str, feed: FeedId, receipt: Receipt) -> Result<Outcome> {
         .line("fee", &show_eth(receipt.fee)))
 }
 
-fn read_authorization(args: &OpenFeedArgs, ledger: &Ledger) -> Result<FeedAuthorization> {
-    let path = args.authorization.display();
-    let text = fs::read_to_string(&args.authorization)
-        .with_context(|| format!("the authorization {path}"))?;
+fn read_authorization(path: &Path, ledger: &Ledger) -> Result<FeedAuthorization> {
+    let text = fs::read_to_string(path);
+    let path = path.display();
+    let text = text.with_context(|| format!("the authorization {path}"))?;
     let file: AuthorizationFile =
         serde_json::from_str(&text).with_context(|| format!("the authorization {path}"))?;
     let domain = ledger.domain();

@@ -1,12 +1,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use ashya_contracts::create_keystore;
+use ashya_contracts::{Asking, KeyArgs, create_keystore};
 use ashya_protocol::Address;
 use serde::Serialize;
 
 use super::config::Config;
-use super::keys::{Asking, KeyArgs};
 use super::outcome::Outcome;
 
 #[derive(Serialize)]

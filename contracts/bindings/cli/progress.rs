@@ -1,9 +1,8 @@
 //! What a waiting person sees on stderr, and what helps after a failure.
 
-use ashya_contracts::{ChainError, Progress};
+use ashya_contracts::{ChainError, Progress, show_eth};
 use ashya_protocol::Wei;
 
-use super::amounts::show_eth;
 use super::config::Config;
 
 /// Says where a transaction is.

@@ -1,7 +1,6 @@
 use anyhow::{Context, Result};
-use ashya_contracts::SubscribeTerms;
+use ashya_contracts::{SubscribeTerms, show_eth};
 
-use super::amounts::show_eth;
 use super::args::{CancelArgs, SubscribeArgs};
 use super::config::Config;
 use super::outcome::Outcome;

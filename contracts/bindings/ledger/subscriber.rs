@@ -1,8 +1,9 @@
 //! The subscriber's verbs.
 
 use ashya_protocol::{Address, FeedId, Wei};
+use ethers::types::U256;
 
-use super::{Ledger, Mined};
+use super::{Call, Ledger, Mined};
 use crate::convert::to_h160;
 use crate::error::ChainError;
 use crate::events::LedgerEvent;
@@ -19,17 +20,7 @@ impl Ledger {
         wallet: &Wallet,
         terms: SubscribeTerms,
     ) -> Result<Subscribed, ChainError> {
-        let payment = payment(terms.price, terms.duration)?;
-        let call = self
-            .contract
-            .subscribe(
-                *terms.feed.as_bytes(),
-                to_h160(terms.beneficiary),
-                terms.duration,
-                terms.max_price.get(),
-                *terms.listing.as_bytes(),
-            )
-            .value(payment);
+        let call = self.subscribe_call(terms)?;
         let mined = self.write(wallet, call).await?;
         Ok(Subscribed {
             expiry: subscription_in(&mined)?.expiry,
@@ -53,10 +44,7 @@ impl Ledger {
             .await?;
         // Without a subscription the ledger gives the reason, whatever is paid.
         let price = held.map_or(Wei::default(), |held| held.price);
-        let call = self
-            .contract
-            .extend(*feed.as_bytes(), to_h160(beneficiary), duration)
-            .value(payment(price, duration)?);
+        let call = self.extend_call(feed, beneficiary, duration, price)?;
         let mined = self.write(wallet, call).await?;
         Ok(Subscribed {
             expiry: subscription_in(&mined)?.expiry,
@@ -79,9 +67,7 @@ impl Ledger {
         let held = self
             .subscription(feed, wallet.address(), beneficiary)
             .await?;
-        let call = self
-            .contract
-            .cancel(*feed.as_bytes(), to_h160(beneficiary), to_h160(to));
+        let call = self.cancel_call(feed, beneficiary, to);
         let mined = self.write(wallet, call).await?;
         let ended = subscription_in(&mined)?;
         let unused = held.and_then(|held| held.expiry.checked_sub(ended.expiry));
@@ -91,6 +77,42 @@ impl Ledger {
             receipt: mined.receipt,
         })
     }
+
+    pub(super) fn subscribe_call(&self, terms: SubscribeTerms) -> Result<Call<u64>, ChainError> {
+        let payment = payment(terms.price, terms.duration)?;
+        let call = self.contract.subscribe(
+            *terms.feed.as_bytes(),
+            to_h160(terms.beneficiary),
+            terms.duration,
+            terms.max_price.get(),
+            *terms.listing.as_bytes(),
+        );
+        Ok(call.value(payment))
+    }
+
+    pub(super) fn extend_call(
+        &self,
+        feed: FeedId,
+        beneficiary: Address,
+        duration: u64,
+        price: Wei,
+    ) -> Result<Call<u64>, ChainError> {
+        let payment = payment(price, duration)?;
+        let call = self
+            .contract
+            .extend(*feed.as_bytes(), to_h160(beneficiary), duration);
+        Ok(call.value(payment))
+    }
+
+    pub(super) fn cancel_call(
+        &self,
+        feed: FeedId,
+        beneficiary: Address,
+        to: Address,
+    ) -> Call<U256> {
+        self.contract
+            .cancel(*feed.as_bytes(), to_h160(beneficiary), to_h160(to))
+    }
 }
 
 fn payment(price: Wei, duration: u64) -> Result<u128, ChainError> {
@@ -99,7 +121,13 @@ fn payment(price: Wei, duration: u64) -> Result<u128, ChainError> {
 }
 
 fn subscription_in(mined: &Mined) -> Result<SubscriptionRecord, ChainError> {
-    let set = mined.events.iter().find_map(|event| match *event {
+    set_by(&mined.events)
+        .ok_or_else(|| ChainError::unexpected("a receipt without its subscription"))
+}
+
+/// The subscription as the events of a transaction leave it.
+pub(super) fn set_by(events: &[LedgerEvent]) -> Option<SubscriptionRecord> {
+    events.iter().find_map(|event| match *event {
         LedgerEvent::SubscriptionSet {
             price,
             start,
@@ -111,6 +139,5 @@ fn subscription_in(mined: &Mined) -> Result<SubscriptionRecord, ChainError> {
             expiry,
         }),
         _ => None,
-    });
-    set.ok_or_else(|| ChainError::unexpected("a receipt without its subscription"))
+    })
 }

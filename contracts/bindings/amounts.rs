@@ -8,19 +8,25 @@ const DECIMALS: usize = 18;
 const GWEI_DECIMALS: usize = 9;
 
 /// Reads a decimal amount of ETH exactly.
-pub(super) fn parse_eth(text: &str) -> Result<Wei, String> {
+///
+/// # Errors
+/// When it is none, or finer than a wei.
+pub fn parse_eth(text: &str) -> Result<Wei, String> {
     parse_units(text, DECIMALS)
         .ok_or_else(|| format!("expected an amount of ETH such as 0.001, found {text:?}"))
 }
 
 /// Reads a decimal amount of gwei exactly.
-pub(super) fn parse_gwei(text: &str) -> Result<Wei, String> {
+///
+/// # Errors
+/// When it is none, or finer than a wei.
+pub fn parse_gwei(text: &str) -> Result<Wei, String> {
     parse_units(text, GWEI_DECIMALS)
         .ok_or_else(|| format!("expected an amount of gwei such as 20 or 0.5, found {text:?}"))
 }
 
 /// Writes an amount in ETH without losing a wei.
-pub(super) fn show_eth(amount: Wei) -> String {
+pub fn show_eth(amount: Wei) -> String {
     let (whole, fraction) = (amount.get() / Wei::ETH.get(), amount.get() % Wei::ETH.get());
     let fraction = format!("{fraction:0>DECIMALS$}");
     match fraction.trim_end_matches('0') {
@@ -30,7 +36,10 @@ pub(super) fn show_eth(amount: Wei) -> String {
 }
 
 /// Reads a duration into seconds: a number and one of s, m, h, d.
-pub(super) fn parse_duration(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// When it is none.
+pub fn parse_duration(text: &str) -> Result<u64, String> {
     let error = || format!("expected a duration such as 90s, 30m, 1h or 7d, found {text:?}");
     let unit = match text.chars().last().ok_or_else(error)? {
         's' => 1,
