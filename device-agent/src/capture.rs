@@ -199,7 +199,11 @@ impl Capturing {
     }
 }
 
-fn open(
+/// Opens the source as a device plays it.
+///
+/// # Errors
+/// When it is not there, or yields nothing.
+pub(crate) fn open(
     config: &SourceConfig,
     counters: &SourceCounters,
     stop: &CancellationToken,

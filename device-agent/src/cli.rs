@@ -12,6 +12,8 @@ use crate::runtime::{LibrarySum, RuntimeOptions};
 mod authorize;
 mod detect;
 mod run;
+mod stop;
+mod subscribe;
 
 /// Exit code of a command line or configuration that makes no sense (`EX_USAGE` of sysexits.h).
 const EXIT_USAGE: u8 = 64;
@@ -30,6 +32,8 @@ enum Command {
     Detect(detect::DetectArgs),
     /// Run as a device: look, sign and publish until stopped.
     Run(Box<RunArgs>),
+    /// Buy a feed as a machine: pay step by step, check every event, print it as JSON.
+    Subscribe(Box<subscribe::SubscribeArgs>),
     /// Let a wallet open a feed of this device on the ledger.
     Authorize(authorize::AuthorizeArgs),
     /// Print the device's id; makes its key where there is none.
@@ -81,6 +85,7 @@ impl Cli {
                 tokio::task::spawn_blocking(move || detect::run(&args)).await?
             }
             Command::Run(args) => run::run(*args).await,
+            Command::Subscribe(args) => subscribe::run(*args).await,
             Command::Authorize(args) => authorize::run(args).await,
             Command::Id(DataArgs { data }) => {
                 println!("{}", DataDir::open(&data)?.device_key()?.device_id());

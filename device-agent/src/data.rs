@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
 use files::{io_error, sync_folder};
+pub(crate) use files::{read_if_there, replace};
 
 /// Held by the running agent.
 const LOCK_FILE: &str = "lock";

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use ashya_protocol::rest::{
-    Chain, CredentialRequest, Credentials, Nonce, Problem, SignedRegistration,
+    Chain, CredentialRequest, Credentials, Nonce, Problem, Session, SessionRequest,
+    SignedRegistration,
 };
-use ashya_protocol::{DeviceId, DeviceKey, Domain};
+use ashya_protocol::{DeviceId, DeviceKey, Domain, FeedId};
+use reqwest::header::DATE;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 use url::Url;
 
 /// How long one request may take.
@@ -98,6 +102,57 @@ impl Gateway {
         self.base.host_str().unwrap_or_default()
     }
 
+    /// Where the gateway is.
+    pub(crate) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// The gateway's clock in Unix seconds, by the header `Date` (RFC 9110, 6.6.1); `None` when it sends none.
+    ///
+    /// # Errors
+    /// When it cannot be reached or refuses.
+    pub(crate) async fn clock(&self) -> Result<Option<u64>, GatewayError> {
+        let request = self.http.get(self.address("v1/health/live")?);
+        let response = self.send("asking for the time", request).await?;
+        let date = response.headers().get(DATE);
+        let date = date.and_then(|date| date.to_str().ok());
+        let time = date.and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok());
+        Ok(time.and_then(|time| u64::try_from(time.unix_timestamp()).ok()))
+    }
+
+    /// A nonce to sign in with.
+    ///
+    /// # Errors
+    /// When it cannot be reached or refuses.
+    pub(crate) async fn nonce(&self) -> Result<String, GatewayError> {
+        let asked = self.http.post(self.address("v1/auth/nonce")?);
+        let Nonce { nonce } = self.ask("asking for a nonce", asked).await?;
+        Ok(nonce)
+    }
+
+    /// Opens a session of a wallet.
+    ///
+    /// # Errors
+    /// When it cannot be reached or refuses.
+    pub(crate) async fn session(&self, request: &SessionRequest) -> Result<Session, GatewayError> {
+        let asked = self.http.post(self.address("v1/auth/session")?);
+        self.ask("signing in", asked.json(request)).await
+    }
+
+    /// The listing of a feed, as it was hashed.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or does not have it.
+    pub(crate) async fn listing(&self, feed: FeedId) -> Result<String, GatewayError> {
+        let what = "asking for the listing";
+        let path = self.address(&format!("v1/feeds/{feed}/listing"))?;
+        let response = self.send(what, self.http.get(path)).await?;
+        response
+            .text()
+            .await
+            .map_err(|source| self.failed(what, source))
+    }
+
     /// The chain and ledger that the gateway follows.
     ///
     /// # Errors
@@ -134,7 +189,7 @@ impl Gateway {
     }
 
     /// Whether the gateway has this device in its list.
-    async fn shows(&self, device: DeviceId) -> Result<bool, GatewayError> {
+    pub(crate) async fn shows(&self, device: DeviceId) -> Result<bool, GatewayError> {
         let address = self.address(&format!("v1/devices/{device}"))?;
         match self
             .send("asking for the device", self.http.get(address))
@@ -156,8 +211,7 @@ impl Gateway {
         domain: &Domain,
     ) -> Result<Credentials, GatewayError> {
         let device: DeviceId = key.device_id();
-        let asked = self.http.post(self.address("v1/auth/nonce")?);
-        let Nonce { nonce } = self.ask("asking for a nonce", asked).await?;
+        let nonce = self.nonce().await?;
         let signature = key.sign(&domain.credential_request(device, &nonce));
         let path = format!("v1/devices/{device}/credentials");
         let body = CredentialRequest { nonce, signature };

@@ -34,6 +34,7 @@ mod privacy;
 mod region;
 mod runtime;
 mod source;
+mod subscribe;
 mod threads;
 mod track;
 mod uplink;

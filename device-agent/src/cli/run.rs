@@ -1,11 +1,11 @@
 use std::process::ExitCode;
 
-use tokio::signal;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::agent;
 use crate::cli::EXIT_USAGE;
+use crate::cli::stop::stop_signal;
 use crate::config::{Config, RunArgs};
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
@@ -28,18 +28,4 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-#[cfg(unix)]
-async fn stop_signal() -> std::io::Result<&'static str> {
-    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        pressed = signal::ctrl_c() => pressed.map(|()| "SIGINT"),
-    }
-}
-
-#[cfg(not(unix))]
-async fn stop_signal() -> std::io::Result<&'static str> {
-    signal::ctrl_c().await.map(|()| "Ctrl-C")
 }

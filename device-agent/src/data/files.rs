@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 
 use super::DataError;
 
-pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, DataError> {
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, DataError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -18,7 +18,7 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, DataError> {
 }
 
 /// Replaces a file so that after a power cut either the old or the new content is there.
-pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), DataError> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), DataError> {
     let write = || {
         write_beside(path, content)?.persist(path)?;
         path.parent().map_or(Ok(()), sync_folder)

@@ -40,6 +40,26 @@ impl DataDir {
         let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
         DeviceKey::from_hex(&text).map_err(|_| damaged())
     }
+
+    /// Whether there is a key; none is made.
+    pub fn has_key(&self) -> bool {
+        self.path.join(KEY_FILE).exists()
+    }
+
+    /// Makes a key that was kept elsewhere this device's; never over one that is there.
+    ///
+    /// # Errors
+    /// When there is one, or the disk refuses.
+    pub fn keep_key(&self, key: &DeviceKey) -> Result<(), DataError> {
+        let path = self.path.join(KEY_FILE);
+        let text = key.to_secret_hex() + "\n";
+        let written = write_beside(&path, text.as_bytes());
+        let kept = written.and_then(|file| {
+            file.persist_noclobber(&path)?;
+            sync_folder(&self.path)
+        });
+        kept.map_err(io_error("make", &path))
+    }
 }
 
 fn fresh_key() -> DeviceKey {

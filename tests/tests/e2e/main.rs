@@ -17,6 +17,7 @@ mod sessions;
 mod sign_in;
 mod smart_accounts;
 mod start;
+mod subscribe;
 
 use anyhow::Result;
 use ashya_tests::World;
