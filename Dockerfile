@@ -17,6 +17,9 @@ COPY device-agent/onnxruntime.sha256 device-agent/
 RUN node scripts/onnxruntime.mjs
 
 FROM rust:1.95.0-bookworm AS rust
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends nasm \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 COPY --from=web /src/web/dist web/dist

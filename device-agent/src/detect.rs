@@ -19,6 +19,7 @@ mod letterbox;
 mod metadata;
 mod model;
 mod network;
+mod prepare;
 mod provider;
 mod resize;
 mod suppress;
@@ -26,7 +27,8 @@ mod suppress;
 pub use self::filter::{Filter, FilterError, FilterRules, LabelLimits, Limits};
 pub use self::labels::LabelsError;
 pub use self::layout::{Expected, Family, Layout, LayoutError, Shape, Size, SizeError};
-pub use self::model::{DetectError, Detector, ModelError, ModelOptions};
+pub use self::model::{DetectError, Detector, Found, ModelError, ModelOptions};
+pub use self::prepare::{Preparation, Prepared};
 pub use self::provider::{Provider, ProviderError};
 
 /// A score in 0..=1 above which an object counts.

@@ -50,8 +50,9 @@ pub use config::{
 pub use data::{DataDir, DataError, DataLock};
 pub use detect::{
     Candidate, Confidence, ConfidenceError, DetectError, Detector, Expected, Family, Filter,
-    FilterError, FilterRules, LabelLimits, LabelsError, Layout, LayoutError, Limits, ModelError,
-    ModelOptions, Overlap, PixelBox, Provider, ProviderError, Shape, Size, SizeError,
+    FilterError, FilterRules, Found, LabelLimits, LabelsError, Layout, LayoutError, Limits,
+    ModelError, ModelOptions, Overlap, PixelBox, Preparation, Prepared, Provider, ProviderError,
+    Shape, Size, SizeError,
 };
 pub use eye::EyeError;
 pub use gateway::{Gateway, GatewayError};

@@ -14,6 +14,7 @@ use ashya_agent::{
     Candidate, Confidence, Detector, Family, ModelOptions, Overlap, Picture, PixelBox, Provider,
     Runtime, RuntimeOptions,
 };
+use sha2::{Digest, Sha256};
 
 /// x1, y1, x2, y2 in pixels, score, class.
 type ReferenceBox = (f32, f32, f32, f32, f32, u32);
@@ -27,6 +28,24 @@ fn the_default_model_agrees_on_generated_scenes() {
         &models.join("street_synth/images"),
         &models.join("reference/street_tiny_320.street_synth.json"),
         60,
+    );
+}
+
+/// Two correct decoders differ where chroma is stretched, and with and without SIMD must not.
+#[test]
+fn every_pixel_of_a_jpeg_is_the_one_that_opencv_gives() {
+    let folder = root().join("models/street_synth/images");
+    let files = fs::read_dir(folder).unwrap();
+    let mut files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut hasher = Sha256::new();
+    for file in &files {
+        hasher.update(Picture::open(file).unwrap().rgb());
+    }
+    // Of cv2.imread(file)[..., ::-1].tobytes() of all, OpenCV 5.0.0.
+    assert_eq!(
+        hex::encode(hasher.finalize()),
+        "31618636928ae85e0a5a9ebe5deaf70e48e1728b5a69aaaf62f6a023ff38af4e"
     );
 }
 

@@ -11,7 +11,7 @@ pub(crate) const STRIDES: [u32; 3] = [8, 16, COARSEST];
 pub(crate) const COARSEST: u32 = 32;
 
 /// A size in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
     /// Across.
     pub width: u32,
@@ -212,6 +212,16 @@ impl fmt::Display for Expected {
              or [1, boxes, {FINISHED}] (end to end: YOLOv10, YOLO26)",
             ANCHORS * cells
         )
+    }
+}
+
+impl Family {
+    /// The number of a white pixel in the input.
+    pub(crate) const fn white(self) -> f32 {
+        match self {
+            Self::Yolov5 | Self::Yolov8 | Self::EndToEnd => 1.0,
+            Self::Yolox => 255.0,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::picture::Picture;
 const PAD: u8 = 114;
 
 /// How a picture lies in a model's input: scaled by its gains, then moved by its offset.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Letterbox {
     /// The picture's size in the input, in pixels.
     pub(crate) scaled: Size,
@@ -57,35 +57,31 @@ impl Letterbox {
         }
     }
 
-    /// Writes the picture into the model's input: three planes of `input.height * input.width` floats.
-    ///
-    /// Ultralytics' families want red, green, blue in 0..1; YOLOX wants blue, green, red in 0..255.
+    /// Writes the picture as the model's input will have it: three planes of `input.height * input.width` bytes, red,
+    /// green, blue; for YOLOX blue, green, red.
     pub(crate) fn fill(
         &self,
         family: Family,
         picture: &Picture,
         input: Size,
-        planes: &mut Vec<f32>,
+        planes: &mut Vec<u8>,
     ) {
         let scaled = resize_bilinear(picture, self.scaled.width, self.scaled.height);
-        let (planes_of, value): ([usize; 3], fn(u8) -> f32) = match family {
-            Family::Yolov5 | Family::Yolov8 | Family::EndToEnd => {
-                ([0, 1, 2], |byte| f32::from(byte) / 255.0)
-            }
-            Family::Yolox => ([2, 1, 0], f32::from),
+        let order = match family {
+            Family::Yolov5 | Family::Yolov8 | Family::EndToEnd => [0, 1, 2],
+            Family::Yolox => [2, 1, 0],
         };
         let area = input.width as usize * input.height as usize;
         planes.clear();
-        planes.resize(3 * area, value(PAD));
-        let values: [f32; 256] = std::array::from_fn(|byte| value(byte as u8));
+        planes.resize(3 * area, PAD);
         let row_bytes = self.scaled.width as usize * 3;
         let (left, top) = (self.offset.0 as usize, self.offset.1 as usize);
         for (row, pixels) in scaled.rgb().chunks_exact(row_bytes).enumerate() {
             let start = (top + row) * input.width as usize + left;
-            for (channel, plane) in planes_of.into_iter().enumerate() {
+            for (channel, plane) in order.into_iter().enumerate() {
                 let line = &mut planes[plane * area + start..][..self.scaled.width as usize];
                 for (target, pixel) in line.iter_mut().zip(pixels.chunks_exact(3)) {
-                    *target = values[usize::from(pixel[channel])];
+                    *target = pixel[channel];
                 }
             }
         }
@@ -218,29 +214,18 @@ mod tests {
         let picture = Picture::from_rgb(2, 1, vec![255, 102, 0, 255, 102, 0]).unwrap();
         let input = size(2, 2);
         let mut planes = Vec::new();
-        Letterbox::fit(Family::Yolov8, size(2, 1), input).fill(
-            Family::Yolov8,
-            &picture,
-            input,
-            &mut planes,
-        );
-        let pad = 114.0 / 255.0;
-        assert_eq!(
-            planes,
-            [1.0, 1.0, pad, pad, 0.4, 0.4, pad, pad, 0.0, 0.0, pad, pad]
-        );
-        Letterbox::fit(Family::Yolox, size(2, 1), input).fill(
-            Family::Yolox,
-            &picture,
-            input,
-            &mut planes,
-        );
-        let pad = 114.0;
-        assert_eq!(
-            planes,
-            [
-                0.0, 0.0, pad, pad, 102.0, 102.0, pad, pad, 255.0, 255.0, pad, pad
-            ]
-        );
+        for (family, expected) in [
+            (
+                Family::Yolov8,
+                [255, 255, PAD, PAD, 102, 102, PAD, PAD, 0, 0, PAD, PAD],
+            ),
+            (
+                Family::Yolox,
+                [0, 0, PAD, PAD, 102, 102, PAD, PAD, 255, 255, PAD, PAD],
+            ),
+        ] {
+            Letterbox::fit(family, size(2, 1), input).fill(family, &picture, input, &mut planes);
+            assert_eq!(planes, expected, "{family}");
+        }
     }
 }

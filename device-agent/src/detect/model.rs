@@ -1,4 +1,7 @@
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use ashya_protocol::{Hash, ModelInfo};
 use sha2::{Digest, Sha256};
@@ -8,9 +11,9 @@ use tracing::info;
 use crate::detect::decode::{decode, is_already_decoded};
 use crate::detect::labels::{LabelsError, labels_of};
 use crate::detect::layout::{COARSEST, Family, Layout, LayoutError, Size};
-use crate::detect::letterbox::Letterbox;
 use crate::detect::metadata::Metadata;
 use crate::detect::network::{FirstRun, Network, NetworkError};
+use crate::detect::prepare::{Preparation, Prepared};
 use crate::detect::provider::Provider;
 use crate::detect::suppress::{cut, suppress};
 use crate::detect::{Candidate, Confidence, Overlap};
@@ -37,8 +40,19 @@ pub struct Detector {
     info: ModelInfo,
     layout: Layout,
     labels: Vec<String>,
-    /// The model's input, kept between pictures.
-    planes: Vec<f32>,
+    /// Kept between pictures for its memory.
+    prepared: Prepared,
+}
+
+/// What a model found in a picture, and how long it took.
+#[derive(Debug)]
+pub struct Found {
+    /// The objects, best score first, with boxes in pixels of the picture.
+    pub objects: Vec<Candidate>,
+    /// The run of the graph.
+    pub run: Duration,
+    /// Reading its output.
+    pub read: Duration,
 }
 
 /// Why a file is not a model that we can use.
@@ -122,12 +136,13 @@ impl Detector {
     pub fn load(runtime: &Runtime, options: &ModelOptions) -> Result<Self, ModelError> {
         let path = &options.file;
         let shown = path.display().to_string();
-        let graph = std::fs::read(path).map_err(|source| ModelError::Read {
+        let read = |source| ModelError::Read {
             path: shown.clone(),
             source,
-        })?;
+        };
+        let sum = sum_of(path).map_err(read)?;
         let (network, metadata, first) =
-            Network::start(runtime, &graph, options).map_err(|error| match error {
+            Network::start(runtime, options).map_err(|error| match error {
                 NetworkError::Runtime(reason) => ModelError::Load {
                     path: shown.clone(),
                     reason,
@@ -137,6 +152,10 @@ impl Detector {
                     what,
                 },
             })?;
+        // Whoever replaces a model meanwhile must not have it published under the name of the other.
+        if sum_of(path).map_err(read)? != sum {
+            return Err(read(io::Error::other("it changed while it was loaded")));
+        }
         let layout =
             Layout::of(network.input(), &first.shape.0).map_err(|source| ModelError::Layout {
                 path: shown.clone(),
@@ -162,11 +181,11 @@ impl Detector {
             network,
             info: ModelInfo {
                 name: stem(path),
-                sha256: Hash::new(Sha256::digest(&graph).into()),
+                sha256: sum,
             },
             layout,
             labels,
-            planes: Vec::new(),
+            prepared: Prepared::default(),
         })
     }
 
@@ -180,31 +199,61 @@ impl Detector {
         confidence: Confidence,
         overlap: Overlap,
     ) -> Result<Vec<Candidate>, DetectError> {
-        let size = Size::of(picture);
+        let used = std::mem::take(&mut self.prepared);
+        let prepared = self.preparation().prepare(picture, used);
+        let found = self.look(&prepared, confidence, overlap);
+        self.prepared = prepared;
+        Ok(found?.objects)
+    }
+
+    /// The same for a picture that was prepared before, with the time that each step took.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails.
+    pub fn look(
+        &mut self,
+        prepared: &Prepared,
+        confidence: Confidence,
+        overlap: Overlap,
+    ) -> Result<Found, DetectError> {
         let (layout, input) = (self.layout, self.network.input());
-        let fit = Letterbox::fit(layout.family, size, input);
-        fit.fill(layout.family, picture, input, &mut self.planes);
-        let found = self.network.run(&self.planes, |_, values| {
-            let expected = layout.values();
-            if values.len() != expected {
-                return Err(DetectError::Output {
-                    found: values.len(),
-                    expected,
-                });
-            }
-            Ok(decode(layout, input, values, confidence))
-        })??;
+        let began = Instant::now();
+        let (ran, decoded) =
+            self.network
+                .run(&prepared.planes, layout.family.white(), |_, values| {
+                    let (ran, expected) = (Instant::now(), layout.values());
+                    if values.len() != expected {
+                        return Err(DetectError::Output {
+                            found: values.len(),
+                            expected,
+                        });
+                    }
+                    Ok((ran, decode(layout, input, values, confidence)))
+                })??;
         let kept = match layout.family {
-            Family::EndToEnd => cut(found),
-            Family::Yolov5 | Family::Yolov8 | Family::Yolox => suppress(found, overlap),
+            Family::EndToEnd => cut(decoded),
+            Family::Yolov5 | Family::Yolov8 | Family::Yolox => suppress(decoded, overlap),
         };
-        Ok(kept
+        let objects = kept
             .into_iter()
             .map(|object| Candidate {
-                bounds: fit.unfit(object.bounds, size),
+                bounds: prepared.fit.unfit(object.bounds, prepared.picture),
                 ..object
             })
-            .collect())
+            .collect();
+        Ok(Found {
+            objects,
+            run: ran - began,
+            read: ran.elapsed(),
+        })
+    }
+
+    /// How the model wants its pictures.
+    pub const fn preparation(&self) -> Preparation {
+        Preparation {
+            family: self.layout.family,
+            input: self.network.input(),
+        }
     }
 
     /// The model's name and sha256.
@@ -254,6 +303,13 @@ fn objection(metadata: &Metadata, layout: Layout, input: Size, first: &FirstRun)
          export it without `--decode_in_inference`"
             .into()
     })
+}
+
+/// The sha256 of a file, read piece by piece: a model need not be in memory twice.
+fn sum_of(path: &Path) -> io::Result<Hash> {
+    let mut hasher = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hasher)?;
+    Ok(Hash::new(hasher.finalize().into()))
 }
 
 fn stem(path: &Path) -> String {

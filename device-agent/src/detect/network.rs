@@ -21,9 +21,14 @@ const MAX_SIDE: u32 = 4096;
 pub(crate) struct Network {
     session: Session,
     input: Size,
-    /// The input once more in 16-bit floats, for a graph that takes those.
-    halves: Option<Vec<f16>>,
+    planes: Planes,
     providers: Vec<Provider>,
+}
+
+/// The input in the numbers that the graph takes, kept between pictures.
+enum Planes {
+    Single(Vec<f32>),
+    Half(Vec<f16>),
 }
 
 /// What a graph gave at its first run.
@@ -45,15 +50,14 @@ impl Network {
     /// Loads a graph and runs it once, on the first of the wanted providers that can, on the processor in the end.
     pub(crate) fn start(
         runtime: &Runtime,
-        graph: &[u8],
         options: &ModelOptions,
     ) -> Result<(Self, Metadata, FirstRun), NetworkError> {
-        let started = start_on(runtime, graph, options, &options.providers);
+        let started = start_on(runtime, options, &options.providers);
         match started {
             // A provider can be there and yet fail at this model: too little memory, an operator, a driver.
             Err((NetworkError::Runtime(reason), on)) if on != [Provider::Cpu] => {
                 warn!("the model does not run on {}, now on cpu: {reason}", on[0]);
-                start_on(runtime, graph, options, &[]).map_err(|(error, _)| error)
+                start_on(runtime, options, &[]).map_err(|(error, _)| error)
             }
             other => other.map_err(|(error, _)| error),
         }
@@ -69,22 +73,27 @@ impl Network {
         &self.providers
     }
 
-    /// Runs the graph on three planes of the input's size and hands shape and values of its output to `read`.
+    /// Runs the graph on three planes of the input's size, in which white is `white`, and hands shape and values of its
+    /// output to `read`.
     pub(crate) fn run<T>(
         &mut self,
-        planes: &[f32],
+        planes: &[u8],
+        white: f32,
         read: impl FnOnce(&[i64], &[f32]) -> T,
     ) -> Result<T, DetectError> {
         let failed = |error: ort::Error| DetectError::Run(error.to_string());
         let shape = [1, 3, self.input.height as usize, self.input.width as usize];
-        let input: SessionInputValue<'_> = match &mut self.halves {
-            None => TensorRef::from_array_view((shape, planes))
-                .map_err(failed)?
-                .into(),
-            Some(halves) => {
-                halves.resize(planes.len(), f16::ZERO);
-                halves.convert_from_f32_slice(planes);
-                TensorRef::from_array_view((shape, &**halves))
+        let values: [f32; 256] = std::array::from_fn(|byte| byte as f32 * white / 255.0);
+        let input: SessionInputValue<'_> = match &mut self.planes {
+            Planes::Single(input) => {
+                translate(planes, values, input);
+                TensorRef::from_array_view((shape, &**input))
+                    .map_err(failed)?
+                    .into()
+            }
+            Planes::Half(input) => {
+                translate(planes, values.map(f16::from_f32), input);
+                TensorRef::from_array_view((shape, &**input))
                     .map_err(failed)?
                     .into()
             }
@@ -101,7 +110,6 @@ impl Network {
 /// Loads and runs the graph; an error comes with the providers that it happened on.
 fn start_on(
     runtime: &Runtime,
-    graph: &[u8],
     options: &ModelOptions,
     wanted: &[Provider],
 ) -> Result<(Network, Metadata, FirstRun), (NetworkError, Vec<Provider>)> {
@@ -110,19 +118,22 @@ fn start_on(
         builder(runtime, options).map_err(|error| (refused(error), vec![Provider::Cpu]))?;
     let (mut builder, providers) = provider::add(builder, wanted);
     let mut start = || {
-        let session = builder.commit_from_memory(graph).map_err(refused)?;
+        let session = builder.commit_from_file(&options.file).map_err(refused)?;
         let metadata = Metadata::read(&session);
         let (input, precision) =
             interface(&session, &metadata, options.input).map_err(NetworkError::Interface)?;
-        let planes = vec![0.0; 3 * input.width as usize * input.height as usize];
         let mut network = Network {
             session,
             input,
-            halves: (precision == TensorElementType::Float16).then(Vec::new),
+            planes: match precision {
+                TensorElementType::Float16 => Planes::Half(Vec::new()),
+                _ => Planes::Single(Vec::new()),
+            },
             providers: providers.clone(),
         };
+        let black = vec![0; 3 * input.width as usize * input.height as usize];
         let first = network
-            .run(&planes, |shape, values| FirstRun {
+            .run(&black, 1.0, |shape, values| FirstRun {
                 shape: Shape(shape.to_vec()),
                 values: values.to_vec(),
             })
@@ -130,6 +141,12 @@ fn start_on(
         Ok((network, metadata, first))
     };
     start().map_err(|error| (error, providers.clone()))
+}
+
+/// Looks the number of each byte up.
+fn translate<T: Copy>(bytes: &[u8], values: [T; 256], numbers: &mut Vec<T>) {
+    numbers.clear();
+    numbers.extend(bytes.iter().map(|&byte| values[usize::from(byte)]));
 }
 
 fn builder(
@@ -140,7 +157,9 @@ fn builder(
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(options.threads.get())?
         // Spinning threads burn the CPU that the rest of a small device needs.
-        .with_intra_op_spinning(false)?)
+        .with_intra_op_spinning(false)?
+        // A plan of all tensors saves no time that could be measured, and takes ten megabytes.
+        .with_memory_pattern(false)?)
 }
 
 /// Size and precision of the input, where the graph is one of a detector; else what was found and expected.

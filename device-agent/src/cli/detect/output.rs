@@ -1,0 +1,188 @@
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::DetectArgs;
+use super::ahead::Ready;
+use crate::annotate::annotate;
+use crate::detect::{Candidate, Detector};
+
+/// Quality of annotated pictures, as JPEG counts it.
+const ANNOTATED_QUALITY: u8 = 90;
+
+/// A line of `--json`.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    image: &'a str,
+    width: u32,
+    height: u32,
+    objects: Vec<Object<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Object<'a> {
+    label: &'a str,
+    class: u32,
+    score: f32,
+    /// x1, y1, x2, y2 in pixels of the picture.
+    #[serde(rename = "box")]
+    bounds: [f32; 4],
+}
+
+/// Everything that a run writes.
+pub(super) struct Output<'a> {
+    table: bool,
+    json: Option<BufWriter<Box<dyn Write>>>,
+    folder: Option<&'a Path>,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn open(args: &'a DetectArgs, detector: &Detector) -> anyhow::Result<Self> {
+        let to_stdout = args.json.as_deref() == Some(Path::new("-"));
+        let json: Option<Box<dyn Write>> = match &args.json {
+            None => None,
+            Some(_) if to_stdout => Some(Box::new(io::stdout())),
+            Some(path) => {
+                Some(Box::new(File::create(path).with_context(|| {
+                    format!("cannot write {}", path.display())
+                })?))
+            }
+        };
+        if let Some(folder) = &args.annotate {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+        if !to_stdout {
+            writeln!(
+                io::stdout(),
+                "model {} ({}, {} classes, input {})",
+                detector.info().name,
+                detector.layout().family,
+                detector.labels().len(),
+                detector.input()
+            )?;
+            writeln!(io::stdout(), "{:<24} {:>11}  objects", "image", "size")?;
+        }
+        Ok(Self {
+            table: !to_stdout,
+            json: json.map(BufWriter::new),
+            folder: args.annotate.as_deref(),
+        })
+    }
+
+    pub(super) fn write(
+        &mut self,
+        detector: &Detector,
+        seen: &mut Ready,
+        objects: &[Candidate],
+    ) -> anyhow::Result<()> {
+        if self.table {
+            let row = row(seen, objects, |class| detector.label(class));
+            writeln!(io::stdout(), "{row}")?;
+        }
+        if let Some(json) = &mut self.json {
+            serde_json::to_writer(
+                &mut *json,
+                &line(seen, objects, |class| detector.label(class)),
+            )?;
+            json.write_all(b"\n")?;
+        }
+        if let (Some(folder), Some(picture)) = (self.folder, &mut seen.picture) {
+            annotate(picture, objects, |class| detector.label(class).to_owned());
+            let path = folder.join(&seen.name).with_extension("jpg");
+            fs::write(&path, picture.to_jpeg(ANNOTATED_QUALITY)?)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> io::Result<()> {
+        self.json.map_or(Ok(()), |mut json| json.flush())
+    }
+}
+
+fn line<'a>(seen: &'a Ready, objects: &[Candidate], label: impl Fn(u32) -> &'a str) -> Line<'a> {
+    let object = |object: &Candidate| Object {
+        label: label(object.class),
+        class: object.class,
+        score: object.score,
+        bounds: [
+            object.bounds.x1,
+            object.bounds.y1,
+            object.bounds.x2,
+            object.bounds.y2,
+        ],
+    };
+    Line {
+        image: &seen.name,
+        width: seen.size.width,
+        height: seen.size.height,
+        objects: objects.iter().map(object).collect(),
+    }
+}
+
+fn row<'a>(seen: &Ready, objects: &[Candidate], label: impl Fn(u32) -> &'a str) -> String {
+    let words: Vec<String> = objects
+        .iter()
+        .map(|object| format!("{} {:.2}", label(object.class), object.score))
+        .collect();
+    let words = if words.is_empty() {
+        "-".to_owned()
+    } else {
+        words.join(", ")
+    };
+    format!("{:<24} {:>11}  {words}", seen.name, seen.size.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::detect::{PixelBox, Prepared, Size};
+
+    fn seen() -> Ready {
+        Ready {
+            name: "a.jpg".into(),
+            size: Size {
+                width: 2,
+                height: 1,
+            },
+            picture: None,
+            prepared: Prepared::default(),
+            decode: Duration::ZERO,
+            prepare: Duration::ZERO,
+        }
+    }
+
+    fn dog() -> Candidate {
+        Candidate {
+            bounds: PixelBox {
+                x1: 0.0,
+                y1: 0.0,
+                x2: 1.5,
+                y2: 1.0,
+            },
+            score: 0.75,
+            class: 16,
+        }
+    }
+
+    #[test]
+    fn a_json_line_has_the_documented_form() {
+        let text = serde_json::to_string(&line(&seen(), &[dog()], |_| "dog")).unwrap();
+        assert_eq!(
+            text,
+            r#"{"image":"a.jpg","width":2,"height":1,"objects":[{"label":"dog","class":16,"score":0.75,"box":[0.0,0.0,1.5,1.0]}]}"#
+        );
+    }
+
+    #[test]
+    fn a_row_names_the_objects() {
+        assert!(row(&seen(), &[dog(), dog()], |_| "dog").ends_with("2x1  dog 0.75, dog 0.75"));
+        assert!(row(&seen(), &[], |_| "dog").ends_with("  -"));
+    }
+}
