@@ -1,6 +1,9 @@
 # Two commands do everything on a machine with Rust and Node: `make demo` and `make test`.
 
 .DEFAULT_GOAL := help
+# The programs with all that they can do. One set of features everywhere: with another, half of the libraries would be
+# compiled twice.
+FEATURES := --features ashya-agent/native-rtsp
 .PHONY: help setup packages demo test bench prove lint web build test-build rust-test solidity-test web-test models-test compose-test
 
 help: ## list the commands
@@ -27,11 +30,11 @@ setup: ## fetch what is missing for demo and tests
 	@scripts/setup.sh test
 
 build: web ## build the page and the programs
-	cargo build --release --locked --workspace --bins
+	cargo build --release --locked --workspace $(FEATURES) --bins
 
 # With the tests' own dependencies in one go: built apart, half of the libraries would be compiled twice.
 test-build: web ## build the programs and the tests
-	cargo build --release --locked --workspace --all-targets
+	cargo build --release --locked --workspace $(FEATURES) --all-targets
 
 packages: ## fetch the npm packages
 	@scripts/setup.sh build
@@ -43,7 +46,7 @@ lint: web ## formats, clippy, svelte-check, forge fmt, licences and sources
 	@scripts/setup.sh lint
 	cargo fmt --all --check
 	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
-	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	cargo clippy --release --locked --workspace $(FEATURES) --all-targets -- -D warnings
 	scripts/deny.sh
 	npm run --silent --workspace contracts lint
 	npm run --silent --workspace web check
@@ -62,4 +65,4 @@ compose-test: test-build ## every service of docker-compose.yml, run by hand as 
 	node --test tests/compose/by_hand.test.mjs
 
 rust-test: test-build ## Rust unit tests, end-to-end tests and the browser test
-	cargo test --release --locked --workspace
+	cargo test --release --locked --workspace $(FEATURES)

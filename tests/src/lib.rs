@@ -5,6 +5,7 @@
 //!    │  └── Gateway    the real program
 //!    ├─ Agent          the real program, on a generated scene
 //!    ├─ Device         raw MQTT with a key of its own: may lie, forge and replay
+//!    ├─ RtspCamera     a camera that dies, falls silent and returns
 //!    ├─ Watcher        a subscriber's websocket; checks every signature itself
 //!    └─ run_script     a real browser, driven from Node
 //! ```
@@ -28,6 +29,7 @@ mod process;
 mod process_figures;
 mod publisher;
 mod raw_socket;
+mod rtsp;
 mod subscriber;
 mod tampering;
 mod wait;
@@ -48,6 +50,7 @@ pub use process::Process;
 pub use process_figures::{cpu_seconds, raise_file_limit, resident_kb};
 pub use publisher::Publisher;
 pub use raw_socket::{Opcode, RawSocket, ServerFrame, frame, frame_of, head_of, part};
+pub use rtsp::{RtspCamera, Video};
 pub use subscriber::{Subscriber, SubscriberOptions, wei_of};
 pub use tampering::{Tamper, Tampering};
 pub use wait::{eventually, now, now_us};

@@ -2,6 +2,7 @@
 
 mod access;
 mod agents;
+mod cameras;
 mod expiry;
 mod eye;
 mod hostile;
