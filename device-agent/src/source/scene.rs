@@ -27,6 +27,8 @@ pub struct Scene {
 /// What is truly in a frame of a scene.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Truth {
+    /// Which of all that ever pass through the scene it is.
+    pub identity: u64,
     /// The name of its class, as the default model has it.
     pub label: &'static str,
     /// The smallest box around it, parts hidden behind others included.
@@ -115,19 +117,19 @@ impl Scene {
         let mut layer = Sheet::new(SIDE);
         let mut drawn = Vec::new();
         for (number, lane) in (1..).zip(&LANES) {
-            for (kind, pose, mut dice) in self.actors(number, lane, time.as_secs_f32()) {
+            for (actor, kind, pose, mut dice) in self.actors(number, lane, time.as_secs_f32()) {
                 canvas.shade(pose.feet, (pose.height * 0.35, pose.height * 0.04), 0.5);
                 layer.clear();
                 kind.draw(&mut layer, &mut dice, pose);
                 canvas.lay(&layer);
-                drawn.push((kind, layer.covered()));
+                drawn.push((actor * LANES.len() as u64 + number, kind, layer.covered()));
             }
         }
         (canvas.to_picture(), truths(drawn))
     }
 
     /// Who is on a lane now: actor `n` passes the left or right edge at its own time and for ever keeps its looks.
-    fn actors(&self, number: u64, lane: &Lane, time: f32) -> Vec<(Kind, Pose, Dice)> {
+    fn actors(&self, number: u64, lane: &Lane, time: f32) -> Vec<(u64, Kind, Pose, Dice)> {
         let side = SIDE as f32;
         let mut dice = Dice::of(&[self.seed, number]);
         let speed = lane.speed * dice.between(0.85, 1.15);
@@ -154,6 +156,7 @@ impl Scene {
             let step = (time * speed + dice.between(0.0, 1.0)) * side / (height * 0.4);
             let feet = (along * side, ground + dice.between(-2.0, 2.0));
             actors.push((
+                actor,
                 kind,
                 Pose {
                     feet,
@@ -196,10 +199,10 @@ impl FrameSource for SceneSource {
 }
 
 /// Boxes of what was drawn, in the order of drawing; what is hidden behind later things or tiny does not count.
-fn truths(drawn: Vec<(Kind, Vec<bool>)>) -> Vec<Truth> {
+fn truths(drawn: Vec<(u64, Kind, Vec<bool>)>) -> Vec<Truth> {
     let mut hidden = vec![false; (SIDE * SIDE) as usize];
     let mut truths = Vec::new();
-    for (kind, covered) in drawn.into_iter().rev() {
+    for (identity, kind, covered) in drawn.into_iter().rev() {
         let total = covered.iter().filter(|&&covered| covered).count();
         let visible = covered
             .iter()
@@ -215,6 +218,7 @@ fn truths(drawn: Vec<(Kind, Vec<bool>)>) -> Vec<Truth> {
         let large = bounds.x2 - bounds.x1 >= MIN_SIZE.0 && bounds.y2 - bounds.y1 >= MIN_SIZE.1;
         if large && visible as f32 >= MIN_VISIBLE * total as f32 {
             truths.push(Truth {
+                identity,
                 label: kind.label(),
                 bounds,
             });
@@ -225,7 +229,7 @@ fn truths(drawn: Vec<(Kind, Vec<bool>)>) -> Vec<Truth> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
@@ -235,6 +239,30 @@ mod tests {
         assert_eq!(Scene::new(7).at(moment), Scene::new(7).at(moment));
         assert_ne!(Scene::new(7).at(moment).0, Scene::new(8).at(moment).0);
         assert_ne!(Scene::new(7).at(moment).0, Scene::new(7).at(moment * 2).0);
+    }
+
+    #[test]
+    fn an_identity_is_one_walker_s_for_ever() {
+        let scene = Scene::new(5);
+        let mut last: BTreeMap<u64, Truth> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for frame in 0..75 {
+            let (_, truths) = scene.at(Duration::from_millis(200) * frame);
+            let now: BTreeMap<u64, Truth> = truths
+                .into_iter()
+                .map(|truth| (truth.identity, truth))
+                .collect();
+            for (identity, truth) in &now {
+                if let Some(before) = last.get(identity) {
+                    assert_eq!(truth.label, before.label);
+                    let moved = (truth.bounds.x1 - before.bounds.x1).abs();
+                    assert!(moved < 32.0, "{identity} jumped {moved} pixels");
+                }
+                seen.insert(*identity);
+            }
+            last = now;
+        }
+        assert!(seen.len() > 6, "{} in 15 s", seen.len());
     }
 
     #[test]

@@ -2,7 +2,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// How a tracker decides. Overlaps are those of ByteTrack's authors but for the one that begins an object.
+/// How a tracker decides.
+///
+/// ByteTrack's authors chose their numbers for films of 30 frames a second. The defaults here are for the few frames a second
+/// of a small machine, where somebody who walks by moves most of their width between two frames; they were chosen on
+/// generated streets other than those that `tests/tracking` judges by.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrackerOptions {
     /// Least score of a sure box, which any object may take.
@@ -15,8 +19,7 @@ pub struct TrackerOptions {
     pub overlap: f32,
     /// Least overlap between an object and an unsure box.
     pub unsure_overlap: f32,
-    /// Least overlap times score between an object that is not confirmed and a sure box. Nothing is known of its velocity yet,
-    /// and at a few frames a second somebody who walks by moves most of their width: the authors' 0.3 is for 30.
+    /// Least overlap times score between an object that is not confirmed, whose velocity nobody knows, and a sure box.
     pub begin_overlap: f32,
     /// Frames in a row that confirm an object, 1 or more.
     pub min_hits: u32,
@@ -39,29 +42,34 @@ pub enum TrackerOptionsError {
 }
 
 impl TrackerOptions {
-    /// What ByteTrack's authors use, for boxes that are sure from a score of `sure` on.
+    /// Below it a box is more often noise than an object (ByteTrack: 0.1).
+    pub const UNSURE: f32 = 0.2;
+    /// By how much a box that begins an object is better than one that carries it on (ByteTrack: 0.1).
+    pub const BEGIN_ABOVE: f32 = 0.1;
+    /// ByteTrack: 0.2, which gives a car that drives into the picture, and grows, a new number on the way.
+    pub const OVERLAP: f32 = 0.05;
+    /// ByteTrack: 0.5, with which the boxes of something else carry on what is gone.
+    pub const UNSURE_OVERLAP: f32 = 0.7;
+    /// ByteTrack: 0.3.
+    pub const BEGIN_OVERLAP: f32 = 0.1;
+    /// A ghost seldom stands in the same place for three frames (ByteTrack: 2).
+    pub const MIN_HITS: u32 = 3;
+    /// Long enough to pass behind a bus (ByteTrack: 1 s).
+    pub const LOST: Duration = Duration::from_secs(3);
+
+    /// The defaults, for boxes that are sure from a score of `sure` on.
     pub fn for_score(sure: f32) -> Self {
         Self {
             sure,
             unsure: Self::UNSURE.min(sure),
             begin: (sure + Self::BEGIN_ABOVE).min(1.0),
-            overlap: 0.2,
-            unsure_overlap: 0.5,
-            begin_overlap: 0.1,
+            overlap: Self::OVERLAP,
+            unsure_overlap: Self::UNSURE_OVERLAP,
+            begin_overlap: Self::BEGIN_OVERLAP,
             min_hits: Self::MIN_HITS,
             lost: Self::LOST,
         }
     }
-
-    /// Below it a box is more often noise than an object.
-    pub const UNSURE: f32 = 0.1;
-    /// By how much a box that begins an object is better than one that carries it on.
-    pub const BEGIN_ABOVE: f32 = 0.1;
-    /// A ghost seldom stands in the same place for three frames.
-    pub const MIN_HITS: u32 = 3;
-    /// Long enough to pass behind a car. The authors' 30 frames are one second of film; the few frames a second of a small
-    /// machine need more.
-    pub const LOST: Duration = Duration::from_secs(2);
 
     /// The options, if they make sense.
     ///

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub struct TrackId(u64);
 #[derive(Debug)]
 pub struct Tracker {
     options: TrackerOptions,
+    /// Classes whose boxes are sure from another score on.
+    scores: BTreeMap<u32, f32>,
     tracks: Vec<Track>,
     /// When the last frame was taken.
     now: Duration,
@@ -73,6 +76,11 @@ struct Round<'a> {
 }
 
 impl TrackId {
+    /// The object that an event names.
+    pub(crate) const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The number itself.
     pub const fn get(self) -> u64 {
         self.0
@@ -93,10 +101,18 @@ impl Tracker {
     pub fn new(options: TrackerOptions) -> Result<Self, TrackerOptionsError> {
         Ok(Self {
             options: options.checked()?,
+            scores: BTreeMap::new(),
             tracks: Vec::new(),
             now: Duration::ZERO,
             last_id: 0,
         })
+    }
+
+    /// The same tracker, for which boxes of these classes are sure from another score on.
+    #[must_use]
+    pub fn with_scores(mut self, scores: impl IntoIterator<Item = (u32, f32)>) -> Self {
+        self.scores = scores.into_iter().collect();
+        self
     }
 
     /// Takes the boxes of a frame; `time` is that of a clock that never goes back.
@@ -113,17 +129,13 @@ impl Tracker {
             }
             track.motion.predict(passed);
         }
-        let TrackerOptions { sure, unsure, .. } = self.options;
-        let from = |low: f32, high: f32| {
-            let fits = |candidate: &Candidate| {
-                low <= candidate.score && candidate.score < high && candidate.bounds.area() > 0.0
-            };
-            let fitting = (0..)
-                .zip(candidates)
-                .filter(|(_, candidate)| fits(candidate));
-            fitting.map(|(index, _)| index).collect::<Vec<usize>>()
-        };
-        let (mut sure, mut unsure) = (from(sure, f32::INFINITY), from(unsure, sure));
+        let useful = (0..candidates.len()).filter(|&index| {
+            let candidate = &candidates[index];
+            let least = self.options.unsure.min(self.sure(candidate));
+            candidate.score >= least && candidate.bounds.area() > 0.0
+        });
+        let (mut sure, mut unsure): (Vec<usize>, Vec<usize>) =
+            useful.partition(|&index| candidates[index].score >= self.sure(&candidates[index]));
         let mut matched = vec![None; self.tracks.len()];
         for round in [
             Round {
@@ -152,7 +164,8 @@ impl Tracker {
         gone.extend(self.merge());
         seen.retain(|tracked| !gone.contains(&tracked.id));
         for index in sure {
-            if candidates[index].score >= self.options.begin {
+            let above = self.options.begin - self.options.sure;
+            if candidates[index].score >= self.sure(&candidates[index]) + above {
                 seen.extend(self.begin(index, &candidates[index]));
             }
         }
@@ -160,15 +173,28 @@ impl Tracker {
         Update { seen, gone }
     }
 
-    /// Takes a frame in which nothing has moved since the last one, so that nobody had to look: what was seen still is.
-    pub fn rest(&mut self, time: Duration) {
+    /// Takes a frame in which nothing has moved since the last one, so that nobody had to look: what was seen still is, and
+    /// what was hidden is gone some time.
+    pub fn rest(&mut self, time: Duration) -> Vec<TrackId> {
         self.now = self.now.max(time);
         for track in &mut self.tracks {
-            if matches!(track.stage, Stage::Seen(_)) {
+            if !matches!(track.stage, Stage::Hidden(_)) {
                 track.seen = self.now;
                 track.motion.stop();
             }
         }
+        self.forget(time)
+    }
+
+    /// Ends everything: the picture is another one now.
+    pub fn reset(&mut self) -> Vec<TrackId> {
+        self.end(|_| true)
+    }
+
+    /// The score from which a box like this is sure.
+    fn sure(&self, candidate: &Candidate) -> f32 {
+        let own = self.scores.get(&candidate.class);
+        own.copied().unwrap_or(self.options.sure)
     }
 
     /// Ends what has not been seen for too long.

@@ -86,7 +86,7 @@ fn ghosts_and_what_is_too_unsure_to_begin_get_no_number() {
 #[test]
 fn unsure_boxes_carry_on_what_is_known() {
     let mut frames = vec![vec![at(50.0, 0.8)]; 3];
-    frames.extend(vec![vec![at(50.0, 0.15)]; 20]);
+    frames.extend(vec![vec![at(50.0, 0.25)]; 20]);
     frames.push(vec![at(50.0, 0.8)]);
     let numbers = run(&mut tracker(), &frames);
     assert!(numbers[2..].iter().all(|ids| ids == &[1]), "{numbers:?}");
@@ -117,7 +117,7 @@ fn what_is_hidden_too_long_is_gone_once_and_its_number_is_not_used_again() {
     let mut tracker = tracker();
     run(&mut tracker, &vec![vec![at(50.0, 0.9)]; 3]);
     let mut gone = Vec::new();
-    for frame in 4..=20 {
+    for frame in 4..=25 {
         gone.extend(
             tracker
                 .update(millis(200 * frame), &[])
@@ -126,8 +126,8 @@ fn what_is_hidden_too_long_is_gone_once_and_its_number_is_not_used_again() {
                 .map(|id| (frame, id.get())),
         );
     }
-    // Seen last at 0.6 s; 2 s later is the 13th frame, which is the last chance.
-    assert_eq!(gone, [(14, 1)]);
+    // Seen last at 0.6 s; 3 s later is the 18th frame, which is the last chance.
+    assert_eq!(gone, [(19, 1)]);
     let numbers = run(&mut tracker, &vec![vec![at(50.0, 0.9)]; 3]);
     assert_eq!(numbers[2], [2]);
     // A source that was away for an hour: whoever stands there now may be somebody else.
@@ -142,6 +142,20 @@ fn classes_never_mix() {
     frames.push(vec![of(0, 50.0, 0.9)]);
     let numbers = run(&mut tracker(), &frames);
     assert_eq!(numbers[2..], [vec![1, 2], vec![2], vec![1]]);
+}
+
+#[test]
+fn a_class_may_have_a_score_of_its_own() {
+    let mut tracker = tracker().with_scores([(1, 0.7)]);
+    let frames = vec![vec![of(0, 50.0, 0.6), of(1, 50.0, 0.6), of(1, 200.0, 0.85)]; 4];
+    run(&mut tracker, &frames);
+    let update = tracker.update(millis(1000), &frames[0]);
+    let candidates: Vec<usize> = update
+        .seen
+        .iter()
+        .map(|tracked| tracked.candidate)
+        .collect();
+    assert_eq!(candidates, [0, 2]);
 }
 
 #[test]
@@ -182,14 +196,21 @@ fn dropped_frames_and_an_irregular_clock_change_no_numbers() {
 }
 
 #[test]
-fn what_rests_unwatched_is_still_there() {
+fn what_rests_unwatched_is_still_there_and_what_was_hidden_ends() {
     let mut tracker = tracker();
-    run(&mut tracker, &vec![vec![at(50.0, 0.9)]; 5]);
+    run(&mut tracker, &vec![vec![at(50.0, 0.9), at(200.0, 0.9)]; 4]);
+    // The second has just left.
+    run(&mut tracker, &[vec![at(50.0, 0.9)]]);
+    let mut gone = Vec::new();
     for second in 2..100 {
-        tracker.rest(Duration::from_secs(second));
+        let ended = tracker.rest(Duration::from_secs(second));
+        gone.extend(ended.into_iter().map(|id| (second, id.get())));
     }
+    assert_eq!(gone, [(4, 2)], "seen last at 0.8 s");
     let update = tracker.update(Duration::from_secs(100), &[at(50.0, 0.9)]);
     assert_eq!((ids(&update), update.gone), (vec![1], vec![]));
+    assert_eq!(tracker.reset(), [TrackId(1)]);
+    assert_eq!(tracker.reset(), []);
 }
 
 #[test]
