@@ -1,7 +1,7 @@
 //! A device at work: everything that `run` starts, and how it stops.
 
 use ashya_protocol::rest::{Registration, RegistrationError, SignedRegistration};
-use ashya_protocol::{Domain, NameError, StreamName};
+use ashya_protocol::{Domain, NameError, StreamName, ZoneName};
 use thiserror::Error;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 use crate::causes::causes;
-use crate::config::{Config, DerivedStream, ModelConfig};
+use crate::config::{Config, DerivedStream, ModelConfig, TrackingConfig};
 use crate::data::{DataDir, DataError};
 use crate::demand::Demand;
 use crate::detect::{Detector, Filter, FilterError, ModelError};
@@ -57,6 +57,16 @@ pub enum AgentError {
         /// What the model knows.
         known: String,
     },
+    /// A zone is for what the model does not know.
+    #[error("the zone `{zone}` is for `{label}`, but the model knows: {known}")]
+    ZoneLabel {
+        /// The zone.
+        zone: ZoneName,
+        /// Whom it is for.
+        label: String,
+        /// What the model knows.
+        known: String,
+    },
     /// The eye closed though nobody asked it to.
     #[error("looking has stopped by itself")]
     Blind,
@@ -79,7 +89,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         revision: 0,
         title: config.device.title.clone(),
         description: config.device.description.clone(),
-        streams: streams(&config.derived)?,
+        streams: streams(&config)?,
     };
     document.check()?;
     let detector = load(&config.model).await?;
@@ -91,6 +101,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     );
     let filter = Filter::new(&config.model.rules, detector.labels())?;
     check_labels(&config.derived, detector.labels())?;
+    check_zones(config.tracking.as_ref(), detector.labels())?;
     let gateway = Gateway::new(&config.gateway.url)?;
     let Some(domain) = domain_of(&gateway, &stop).await else {
         return Ok(());
@@ -110,6 +121,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         masks: config.masks,
         motion: config.motion,
         regions: config.regions,
+        tracking: config.tracking,
         frames: config.frames,
         filter,
         derived: config.derived,
@@ -140,10 +152,13 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
 }
 
 /// The streams that the device publishes.
-fn streams(derived: &[DerivedStream]) -> Result<Vec<StreamName>, NameError> {
-    let own = [StreamName::DETECTIONS, StreamName::FRAMES];
+fn streams(config: &Config) -> Result<Vec<StreamName>, NameError> {
+    let mut own = vec![StreamName::DETECTIONS, StreamName::FRAMES];
+    if config.tracking.is_some() {
+        own.extend([StreamName::OBJECTS, StreamName::SNAPSHOTS]);
+    }
     let own = own.into_iter().map(str::parse);
-    own.chain(derived.iter().map(|stream| Ok(stream.name.clone())))
+    own.chain(config.derived.iter().map(|stream| Ok(stream.name.clone())))
         .collect()
 }
 
@@ -156,6 +171,20 @@ fn check_labels(derived: &[DerivedStream], known: &[String]) -> Result<(), Agent
         None => Ok(()),
         Some((stream, label)) => Err(AgentError::Label {
             stream: stream.name.clone(),
+            label: label.clone(),
+            known: known.join(", "),
+        }),
+    }
+}
+
+/// A zone for what the model cannot see would stay empty for ever.
+fn check_zones(tracking: Option<&TrackingConfig>, known: &[String]) -> Result<(), AgentError> {
+    let zones = tracking.iter().flat_map(|config| &config.zones);
+    let mut wanted = zones.flat_map(|zone| zone.labels.iter().map(move |label| (zone, label)));
+    match wanted.find(|(_, label)| !known.contains(label)) {
+        None => Ok(()),
+        Some((zone, label)) => Err(AgentError::ZoneLabel {
+            zone: zone.name.clone(),
             label: label.clone(),
             known: known.join(", "),
         }),

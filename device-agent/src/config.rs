@@ -13,10 +13,14 @@ mod gateway;
 mod masks;
 mod model;
 mod motion;
+mod objects;
 mod regions;
 mod settings;
+mod snapshots;
 mod source;
 mod streams;
+mod tracking;
+mod zones;
 
 use std::path::PathBuf;
 
@@ -32,8 +36,10 @@ pub use model::ModelConfig;
 pub use motion::MotionConfig;
 pub use regions::RegionsConfig;
 pub use settings::Settings;
+pub use snapshots::{FirstSnapshot, SnapshotsConfig, SnapshotsWhen};
 pub use source::SourceConfig;
 pub use streams::DerivedStream;
+pub use tracking::TrackingConfig;
 
 /// What `run` does, checked.
 #[derive(Debug, Clone)]
@@ -54,6 +60,8 @@ pub struct Config {
     pub motion: Option<MotionConfig>,
     /// How large pictures are looked at; as a whole where there is none.
     pub regions: Option<RegionsConfig>,
+    /// How objects are followed; not at all where there is none.
+    pub tracking: Option<TrackingConfig>,
     /// The published pictures.
     pub frames: FramesConfig,
     /// Streams that hold some of the objects, to be sold apart.

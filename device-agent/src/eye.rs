@@ -19,21 +19,25 @@ use tracing::warn;
 use crate::capture::{Capture, CaptureError};
 use crate::config::{
     DerivedStream, FramesConfig, MasksConfig, MotionConfig, RegionsConfig, SourceConfig,
+    TrackingConfig,
 };
 use crate::demand::Demand;
 use crate::detect::{Detector, Filter};
 use crate::eye::derived::Derived;
+use crate::eye::follower::Follower;
 use crate::eye::gate::Gate;
 use crate::eye::looker::Looker;
 use crate::eye::publisher::Publisher;
 use crate::eye::search::Search;
 use crate::privacy::PrivacyMasks;
 use crate::source::SourceCounters;
+use crate::track::TrackerOptionsError;
 use crate::uplink::{Parcel, Uplink};
 use crate::voice::{Signed, Voice};
 
 mod attention;
 mod derived;
+mod follower;
 mod frames;
 mod gate;
 mod looker;
@@ -49,13 +53,15 @@ pub(crate) struct Gaze {
     pub(crate) motion: Option<MotionConfig>,
     /// Every picture is looked at as a whole where there is none.
     pub(crate) regions: Option<RegionsConfig>,
+    /// Nothing is followed where there is none.
+    pub(crate) tracking: Option<TrackingConfig>,
     pub(crate) frames: FramesConfig,
     pub(crate) derived: Vec<DerivedStream>,
     pub(crate) filter: Filter,
 }
 
 /// What the eye hands on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Sight {
     /// The picture; worth sending only at once.
     pub(crate) frame: Option<Signed>,
@@ -79,12 +85,19 @@ pub(crate) struct Eye {
 }
 
 impl Gaze {
-    fn looker(self, detector: Detector, voice: Voice, demand: Demand) -> Looker {
+    fn looker(
+        self,
+        detector: Detector,
+        voice: Voice,
+        demand: Demand,
+    ) -> Result<Looker, TrackerOptionsError> {
         let regions = self.regions.as_ref();
         let gate = |motion| Gate::new(motion, &self.masks, regions);
         let frames = (self.frames, self.source.interval);
         let derived = self.derived.into_iter().map(Derived::new).collect();
-        Looker {
+        let follow = |config| Follower::new(config, &self.filter, voice.clone(), demand.clone());
+        Ok(Looker {
+            follower: self.tracking.map(follow).transpose()?,
             gate: self.motion.as_ref().map(gate),
             masks: PrivacyMasks::new(self.masks.privacy),
             search: Search::new(self.regions),
@@ -92,7 +105,7 @@ impl Gaze {
             detector,
             filter: self.filter,
             seen: Vec::new(),
-        }
+        })
     }
 }
 
@@ -109,12 +122,13 @@ impl Eye {
         uplink: Uplink,
         stop: CancellationToken,
     ) -> Result<Self, EyeError> {
-        let capture = Capture::start(gaze.source.clone(), stop)?;
+        let mut looker = gaze.clone().looker(detector, voice, demand)?;
+        let capture = Capture::start(gaze.source, stop)?;
         let take = capture.latest();
         let look = thread::Builder::new()
             .name("look".into())
             .spawn(move || {
-                gaze.looker(detector, voice, demand).run(&take, &uplink);
+                looker.run(&take, &uplink);
                 take.close();
             })
             .map_err(EyeError::Thread)?;
@@ -141,6 +155,9 @@ pub enum EyeError {
     /// The source yields nothing.
     #[error(transparent)]
     Capture(#[from] CaptureError),
+    /// Nothing can be followed.
+    #[error("tracking: {0}")]
+    Tracking(#[from] TrackerOptionsError),
     /// The system has no thread for it.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),

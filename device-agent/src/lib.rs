@@ -26,6 +26,7 @@ mod gateway;
 mod latest;
 mod link;
 mod motion;
+mod objects;
 mod outbox;
 mod picture;
 mod pictures;
@@ -39,13 +40,15 @@ mod threads;
 mod track;
 mod uplink;
 mod voice;
+mod zones;
 
 pub use agent::{AgentError, run};
 pub use annotate::annotate;
 pub use capture::CaptureError;
 pub use config::{
-    Config, ConfigError, DerivedStream, DeviceConfig, FramesConfig, GatewayConfig, MasksConfig,
-    ModelConfig, MotionConfig, RegionsConfig, RunArgs, Settings, SourceConfig,
+    Config, ConfigError, DerivedStream, DeviceConfig, FirstSnapshot, FramesConfig, GatewayConfig,
+    MasksConfig, ModelConfig, MotionConfig, RegionsConfig, RunArgs, Settings, SnapshotsConfig,
+    SnapshotsWhen, SourceConfig, TrackingConfig,
 };
 pub use data::{DataDir, DataError, DataLock};
 pub use detect::{
@@ -56,6 +59,7 @@ pub use detect::{
 };
 pub use eye::EyeError;
 pub use gateway::{Gateway, GatewayError};
+pub use objects::ObjectRules;
 pub use picture::{Picture, PictureError};
 pub use polygon::{Polygon, PolygonError};
 pub use runtime::{LibrarySum, LibrarySumError, Runtime, RuntimeError, RuntimeOptions};
@@ -70,3 +74,4 @@ pub use source::{RtspError, RtspSource};
 pub use threads::{Threads, ThreadsError};
 pub use track::{TrackId, Tracked, Tracker, TrackerOptions, TrackerOptionsError, Update};
 pub use voice::{Draft, Signed, Voice, VoiceError, detected, now_us};
+pub use zones::Zone;

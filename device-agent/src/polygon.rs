@@ -36,6 +36,17 @@ impl Polygon {
         &self.corners
     }
 
+    /// Whether a point is inside: a ray from it to the right crosses the edges an odd number of times. A point on the picture's
+    /// lower or right edge is inside a polygon that reaches it.
+    pub(crate) fn contains(&self, point: [f64; 2]) -> bool {
+        // Upper and left edges belong to a polygon, lower and right ones do not: stay clear of the picture's own.
+        let [x, y] = point.map(|value| value.clamp(0.0, 1.0 - f64::EPSILON));
+        let crossed = edges(&self.corners).filter(|&((x1, y1), (x2, y2))| {
+            (y1 > y) != (y2 > y) && x < (x2 - x1) * (y - y1) / (y2 - y1) + x1
+        });
+        crossed.count() % 2 == 1
+    }
+
     /// Draws the inside of the polygon and `margin` pixels round it on a mask that lies over the whole picture.
     pub(crate) fn draw(&self, mask: &mut Mask, margin: f32) {
         let Some(path) = self.path(mask.width(), mask.height()) else {
@@ -185,6 +196,42 @@ mod tests {
             Polygon::try_from(nan),
             Err(PolygonError::Outside(..))
         ));
+    }
+
+    #[test]
+    fn who_stands_inside() {
+        let whole = vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
+        let triangle = vec![[0.2, 0.2], [0.8, 0.2], [0.5, 0.8]];
+        // An L, whose upper right part is outside.
+        let bent = vec![
+            [0.0, 0.0],
+            [0.5, 0.0],
+            [0.5, 0.5],
+            [1.0, 0.5],
+            [1.0, 1.0],
+            [0.0, 1.0],
+        ];
+        for (corners, point, inside) in [
+            (&whole, [0.5, 0.5], true),
+            (&whole, [0.0, 0.0], true),
+            (&whole, [1.0, 1.0], true),
+            (&whole, [0.3, 1.0], true),
+            (&whole, [1.2, -0.1], true),
+            (&triangle, [0.5, 0.5], true),
+            (&triangle, [0.25, 0.7], false),
+            (&triangle, [0.5, 0.81], false),
+            (&triangle, [0.5, 0.2], true),
+            (&bent, [0.75, 0.25], false),
+            (&bent, [0.25, 0.25], true),
+            (&bent, [0.75, 0.75], true),
+            (&bent, [1.0, 0.75], true),
+        ] {
+            for corners in [corners.clone(), corners.iter().rev().copied().collect()] {
+                let shown = format!("{corners:?} {point:?}");
+                let polygon = Polygon::try_from(corners).unwrap();
+                assert_eq!(polygon.contains(point), inside, "{shown}");
+            }
+        }
     }
 
     #[test]

@@ -263,7 +263,18 @@ impl Drop for Hold {
 
 /// An object as it is published: its box in fractions of the picture.
 pub fn detected(object: &Candidate, label: &str, picture: &Picture) -> DetectedObject {
-    let PixelBox { x1, y1, x2, y2 } = object.bounds;
+    DetectedObject {
+        track: None,
+        label: label.to_owned(),
+        class: object.class,
+        score: rounded(object.score),
+        bounds: fractions(&object.bounds, picture),
+    }
+}
+
+/// A box in fractions of the picture.
+pub(crate) fn fractions(bounds: &PixelBox, picture: &Picture) -> BoundingBox {
+    let PixelBox { x1, y1, x2, y2 } = bounds;
     let (width, height) = (picture.width() as f32, picture.height() as f32);
     let bounds = [
         x1 / width,
@@ -271,13 +282,7 @@ pub fn detected(object: &Candidate, label: &str, picture: &Picture) -> DetectedO
         (x2 - x1) / width,
         (y2 - y1) / height,
     ];
-    DetectedObject {
-        track: None,
-        label: label.to_owned(),
-        class: object.class,
-        score: rounded(object.score),
-        bounds: BoundingBox(bounds.map(rounded)),
-    }
+    BoundingBox(bounds.map(rounded))
 }
 
 /// Microseconds since the Unix epoch.

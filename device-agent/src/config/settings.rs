@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -10,10 +11,14 @@ use super::gateway::GatewaySettings;
 use super::masks::MasksSettings;
 use super::model::ModelSettings;
 use super::motion::MotionSettings;
+use super::objects::ObjectsSettings;
 use super::regions::RegionsSettings;
+use super::snapshots::SnapshotsSettings;
 use super::source::SourceSettings;
 use super::streams::StreamSettings;
-use super::{Config, ConfigError, RunArgs, streams};
+use super::tracking::{TrackingConfig, TrackingSettings};
+use super::zones::ZoneSettings;
+use super::{Config, ConfigError, RunArgs, streams, zones};
 
 /// The configuration file, before it is checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
@@ -27,7 +32,12 @@ pub struct Settings {
     masks: MasksSettings,
     motion: MotionSettings,
     regions: RegionsSettings,
+    tracking: TrackingSettings,
+    objects: ObjectsSettings,
+    snapshots: SnapshotsSettings,
     frames: FramesSettings,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    zones: BTreeMap<String, ZoneSettings>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     filters: Vec<FilterSettings>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -74,15 +84,27 @@ impl Settings {
     }
 
     pub(super) fn check(self) -> Result<Config, ConfigError> {
+        let source = self.source.check()?;
+        let model = self.model.check(&self.filters)?;
+        let sure = model.rules.confidence.get();
+        let options = self.tracking.check(sure, source.interval)?;
+        let (rules, snapshots) = (self.objects.check()?, self.snapshots.check()?);
+        let zones = zones::check(self.zones)?;
         Ok(Config {
             data: self.data.folder,
             device: self.device.check()?,
             gateway: self.gateway.check()?,
-            source: self.source.check()?,
-            model: self.model.check(&self.filters)?,
+            source,
+            model,
             masks: self.masks.check()?,
             motion: self.motion.check()?,
             regions: self.regions.check()?,
+            tracking: options.map(|options| TrackingConfig {
+                options,
+                rules,
+                zones,
+                snapshots,
+            }),
             frames: self.frames.check()?,
             derived: streams::check(self.streams)?,
         })

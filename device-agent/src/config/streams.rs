@@ -13,8 +13,8 @@ const RESERVED: [&str; 6] = [
     StreamName::DETECTIONS,
     StreamName::FRAMES,
     "heartbeat",
-    "objects",
-    "snapshots",
+    StreamName::OBJECTS,
+    StreamName::SNAPSHOTS,
     "status",
 ];
 /// Most derived streams, so that those of the agent's own still fit a registration.

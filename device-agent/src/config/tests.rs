@@ -66,6 +66,13 @@ fn wrong_values_are_named() {
         ("motion", "recheck_seconds = 1e9"),
         ("regions", "limit = 0"),
         ("regions", "whole_seconds = -1.0"),
+        ("tracking", "unsure = 1.5"),
+        ("tracking", "overlap = nan"),
+        ("tracking", "min_hits = 0"),
+        ("tracking", "lost_seconds = 0.0"),
+        ("objects", "update_seconds = -1.0"),
+        ("objects", "stationary_seconds = 1e9"),
+        ("snapshots", "quality = 101"),
         ("model", "confidence = 1.5"),
         ("model", "threads = 0"),
         ("model", "threads = 100000"),
@@ -112,6 +119,59 @@ fn filters_are_checked() {
         let error = load(&toml, RunArgs::default()).unwrap_err().to_string();
         assert!(error.contains(named), "{setting}: {error}");
     }
+}
+
+#[test]
+fn zones_are_checked() {
+    let corners = "polygon = [[0.0, 0.5], [1.0, 0.5], [1.0, 1.0]]";
+    let toml = format!(
+        "[zones.gate]\n{corners}\nlabels = ['dog']\nloitering_seconds = 5.0\n[zones.a]\n{corners}"
+    );
+    let zones = load(&toml, RunArgs::default())
+        .unwrap()
+        .tracking
+        .unwrap()
+        .zones;
+    let names: Vec<_> = zones.iter().map(|zone| zone.name.as_str()).collect();
+    assert_eq!(names, ["a", "gate"]);
+    assert_eq!((zones[0].inertia, zones[0].loitering), (3, None));
+    assert_eq!(zones[1].loitering, Some(Duration::from_secs(5)));
+    for (toml, named) in [
+        ("[zones.gate]\nlabels = []".to_owned(), "polygon"),
+        (format!("[zones.Gate]\n{corners}"), "zones: "),
+        (
+            format!("[zones.gate]\n{corners}\ninertia = 0"),
+            "gate.inertia",
+        ),
+        (
+            format!("[zones.gate]\n{corners}\nloitering_seconds = 0.0"),
+            "loitering_seconds",
+        ),
+        (
+            format!("[zones.gate]\n{corners}\nlabel = 'dog'"),
+            "unknown field `label`",
+        ),
+        (
+            "[zones.gate]\npolygon = [[0.0, 0.0], [1.0, 1.0]]".into(),
+            "gate.polygon: 2 corners",
+        ),
+    ] {
+        let error = load(&toml, RunArgs::default()).unwrap_err().to_string();
+        assert!(error.contains(named), "{toml}: {error}");
+    }
+}
+
+#[test]
+fn what_is_seen_once_in_a_while_is_followed_all_the_same() {
+    for (fps, lost) in [("5.0", 3.0), ("0.1", 30.0)] {
+        let config = load(&format!("[source]\nfps = {fps}"), RunArgs::default()).unwrap();
+        assert_eq!(config.tracking.unwrap().options.lost.as_secs_f64(), lost);
+    }
+    let off = load("[tracking]\nenabled = false", RunArgs::default()).unwrap();
+    assert!(off.tracking.is_none());
+    let sure = load("[model]\nconfidence = 0.15", RunArgs::default()).unwrap();
+    let options = sure.tracking.unwrap().options;
+    assert!(options.unsure <= options.sure && options.begin > options.sure);
 }
 
 #[test]

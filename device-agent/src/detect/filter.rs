@@ -57,14 +57,12 @@ impl Limits {
         ratio: (0.0, f32::INFINITY),
     };
 
-    fn admit(&self, object: &Candidate, picture: Size, confidence: Confidence) -> bool {
+    fn suit(&self, object: &Candidate, picture: Size) -> bool {
         let bounds = object.bounds;
         let (width, height) = (bounds.x2 - bounds.x1, bounds.y2 - bounds.y1);
         let area = bounds.area() / (picture.width as f32 * picture.height as f32);
         let within = |value: f32, (least, most): (f32, f32)| least <= value && value <= most;
-        object.score > self.score.unwrap_or(confidence).get()
-            && within(area, self.area)
-            && within(width / height, self.ratio)
+        within(area, self.area) && within(width / height, self.ratio)
     }
 }
 
@@ -123,11 +121,28 @@ impl Filter {
 
     /// Whether an object in a picture of a size is reported. A class that has no name is as any other.
     pub fn admits(&self, object: &Candidate, picture: Size) -> bool {
-        let limits = match self.classes.get(object.class as usize) {
+        let enough = |limits: Limits| limits.score.unwrap_or(self.confidence).get();
+        let limits = self.limits(object);
+        self.suits(object, picture) && limits.is_some_and(|limits| object.score > enough(limits))
+    }
+
+    /// Whether it would be reported if the model were sure of it.
+    pub fn suits(&self, object: &Candidate, picture: Size) -> bool {
+        let limits = self.limits(object);
+        limits.is_some_and(|limits| limits.suit(object, picture))
+    }
+
+    /// The classes that have a score of their own, and the score.
+    pub fn scores(&self) -> impl Iterator<Item = (u32, f32)> {
+        let classes = (0..).zip(&self.classes);
+        classes.filter_map(|(class, limits)| Some((class, (*limits)?.score?.get())))
+    }
+
+    fn limits(&self, object: &Candidate) -> Option<Limits> {
+        match self.classes.get(object.class as usize) {
             Some(limits) => *limits,
             None => Some(Limits::NONE),
-        };
-        limits.is_some_and(|limits| limits.admit(object, picture, self.confidence))
+        }
     }
 }
 
@@ -225,6 +240,26 @@ mod tests {
             let filter = filter(labels, limits).unwrap();
             assert_eq!(filter.floor(), score(floor), "{labels:?}");
         }
+    }
+
+    #[test]
+    fn an_unsure_object_may_suit() {
+        let high = Limits {
+            score: Some(score(0.8)),
+            ..Limits::NONE
+        };
+        let filter = filter(&["person", "car"], &[("person", PERSON), ("car", high)]).unwrap();
+        for (class, size, suits) in [
+            (0, (20.0, 40.0), true),
+            (0, (5.0, 10.0), false),
+            (1, (20.0, 40.0), false),
+            (2, (5.0, 10.0), true),
+        ] {
+            let object = object(class, 0.1, size);
+            assert_eq!(filter.suits(&object, PICTURE), suits, "{object:?}");
+            assert!(!filter.admits(&object, PICTURE));
+        }
+        assert_eq!(filter.scores().collect::<Vec<_>>(), [(2, 0.8)]);
     }
 
     #[test]

@@ -4,17 +4,19 @@ use ashya_protocol::DetectedObject;
 use tracing::warn;
 
 use crate::capture::Captured;
-use crate::detect::{DetectError, Detector, Filter, Overlap, Size};
+use crate::detect::{Candidate, Confidence, DetectError, Detector, Filter, Overlap, Size};
 use crate::eye::Sight;
 use crate::eye::attention::Glance;
+use crate::eye::follower::{Followed, Follower};
 use crate::eye::gate::Gate;
 use crate::eye::publisher::Publisher;
 use crate::eye::search::Search;
 use crate::latest::Latest;
 use crate::motion::Motion;
 use crate::privacy::{PrivacyMasks, View};
+use crate::track::TrackId;
 use crate::uplink::Uplink;
-use crate::voice::detected;
+use crate::voice::{Signed, detected};
 
 /// The stages between a captured picture and signed events, each after the other.
 pub(super) struct Looker {
@@ -24,6 +26,8 @@ pub(super) struct Looker {
     pub(super) search: Search,
     pub(super) detector: Detector,
     pub(super) filter: Filter,
+    /// Objects have no numbers where there is none.
+    pub(super) follower: Option<Follower>,
     pub(super) publisher: Publisher,
     /// What was seen last, which stands while nothing moves.
     pub(super) seen: Vec<DetectedObject>,
@@ -48,36 +52,74 @@ impl Looker {
             Some(gate) => gate.glance(view.picture(), now),
             None => (Motion::Changed, Glance::Whole),
         };
-        match glance {
-            Glance::Pass => return None,
-            Glance::Restate => {}
-            Glance::Whole | Glance::Parts => {
-                self.seen = self
-                    .see(&view, &motion, glance)
-                    .inspect_err(|error| warn!(%error, "picture skipped"))
-                    .ok()?;
-            }
+        let events = match glance {
+            Glance::Pass | Glance::Restate => self.rest(&view, now),
+            Glance::Whole | Glance::Parts => self
+                .see(&view, (&motion, glance), now)
+                .inspect_err(|error| warn!(%error, "picture skipped"))
+                .ok()?,
+        };
+        let seen = match glance {
+            Glance::Pass => None,
+            _ => self.publisher.publish(&view, &self.seen, now),
+        };
+        if seen.is_none() && events.is_empty() {
+            return None;
         }
-        self.publisher.publish(&view, &self.seen, now)
+        let mut sight = seen.unwrap_or_default();
+        sight.events.extend(events);
+        Some(sight)
     }
 
-    /// What is in a view now: all objects that are there, those included that only stand where no region was looked at.
+    /// Looks at a view and keeps what is reported of it: all objects that are there, those included that only stand where
+    /// no region was looked at. Returns what is to be told of those that are followed.
     fn see(
         &mut self,
         view: &View,
-        motion: &Motion,
-        glance: Glance,
-    ) -> Result<Vec<DetectedObject>, DetectError> {
+        (motion, glance): (&Motion, Glance),
+        now: Instant,
+    ) -> Result<Vec<Signed>, DetectError> {
         let (picture, input) = (view.picture(), self.detector.input());
+        let floor = self.floor();
         let found = self.search.look(picture, (motion, glance), input, |part| {
-            self.detector
-                .detect(part, self.filter.floor(), Overlap::CALM)
+            self.detector.detect(part, floor, Overlap::CALM)
         })?;
         let size = Size::of(picture);
-        let objects = found
+        let suited = found
             .iter()
-            .filter(|object| self.filter.admits(object, size))
-            .map(|object| detected(object, self.detector.label(object.class), picture));
-        Ok(objects.collect())
+            .filter(|object| self.filter.suits(object, size));
+        let found: Vec<Candidate> = suited.copied().collect();
+        let label = |class| self.detector.label(class).to_owned();
+        let Followed { tracks, events } = match &mut self.follower {
+            Some(follower) => follower.look(view, &found, label, now),
+            None => Followed::nothing(&found),
+        };
+        let reported = found.iter().zip(tracks);
+        let reported = reported.filter(|(object, _)| self.filter.admits(object, size));
+        self.seen = reported
+            .map(|(object, track)| DetectedObject {
+                track: track.map(TrackId::get),
+                ..detected(object, self.detector.label(object.class), picture)
+            })
+            .collect();
+        Ok(events)
+    }
+
+    /// What is to be told of those that are followed when nobody looked, because nothing moved.
+    fn rest(&mut self, view: &View, now: Instant) -> Vec<Signed> {
+        let rest = |follower: &mut Follower| follower.rest(view, now);
+        self.follower.as_mut().map(rest).unwrap_or_default()
+    }
+
+    /// The score that the model looks down to.
+    fn floor(&self) -> Confidence {
+        let (reported, followed) = (
+            self.filter.floor(),
+            self.follower.as_ref().map(Follower::floor),
+        );
+        match followed {
+            Some(followed) if followed < reported => followed,
+            _ => reported,
+        }
     }
 }

@@ -8,6 +8,7 @@ mod eye;
 mod hostile;
 mod isolation;
 mod money;
+mod objects;
 mod outage;
 mod prompt;
 mod refusals;
