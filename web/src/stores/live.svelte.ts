@@ -4,6 +4,7 @@ import { detectionsShape } from '../client/messages';
 import { parseJson } from '../client/shape';
 import type { VerifiedEvent } from '../client/typedData';
 import type { Address, Detections, Domain, FeedId, ServerMessage, Session } from '../client/types';
+import { DETECTIONS, isDrawn } from '../lib/drawn';
 import { FrameMatcher, type Scene } from '../lib/frameMatcher';
 import { countSeen, describeSeen, type Seen } from '../lib/seen';
 import { endedWords, gapWords, type Words } from '../lib/words';
@@ -29,7 +30,7 @@ export interface HistoryLine {
   readonly text: string;
 }
 
-/** The newest event of a stream that is neither pictures nor detections. */
+/** The newest event of a stream that is not drawn. */
 export interface Reading {
   readonly stream: string;
   readonly timeUs: number;
@@ -72,6 +73,8 @@ export class LiveFeed {
   private readonly matcher = new FrameMatcher();
   private readonly socket: Connection;
   private readonly timer: ReturnType<typeof setInterval>;
+  /** The stream that is drawn in place of `detections`, where the feed has none. */
+  private derived: string | null = null;
   private announcedAt = 0;
   private picturedAt = 0;
   private lines = 0;
@@ -100,6 +103,9 @@ export class LiveFeed {
     if (!this.device) return 'connecting';
     return this.paused ? 'paused' : this.offline ? 'offline' : 'live';
   });
+
+  /** Whether objects come, or may. */
+  sees = $derived(this.seen !== null || this.streams.includes(DETECTIONS));
 
   /** Closes the connection for good. */
   close(): void {
@@ -168,33 +174,36 @@ export class LiveFeed {
     const { boot, seq, timeUs, stream, payload, contentType } = event;
     if (stream === 'frames' && contentType === 'image/jpeg') {
       this.show(this.matcher.addFrame({ boot, seq, timeUs, jpeg: payload }, performance.now()));
-    } else if (stream === 'detections' && contentType === 'application/json') {
-      this.detect(event);
-    } else {
+    } else if (!this.detect(event)) {
       const text = isText(contentType) ? decode(payload).slice(0, MAX_TEXT) : `${payload.length} bytes`;
       this.readings = [{ stream, timeUs, contentType, text }, ...this.readings.filter((one) => one.stream !== stream)];
     }
   }
 
-  private detect({ boot, timeUs, payload }: VerifiedEvent): void {
+  /** False when the event is of another kind: any stream may hold JSON. */
+  private detect({ boot, timeUs, stream, payload, contentType }: VerifiedEvent): boolean {
+    if (contentType !== 'application/json' || !isDrawn(stream, this.streams, this.derived)) return false;
     let detections: Detections;
     try {
-      detections = parseJson(decode(payload), detectionsShape, 'detections');
+      detections = parseJson(decode(payload), detectionsShape, stream);
     } catch {
-      return this.note(UNREADABLE);
+      if (stream === DETECTIONS) this.note(UNREADABLE);
+      return stream === DETECTIONS;
     }
+    if (stream !== DETECTIONS) this.derived = stream;
     this.notes = this.notes.filter((one) => one !== UNREADABLE);
     this.show(this.matcher.addSighting({ boot, timeUs, detections }, performance.now()));
     this.model = detections.model.name;
     this.seen = countSeen(detections.objects);
     const text = describeSeen(this.seen);
     const last = this.history[0];
-    if (last && (last.text === text || Math.abs(timeUs - last.timeUs) < HISTORY_STEP_US)) return;
+    if (last && (last.text === text || Math.abs(timeUs - last.timeUs) < HISTORY_STEP_US)) return true;
     this.lines += 1;
     this.history = [{ key: this.lines, timeUs, text }, ...this.history].slice(0, HISTORY_LENGTH);
-    if (Date.now() - this.announcedAt < ANNOUNCE_MS) return;
+    if (Date.now() - this.announcedAt < ANNOUNCE_MS) return true;
     this.announcedAt = Date.now();
     this.announcement = `Seen now: ${text}`;
+    return true;
   }
 
   private show(scene: Scene | null): void {
