@@ -5,12 +5,15 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{RunArgs, Settings, default_folder};
+use crate::config::{LogFormat, RunArgs, Settings, default_folder};
 use crate::data::DataDir;
+use crate::logging;
 use crate::runtime::{LibrarySum, RuntimeOptions};
 
 mod authorize;
+mod check;
 mod detect;
+mod key;
 mod run;
 mod stop;
 mod subscribe;
@@ -34,6 +37,11 @@ enum Command {
     Run(Box<RunArgs>),
     /// Buy a feed as a machine: pay step by step, check every event, print it as JSON.
     Subscribe(Box<subscribe::SubscribeArgs>),
+    /// Try camera, model, gateway and key in turn, and say what to do about what does not work.
+    Check(Box<RunArgs>),
+    /// Keep a copy of the device's key, or bring it back.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Let a wallet open a feed of this device on the ledger.
     Authorize(authorize::AuthorizeArgs),
     /// Print the device's id; makes its key where there is none.
@@ -80,12 +88,20 @@ impl Cli {
     /// # Errors
     /// Whatever stopped it, in words.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
+        // `run` starts it in the form that its configuration says.
+        if !matches!(self.command, Command::Run(_)) {
+            logging::start(LogFormat::Human);
+        }
         match self.command {
             Command::Detect(args) => {
                 tokio::task::spawn_blocking(move || detect::run(&args)).await?
             }
             Command::Run(args) => run::run(*args).await,
             Command::Subscribe(args) => subscribe::run(*args).await,
+            Command::Check(args) => check::run(*args).await,
+            Command::Key(command) => {
+                tokio::task::spawn_blocking(move || key::run(&command)).await?
+            }
             Command::Authorize(args) => authorize::run(args).await,
             Command::Id(DataArgs { data }) => {
                 println!("{}", DataDir::open(&data)?.device_key()?.device_id());

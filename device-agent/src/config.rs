@@ -10,6 +10,7 @@ mod device;
 mod filters;
 mod frames;
 mod gateway;
+mod log;
 mod masks;
 mod model;
 mod motion;
@@ -31,6 +32,7 @@ pub(crate) use data::default_folder;
 pub use device::DeviceConfig;
 pub use frames::FramesConfig;
 pub use gateway::GatewayConfig;
+pub use log::LogFormat;
 pub use masks::MasksConfig;
 pub use model::ModelConfig;
 pub use motion::MotionConfig;
@@ -66,6 +68,8 @@ pub struct Config {
     pub frames: FramesConfig,
     /// Streams that hold some of the objects, to be sold apart.
     pub derived: Vec<DerivedStream>,
+    /// Form of the log.
+    pub log: LogFormat,
 }
 
 /// Why a configuration makes no sense; one line for the owner.

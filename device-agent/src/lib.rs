@@ -16,6 +16,7 @@ mod annotate;
 mod backoff;
 mod capture;
 mod causes;
+mod check;
 pub mod cli;
 mod config;
 mod data;
@@ -25,6 +26,7 @@ mod eye;
 mod gateway;
 mod latest;
 mod link;
+mod logging;
 mod motion;
 mod objects;
 mod outbox;
@@ -47,8 +49,8 @@ pub use annotate::annotate;
 pub use capture::CaptureError;
 pub use config::{
     Config, ConfigError, DerivedStream, DeviceConfig, FirstSnapshot, FramesConfig, GatewayConfig,
-    MasksConfig, ModelConfig, MotionConfig, RegionsConfig, RunArgs, Settings, SnapshotsConfig,
-    SnapshotsWhen, SourceConfig, TrackingConfig,
+    LogFormat, MasksConfig, ModelConfig, MotionConfig, RegionsConfig, RunArgs, Settings,
+    SnapshotsConfig, SnapshotsWhen, SourceConfig, TrackingConfig,
 };
 pub use data::{DataDir, DataError, DataLock};
 pub use detect::{

@@ -7,6 +7,7 @@ use crate::agent;
 use crate::cli::EXIT_USAGE;
 use crate::cli::stop::stop_signal;
 use crate::config::{Config, RunArgs};
+use crate::logging;
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let config = match Config::load(args) {
@@ -16,6 +17,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(EXIT_USAGE));
         }
     };
+    logging::start(config.log);
     let stop = CancellationToken::new();
     let working = agent::run(config, stop.clone());
     tokio::pin!(working);

@@ -58,4 +58,7 @@ pub struct RunArgs {
     /// Load a library with this sha256 though it is not a known one
     #[arg(long, value_name = "HEX", env = "ASHYA_ONNXRUNTIME_SHA256")]
     pub onnxruntime_sha256: Option<String>,
+    /// Form of the log: human or json [default: human]
+    #[arg(long, value_name = "FORMAT", env = "ASHYA_AGENT_LOG_FORMAT")]
+    pub log_format: Option<String>,
 }

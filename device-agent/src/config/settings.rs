@@ -8,6 +8,7 @@ use super::device::DeviceSettings;
 use super::filters::FilterSettings;
 use super::frames::FramesSettings;
 use super::gateway::GatewaySettings;
+use super::log::LogSettings;
 use super::masks::MasksSettings;
 use super::model::ModelSettings;
 use super::motion::MotionSettings;
@@ -42,6 +43,7 @@ pub struct Settings {
     filters: Vec<FilterSettings>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     streams: Vec<StreamSettings>,
+    log: LogSettings,
 }
 
 impl Settings {
@@ -81,6 +83,7 @@ impl Settings {
         set_some(&mut self.model.onnxruntime_sha256, args.onnxruntime_sha256);
         set(&mut self.frames.fps, args.frames_fps);
         set(&mut self.frames.quality, args.frames_quality);
+        set(&mut self.log.format, args.log_format);
     }
 
     pub(super) fn check(self) -> Result<Config, ConfigError> {
@@ -107,6 +110,7 @@ impl Settings {
             }),
             frames: self.frames.check()?,
             derived: streams::check(self.streams)?,
+            log: self.log.check()?,
         })
     }
 }

@@ -49,6 +49,7 @@ fn wrong_values_are_named() {
         ("source", "from = 'scene:x'"),
         ("source", "from = 'rtmp://cam/1'"),
         ("source", "watchdog_seconds = 0"),
+        ("log", "format = 'xml'"),
         ("frames", "fps = 1000.0"),
         ("frames", "quality = 0"),
         ("frames", "width = 70000"),
