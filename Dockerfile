@@ -23,7 +23,7 @@ RUN apt-get update \
 WORKDIR /src
 COPY . .
 COPY --from=web /src/web/dist web/dist
-RUN cargo build --release --locked --bins -p ashya-contracts -p ashya-gateway -p ashya-agent
+RUN cargo build --release --locked --bins -p ashya-contracts -p ashya-gateway -p ashya-agent --features ashya-agent/native-rtsp
 
 # Nobody in the running containers is root; each has one folder of its own to write to.
 FROM debian:bookworm-slim AS runtime

@@ -25,8 +25,8 @@ use crate::voice::now_us;
 /// Longest sleep without a look at whether it is time to stop.
 const NAP: Duration = Duration::from_millis(250);
 /// Longest wait before a source is opened again. With the default watchdog of 20 s a camera that comes back is seen
-/// within 25 s, even when the last attempt before that hangs.
-const LONGEST_WAIT: Duration = Duration::from_secs(4);
+/// within 25 s, even when an attempt hangs that began just before.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// A frame and when it came.
 #[derive(Debug)]
@@ -272,6 +272,37 @@ mod tests {
         stop.cancel();
         capture.join();
         assert_eq!(counters.read().reconnects, 0);
+    }
+
+    #[test]
+    fn a_silent_camera_is_opened_again_and_again() {
+        // Accepts connections and says nothing.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        let options = SourceOptions {
+            watchdog: Duration::from_millis(100),
+            ..SourceOptions::default()
+        };
+        let config = SourceConfig {
+            spec: format!("http://{address}/").parse().unwrap(),
+            interval: Duration::from_millis(5),
+            options,
+        };
+        let stop = CancellationToken::new();
+        let capture = Capture::start(config, stop.clone()).unwrap();
+        let counters = capture.counters();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while counters.read().stalls < 3 {
+            assert!(Instant::now() < deadline, "{:?}", counters.read());
+            thread::yield_now();
+        }
+        let begun = Instant::now();
+        stop.cancel();
+        capture.join();
+        assert!(begun.elapsed() < Duration::from_secs(2), "it stops at once");
+        let figures = counters.read();
+        assert_eq!(figures.frames, 0);
+        assert!(figures.reconnects >= 2, "{figures:?}");
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub struct RtspCamera {
 struct Shown {
     video: usize,
     silent: bool,
+    /// How often it was started. A session of an earlier time is silent for ever.
+    boot: u32,
 }
 
 impl RtspCamera {
@@ -49,6 +51,7 @@ impl RtspCamera {
         let shown = Shown {
             video: 0,
             silent: false,
+            boot: 0,
         };
         let mut camera = Self {
             address: listener.local_addr()?,
@@ -104,6 +107,15 @@ impl RtspCamera {
         self.shown.send_modify(|shown| shown.silent = false);
     }
 
+    /// Goes on, but knows nothing of the connections that it had, as when it was restarted behind a router: they stay open and
+    /// silent for ever.
+    pub fn restart(&self) {
+        self.shown.send_modify(|shown| {
+            shown.silent = false;
+            shown.boot += 1;
+        });
+    }
+
     /// Shows another of its videos from the next frame on, in the same sessions.
     pub fn show(&self, video: usize) {
         self.shown.send_modify(|shown| shown.video = video);
@@ -139,9 +151,10 @@ impl Drop for RtspCamera {
 }
 
 impl Shown {
-    /// Waits as long as the camera is silent, and says which video it shows then.
-    async fn next(shown: &mut watch::Receiver<Self>) -> Result<usize> {
-        Ok(shown.wait_for(|shown| !shown.silent).await?.video)
+    /// Waits as long as the camera is silent for sessions of this boot, and says which video it shows then.
+    async fn next(shown: &mut watch::Receiver<Self>, boot: u32) -> Result<usize> {
+        let speaks = |shown: &Self| !shown.silent && shown.boot == boot;
+        Ok(shown.wait_for(speaks).await?.video)
     }
 }
 

@@ -30,7 +30,7 @@ pub struct SourceFigures {
     pub stalls: u64,
     /// Times that the source was opened again after it had ended, failed or stalled.
     pub reconnects: u64,
-    /// Pictures that came damaged and were skipped.
+    /// Pictures that came damaged and were skipped; ffmpeg conceals damage instead, and skips none.
     pub decode_errors: u64,
 }
 

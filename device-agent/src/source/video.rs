@@ -88,8 +88,11 @@ pub enum VideoError {
     #[error("`sh`, which guards ffmpeg, cannot be started")]
     Guard(#[source] io::Error),
     /// ffmpeg gave up.
-    #[error("ffmpeg gave up: {0}")]
-    Failed(String),
+    #[error("ffmpeg gave up: {complaint}{}", advice(.complaint))]
+    Failed {
+        /// Its last words, without secrets.
+        complaint: String,
+    },
     /// Nothing came for a while.
     #[error("yielded nothing for {} s", .0.as_secs())]
     Stalled(Duration),
@@ -262,6 +265,45 @@ impl VideoError {
     }
 }
 
+/// What to do about a complaint of ffmpeg.
+fn advice(complaint: &str) -> &'static str {
+    let known = [
+        (
+            "401 ",
+            ": write user and password as rtsp://user:password@host/…",
+        ),
+        (
+            "403 ",
+            ": this user may not watch; look into the camera's settings",
+        ),
+        ("404 ", ": is the path right?"),
+        (
+            "461 ",
+            ": set `transport` in [source] to the other of tcp and udp",
+        ),
+        (
+            "onnection refused",
+            ": is the port right, and RTSP switched on in the camera?",
+        ),
+        (
+            "o route to host",
+            ": is the camera on, and its address right?",
+        ),
+        ("imed out", ": is the camera on, and its address right?"),
+        ("failed to resolve", ": is its name right?"),
+        ("resource busy", ": another program uses the camera"),
+        ("Invalid data found", ": is it a video?"),
+        ("matches no streams", ": it holds no video"),
+        (
+            "whitelist",
+            ": it is of a kind that may not be opened, such as a playlist",
+        ),
+        ("Option not found", ": look at `ffmpeg_input` in [source]"),
+    ];
+    let found = known.iter().find(|(words, _)| complaint.contains(words));
+    found.map_or("", |(_, advice)| advice)
+}
+
 /// The thread that reads frames.
 struct Reading {
     frames: Mailbox<Picture, VideoError>,
@@ -283,7 +325,7 @@ impl Reading {
         // Nothing is read any more, so the log must not wait either. It ends with the child.
         while infos.recv().is_ok() {}
         let complaint = logged.join().ok().flatten();
-        let end = complaint.map_or(Ok(()), |line| Err(VideoError::Failed(line)));
+        let end = complaint.map_or(Ok(()), |complaint| Err(VideoError::Failed { complaint }));
         self.frames.end(end);
     }
 

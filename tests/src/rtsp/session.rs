@@ -27,6 +27,8 @@ struct Speaker {
     output: OwnedWriteHalf,
     videos: Arc<[Video]>,
     shown: watch::Receiver<Shown>,
+    /// The boot of the camera that this connection belongs to.
+    boot: u32,
     authorization: Arc<str>,
 }
 
@@ -45,7 +47,9 @@ impl Session {
         authorization: Arc<str>,
     ) -> Self {
         let (input, output) = connection.into_split();
+        let boot = shown.borrow().boot;
         let speaker = Speaker {
+            boot,
             output,
             videos,
             shown,
@@ -61,7 +65,7 @@ impl Session {
     pub(super) async fn run(mut self) -> Result<()> {
         loop {
             let request = read_request(&mut self.input).await?;
-            Shown::next(&mut self.speaker.shown).await?;
+            Shown::next(&mut self.speaker.shown, self.speaker.boot).await?;
             self.speaker.answer(&request).await?;
             if request.method == "PLAY" {
                 let (asked, requests) = mpsc::channel(1);
@@ -121,11 +125,11 @@ impl Speaker {
         let begun = Instant::now();
         let mut ticks = tokio::time::interval(FRAME);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut playing, mut number) = (Shown::next(&mut self.shown).await?, 0);
+        let (mut playing, mut number) = (Shown::next(&mut self.shown, self.boot).await?, 0);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
-                    let video = Shown::next(&mut self.shown).await?;
+                    let video = Shown::next(&mut self.shown, self.boot).await?;
                     if video != playing {
                         (playing, number) = (video, 0);
                     }

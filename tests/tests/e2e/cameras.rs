@@ -95,6 +95,18 @@ async fn outlive(world: &World, decoder: &str) -> Result<()> {
         camera.speak();
         back(decoder, "it fell silent", &mut watcher, shown(number)).await?;
 
+        let told = agent.log().len();
+        camera.fall_silent();
+        noticed(&mut agent, told, "yielded nothing", form.away).await?;
+        camera.restart();
+        back(
+            decoder,
+            "it restarted without a word",
+            &mut watcher,
+            shown(number),
+        )
+        .await?;
+
         camera.show((number + 1) % SIDES.len());
         back(
             decoder,

@@ -60,6 +60,42 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
+fn what_ffmpeg_says_comes_with_what_to_do() {
+    for (complaint, told) in [
+        (
+            "method DESCRIBE failed: 401 Unauthorized",
+            "rtsp://user:password@host/…",
+        ),
+        (
+            "rtsp://cam/…: Server returned 404 Not Found",
+            "is the path right?",
+        ),
+        (
+            "rtsp://cam/…: Connection refused",
+            "RTSP switched on in the camera?",
+        ),
+        (
+            "/dev/video0: Device or resource busy",
+            "another program uses the camera",
+        ),
+        (
+            "file:a.mp4: Invalid data found when processing input",
+            "is it a video?",
+        ),
+        ("something new", "something new"),
+    ] {
+        let error = VideoError::Failed {
+            complaint: complaint.into(),
+        };
+        let error = error.to_string();
+        assert!(
+            error.contains(complaint) && error.ends_with(told),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn each_frame_comes_once_and_in_its_own_size() {
     if !has_ffmpeg() {
         return;
