@@ -93,6 +93,7 @@ impl Settings {
         let options = self.tracking.check(sure, source.interval)?;
         let (rules, snapshots) = (self.objects.check()?, self.snapshots.check()?);
         let zones = zones::check(self.zones)?;
+        let derived = streams::check(self.streams, &zones)?;
         Ok(Config {
             data: self.data.folder,
             device: self.device.check()?,
@@ -109,7 +110,7 @@ impl Settings {
                 snapshots,
             }),
             frames: self.frames.check()?,
-            derived: streams::check(self.streams)?,
+            derived,
             log: self.log.check()?,
         })
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use super::checks::{parse, refuse};
 use crate::detect::Confidence;
+use crate::zones::Zone;
 
 /// Streams that the agent has of its own, or keeps for itself.
 const RESERVED: [&str; 6] = [
@@ -29,6 +30,8 @@ pub struct DerivedStream {
     pub labels: BTreeSet<String>,
     /// Least score of what it holds.
     pub min_score: Confidence,
+    /// Where what it holds stands; anywhere when there is none.
+    pub zones: Vec<Zone>,
 }
 
 /// The same, before it is checked.
@@ -40,9 +43,14 @@ pub(super) struct StreamSettings {
     pub(super) labels: Vec<String>,
     #[serde(default)]
     pub(super) min_score: f64,
+    #[serde(default)]
+    pub(super) zones: Vec<String>,
 }
 
-pub(super) fn check(streams: Vec<StreamSettings>) -> Result<Vec<DerivedStream>, ConfigError> {
+pub(super) fn check(
+    streams: Vec<StreamSettings>,
+    zones: &[Zone],
+) -> Result<Vec<DerivedStream>, ConfigError> {
     if streams.len() > MAX_DERIVED {
         let reason = format!("{} streams, expected at most {MAX_DERIVED}", streams.len());
         return Err(refuse("streams", reason));
@@ -60,11 +68,17 @@ pub(super) fn check(streams: Vec<StreamSettings>) -> Result<Vec<DerivedStream>, 
                 let reason = format!("two streams are called `{}`", name.as_str());
                 return Err(refuse("streams.name", reason));
             }
+            let zone = |wanted: &String| {
+                let zone = zones.iter().find(|zone| zone.name.as_str() == wanted);
+                let missing = || refuse("streams.zones", format!("there is no zone `{wanted}`"));
+                zone.cloned().ok_or_else(missing)
+            };
             let min_score = (stream.min_score as f32).try_into();
             Ok(DerivedStream {
                 name,
                 labels: stream.labels.into_iter().collect(),
                 min_score: min_score.map_err(|error| refuse("streams.min_score", error))?,
+                zones: stream.zones.iter().map(zone).collect::<Result<_, _>>()?,
             })
         })
         .collect()

@@ -185,6 +185,10 @@ fn derived_streams_have_names_of_their_own() {
         .map(|stream| stream.name.as_str())
         .collect();
     assert_eq!(names, ["people", "others"]);
+    let zone = "[zones.drive]\npolygon = [[0.1, 0.5], [0.6, 0.5], [0.7, 1.0]]\n";
+    let zoned = stream("people") + "zones = ['drive']\n" + zone;
+    let config = load(&zoned, RunArgs::default()).unwrap();
+    assert_eq!(config.derived[0].zones.len(), 1);
     let many: String = (0..27)
         .map(|number| stream(&format!("s{number}")))
         .collect();
@@ -195,6 +199,7 @@ fn derived_streams_have_names_of_their_own() {
         stream("people") + &stream("people"),
         stream("people") + "min_score = 2.0",
         stream("people") + "label = 'dog'",
+        stream("people") + "zones = ['nowhere']",
         many,
     ] {
         let error = load(&refused, RunArgs::default()).unwrap_err().to_string();

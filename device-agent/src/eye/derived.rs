@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use ashya_protocol::DetectedObject;
 
 use crate::config::DerivedStream;
+use crate::zones::Zone;
 
 /// Time between two statements that a derived stream has nothing to show.
 const EMPTY: Duration = Duration::from_secs(10);
@@ -33,12 +34,18 @@ impl Derived {
     /// The objects that belong in the stream.
     pub(super) fn select(&self, objects: &[DetectedObject]) -> Vec<DetectedObject> {
         let DerivedStream {
-            labels, min_score, ..
+            labels,
+            min_score,
+            zones,
+            ..
         } = &self.stream;
+        let stands =
+            |zone: &Zone, object: &DetectedObject| zone.holds(&object.label, object.bounds.0);
         objects
             .iter()
             .filter(|object| labels.is_empty() || labels.contains(&object.label))
             .filter(|object| object.score >= min_score.get())
+            .filter(|object| zones.is_empty() || zones.iter().any(|zone| stands(zone, object)))
             .cloned()
             .collect()
     }
@@ -74,6 +81,7 @@ mod tests {
 
     use super::*;
     use crate::detect::Confidence;
+    use crate::polygon::Polygon;
 
     fn object(label: &str, score: f32) -> DetectedObject {
         DetectedObject {
@@ -90,6 +98,7 @@ mod tests {
             name: "people".parse().unwrap(),
             labels: labels.iter().map(|&label| label.into()).collect(),
             min_score: Confidence::try_from(min_score).unwrap(),
+            zones: Vec::new(),
         })
     }
 
@@ -113,6 +122,34 @@ mod tests {
                 .collect();
             let found = derived(labels, min_score).select(&objects);
             assert_eq!(found, expected, "{labels:?} {min_score}");
+        }
+    }
+
+    #[test]
+    fn a_stream_of_a_zone_holds_who_stands_there() {
+        // The object stands at 0.25, 0.6.
+        let objects = [object("person", 0.9), object("dog", 0.9)];
+        let zone = |left: f64, labels: &[&str]| Zone {
+            name: "drive".parse().unwrap(),
+            polygon: Polygon::try_from(vec![
+                [left, 0.5],
+                [left + 0.2, 0.5],
+                [left + 0.2, 0.7],
+                [left, 0.7],
+            ])
+            .unwrap(),
+            labels: labels.iter().map(|&label| label.into()).collect(),
+            inertia: 1,
+            loitering: None,
+        };
+        for (zones, expected) in [
+            (vec![zone(0.2, &[])], 2),
+            (vec![zone(0.6, &[])], 0),
+            (vec![zone(0.6, &[]), zone(0.2, &["dog"])], 1),
+        ] {
+            let mut stream = derived(&[], 0.0);
+            stream.stream.zones = zones;
+            assert_eq!(stream.select(&objects).len(), expected);
         }
     }
 
