@@ -51,7 +51,9 @@ function drawObject(context: CanvasRenderingContext2D, object: DetectedObject, w
   context.strokeStyle = colour.box;
   context.strokeRect(left, top, boxWidth * width, boxHeight * height);
 
-  const text = `${object.label} ${Math.round(object.score * 100)}%`;
+  // Devices that follow objects number them.
+  const number = object.track === undefined ? '' : ` #${object.track}`;
+  const text = `${object.label}${number} ${Math.round(object.score * 100)}%`;
   const labelWidth = context.measureText(text).width + 2 * PADDING_PX;
   const labelHeight = FONT_PX + PADDING_PX;
   const labelLeft = Math.max(0, Math.min(left - LINE_PX / 2, width - labelWidth));
