@@ -206,3 +206,6 @@ impl Drop for Follower {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;
