@@ -192,7 +192,7 @@ impl Viewer {
     async fn visit(&mut self, stop: &CancellationToken) -> Result<Seen, VisitError> {
         tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(Seen::Stopped),
+            () = stop.cancelled() => Ok(Seen::Stopped),
             entered = self.enter() => {
                 let mut socket = entered?;
                 self.watch(&mut socket, stop).await
