@@ -15,6 +15,7 @@ mod refusals;
 mod rest;
 mod restart;
 mod rfc6455;
+mod services;
 mod sessions;
 mod sign_in;
 mod smart_accounts;
