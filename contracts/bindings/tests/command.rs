@@ -118,6 +118,14 @@ async fn from_deployment_to_refund() -> Result<()> {
         (&opened["feed"], &Value::Null)
     );
 
+    // A new card in the place of a dead one; the feed keeps its id.
+    let new = DeviceKey::from_bytes([10; 32])?;
+    authorize(&at("moved.json"), &new, deployment)?;
+    let moved = ["set-device", &feed, "--authorization", "moved.json"];
+    desk.json(&moved).await?;
+    let shown = desk.json(&["show", &feed]).await?;
+    assert_eq!(shown["device"], new.device_id().to_string());
+
     desk.json(&["subscribe", &feed, "--for", "1h"]).await?;
     let shown = desk.json(&["show", &feed]).await?;
     let subscription = &shown["subscription"];

@@ -3,6 +3,8 @@
 mod access;
 mod agents;
 mod cameras;
+mod cards;
+mod check;
 mod expiry;
 mod eye;
 mod hostile;
