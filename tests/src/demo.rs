@@ -55,6 +55,18 @@ pub struct DemoOptions {
     metrics: u16,
 }
 
+impl DemoOptions {
+    /// Any free ports, for several demos at a time.
+    pub const fn free_ports() -> Self {
+        Self {
+            page: 0,
+            chain: 0,
+            mqtt: 0,
+            metrics: 0,
+        }
+    }
+}
+
 /// The whole product on one machine: a chain, the ledger, a gateway, two devices with feeds on sale.
 #[derive(Debug)]
 pub struct Demo {
@@ -127,6 +139,11 @@ impl Demo {
     /// The feeds on sale.
     pub fn feeds(&self) -> &[OpenFeed] {
         &self.feeds
+    }
+
+    /// The chain and the gateway.
+    pub fn world(&mut self) -> &mut World {
+        &mut self.world
     }
 
     /// What a visitor has to know.
