@@ -85,6 +85,8 @@ pub(crate) struct SiteInfo {
     pub(crate) chain: Chain,
     /// Port of the broker, as devices see it.
     pub(crate) mqtt_port: u16,
+    /// Port of the broker for TLS, as devices see it.
+    pub(crate) mqtt_tls_port: Option<u16>,
     /// Who may say for whom they ask.
     pub(crate) proxies: Proxies,
     /// Host of the broker, where it is not the one of REST.

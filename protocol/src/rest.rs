@@ -143,8 +143,12 @@ pub struct Credentials {
     pub password: String,
     /// Unix seconds at which the password ends.
     pub expires_at: u64,
-    /// Port of the broker, on the host that the device reached by REST.
+    /// Port of the broker, on the host that the device reached by REST. Without TLS, unless it is `mqttTlsPort` too.
     pub mqtt_port: u16,
+    /// Port of the broker that speaks TLS, where it has one. A device uses it rather than the other, so that its password
+    /// is not seen on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mqtt_tls_port: Option<u16>,
     /// Another host name for the broker, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mqtt_host: Option<String>,

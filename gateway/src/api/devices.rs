@@ -209,6 +209,7 @@ pub(super) async fn credentials(
         password,
         expires_at,
         mqtt_port: site.0.mqtt_port,
+        mqtt_tls_port: site.0.mqtt_tls_port,
         mqtt_host: site.0.mqtt_host.clone(),
     }))
 }

@@ -88,6 +88,7 @@ impl Rig {
                 domains: vec!["127.0.0.1:8080".into()],
                 chain,
                 mqtt_port: 1883,
+                mqtt_tls_port: None,
                 mqtt_host: None,
                 proxies: Proxies::default(),
             })),

@@ -28,6 +28,8 @@ pub struct MqttConfig {
     pub public_host: Option<String>,
     /// What devices are told instead of the listener's port.
     pub public_port: Option<u16>,
+    /// What devices are told instead of the port that speaks TLS here.
+    pub public_tls_port: Option<u16>,
     /// A broker of the owner's own, from which events are taken too.
     pub bridge: Option<BridgeAddress>,
 }
@@ -43,6 +45,8 @@ pub(super) struct MqttSettings {
     pub(super) public_host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) public_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_tls_port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) bridge: Option<String>,
     max_connections: usize,
@@ -63,6 +67,7 @@ impl MqttSettings {
             tls_listen: self.tls_listen,
             public_host: self.public_host,
             public_port: self.public_port,
+            public_tls_port: self.public_tls_port,
             bridge: bridge.transpose()?,
             max_connections: positive("mqtt.max_connections", self.max_connections)?,
             connections_per_address: self.connections_per_address,
@@ -86,6 +91,7 @@ impl Default for MqttSettings {
             tls_listen: None,
             public_host: None,
             public_port: None,
+            public_tls_port: None,
             bridge: None,
             max_connections: MAX_MQTT_CONNECTIONS,
             connections_per_address: CONNECTIONS_PER_ADDRESS,

@@ -49,9 +49,19 @@ pub(super) fn site(config: &Config, deployment: Deployment, addresses: &Addresse
         domains: domains(&config.http.domains, addresses.http),
         chain,
         mqtt_port: config.mqtt.public_port.unwrap_or(addresses.mqtt.port()),
+        mqtt_tls_port: mqtt_tls_port(config, addresses),
         mqtt_host: config.mqtt.public_host.clone(),
         proxies: config.http.proxies.clone(),
     }))
+}
+
+/// Where devices find the broker behind TLS: at the listener for TLS alone, or at the only one where there is a
+/// certificate, unless the operator names another port, such as that of a proxy which does the TLS.
+fn mqtt_tls_port(config: &Config, addresses: &Addresses) -> Option<u16> {
+    let alone = addresses.mqtt_tls.map(|address| address.port());
+    let only = || config.mqtt.public_port.unwrap_or(addresses.mqtt.port());
+    let own = alone.or_else(|| config.tls.as_ref().map(|_| only()));
+    config.mqtt.public_tls_port.or(own)
 }
 
 /// The domains for which wallets may sign in: the configured ones, else the listener as its own machine calls it.

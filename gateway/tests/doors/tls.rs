@@ -62,7 +62,9 @@ async fn rest_websocket_and_devices_are_served_by_tls() {
 
     let device = Device::new(1);
     let credentials = device.register(&client, &base).await;
-    assert_eq!(credentials.mqtt_port, gateway.address("mqtt").port());
+    let port = gateway.address("mqtt").port();
+    assert_eq!(credentials.mqtt_port, port);
+    assert_eq!(credentials.mqtt_tls_port, Some(port));
     let tunnel = authority.tunnel(gateway.address("mqtt")).await;
     device.publish(tunnel, &credentials, 1).await;
     let accepted = gateway.metric("ashya_events_accepted_total").await;
@@ -78,6 +80,8 @@ async fn devices_may_have_a_door_for_tls_beside_the_other() {
     let base = format!("https://{}", gateway.address("http"));
     let device = Device::new(1);
     let credentials = device.register(&client(&authority), &base).await;
+    let port = gateway.address("mqttTls").port();
+    assert_eq!(credentials.mqtt_tls_port, Some(port));
     device
         .publish(gateway.address("mqtt"), &credentials, 1)
         .await;
