@@ -1,24 +1,18 @@
 //! A device at work: everything that `run` starts, and how it stops.
 
-use ashya_protocol::rest::{Registration, RegistrationError, SignedRegistration};
-use ashya_protocol::{Domain, NameError, StreamName, ZoneName};
+use ashya_protocol::{NameError, StreamName, ZoneName};
 use thiserror::Error;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::backoff::Backoff;
-use crate::causes::causes;
 use crate::config::{Config, DerivedStream, ModelConfig, TrackingConfig};
-use crate::data::{DataDir, DataError};
-use crate::demand::Demand;
 use crate::detect::{Detector, Filter, FilterError, ModelError};
+use crate::device::{Claim, DeviceError};
 use crate::eye::{Eye, EyeError, Gaze};
-use crate::gateway::{Gateway, GatewayError};
-use crate::link::Link;
+use crate::looked::Looked;
 use crate::runtime::{Runtime, RuntimeError};
-use crate::uplink::Uplink;
-use crate::voice::Voice;
+use crate::status::EyeParts;
 
 /// Why a device cannot start.
 #[derive(Debug, Error)]
@@ -32,18 +26,12 @@ pub enum AgentError {
     /// A filter names what the model does not know.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// The data folder cannot be used.
+    /// Its key, its ledger or its words cannot be used.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Device(#[from] DeviceError),
     /// The source yields nothing.
     #[error(transparent)]
     Eye(#[from] EyeError),
-    /// The gateway's address is none.
-    #[error(transparent)]
-    Gateway(#[from] GatewayError),
-    /// The title, the description or the streams break a rule.
-    #[error(transparent)]
-    Registration(#[from] RegistrationError),
     /// The name of a stream is not valid.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -80,21 +68,10 @@ pub enum AgentError {
 /// # Errors
 /// When it cannot start. Once it runs, failures are logged and tried again.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
-    let data = DataDir::open(&config.data)?;
-    let _lock = data.lock()?;
-    let key = data.device_key()?;
-    let document = Registration {
-        device: key.device_id(),
-        owner: config.device.owner,
-        revision: 0,
-        title: config.device.title.clone(),
-        description: config.device.description.clone(),
-        streams: streams(&config)?,
-    };
-    document.check()?;
+    let claim = Claim::new(&config, streams(&config)?)?;
     let detector = load(&config.model).await?;
     info!(
-        device.id = %key.device_id(),
+        device.id = %claim.device(),
         model = detector.info().name,
         source = %config.source.spec,
         "looking",
@@ -102,20 +79,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     let filter = Filter::new(&config.model.rules, detector.labels())?;
     check_labels(&config.derived, detector.labels())?;
     check_zones(config.tracking.as_ref(), detector.labels())?;
-    let gateway = Gateway::new(&config.gateway.url)?;
-    let Some(domain) = domain_of(&gateway, &stop).await else {
+    let Some(device) = claim.begin(&config, &stop).await? else {
         return Ok(());
     };
-    data.pin_ledger(domain)?;
-    let registration = data.revise(document)?;
-    let signature = key.sign(&domain.device_registration(&registration));
-    let registration = SignedRegistration {
-        registration,
-        signature,
-    };
-    let voice = Voice::new(key.clone(), domain, data.next_boot()?);
-    let demand = Demand::default();
-    let (uplink, parcels) = Uplink::new();
     let gaze = Gaze {
         source: config.source,
         masks: config.masks,
@@ -126,14 +92,33 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         filter,
         derived: config.derived,
     };
-    let eye = Eye::open(gaze, detector, voice, demand.clone(), uplink, stop.clone())?;
+    let (model, looked) = (detector.info().clone(), Looked::default());
+    let eye = Eye::open(
+        gaze,
+        detector,
+        device.voice.clone(),
+        device.demand.clone(),
+        device.uplink.clone(),
+        looked.clone(),
+        stop.clone(),
+    )?;
     let source = eye.source_counters();
-    // The link owns the receiving end: when it is gone, the eye closes.
-    Link::new(gateway, key, domain, registration, demand, parcels)
-        .run(stop.clone())
-        .await;
-    let asked_to = stop.is_cancelled();
-    stop.cancel();
+    let parts = EyeParts {
+        model,
+        looked,
+        source: source.clone(),
+    };
+    let ended = eye.ended();
+    // The device ends when it is told to, and it is when the eye closes.
+    let watch = async {
+        ended.cancelled().await;
+        let asked_to = stop.is_cancelled();
+        stop.cancel();
+        asked_to
+    };
+    let every = config.status.every;
+    let running = device.run(every, Some(parts), stop.clone());
+    let ((), asked_to) = tokio::join!(running, watch);
     tokio::task::spawn_blocking(move || eye.join()).await?;
     let figures = source.read();
     info!(
@@ -153,7 +138,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
 
 /// The streams that the device publishes.
 fn streams(config: &Config) -> Result<Vec<StreamName>, NameError> {
-    let mut own = vec![StreamName::DETECTIONS, StreamName::FRAMES];
+    let mut own = vec![
+        StreamName::DETECTIONS,
+        StreamName::FRAMES,
+        StreamName::STATUS,
+    ];
     if config.tracking.is_some() {
         own.extend([StreamName::OBJECTS, StreamName::SNAPSHOTS]);
     }
@@ -199,26 +188,4 @@ async fn load(config: &ModelConfig) -> Result<Detector, AgentError> {
         Ok(Detector::load(&runtime, &options)?)
     })
     .await?
-}
-
-/// Asks the gateway for chain and ledger until it answers; `None` when told to stop before that.
-async fn domain_of(gateway: &Gateway, stop: &CancellationToken) -> Option<Domain> {
-    let mut backoff = Backoff::default();
-    loop {
-        let wait = tokio::select! {
-            () = stop.cancelled() => return None,
-            answer = gateway.domain() => match answer {
-                Ok(domain) => return Some(domain),
-                Err(error) => {
-                    let wait = backoff.next_wait();
-                    warn!(error = %causes(&error), "next attempt in {} ms", wait.as_millis());
-                    wait
-                }
-            },
-        };
-        tokio::select! {
-            () = stop.cancelled() => return None,
-            () = tokio::time::sleep(wait) => {}
-        }
-    }
 }

@@ -14,6 +14,7 @@ mod authorize;
 mod check;
 mod detect;
 mod key;
+mod publish;
 mod run;
 mod stop;
 mod subscribe;
@@ -42,6 +43,8 @@ enum Command {
     /// Keep a copy of the device's key, or bring it back.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Publish lines, files or what a command prints as events of a stream of their own.
+    Publish(Box<publish::PublishArgs>),
     /// Let a wallet open a feed of this device on the ledger.
     Authorize(authorize::AuthorizeArgs),
     /// Print the device's id; makes its key where there is none.
@@ -102,6 +105,7 @@ impl Cli {
             Command::Key(command) => {
                 tokio::task::spawn_blocking(move || key::run(&command)).await?
             }
+            Command::Publish(args) => publish::run(*args).await,
             Command::Authorize(args) => authorize::run(args).await,
             Command::Id(DataArgs { data }) => {
                 println!("{}", DataDir::open(&data)?.device_key()?.device_id());

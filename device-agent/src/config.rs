@@ -19,6 +19,8 @@ mod regions;
 mod settings;
 mod snapshots;
 mod source;
+mod spool;
+mod status;
 mod streams;
 mod tracking;
 mod zones;
@@ -40,6 +42,8 @@ pub use regions::RegionsConfig;
 pub use settings::Settings;
 pub use snapshots::{FirstSnapshot, SnapshotsConfig, SnapshotsWhen};
 pub use source::SourceConfig;
+pub use spool::SpoolConfig;
+pub use status::StatusConfig;
 pub use streams::DerivedStream;
 pub use tracking::TrackingConfig;
 
@@ -66,6 +70,10 @@ pub struct Config {
     pub tracking: Option<TrackingConfig>,
     /// The published pictures.
     pub frames: FramesConfig,
+    /// What waits on the disk.
+    pub spool: SpoolConfig,
+    /// The heartbeat.
+    pub status: StatusConfig,
     /// Streams that hold some of the objects, to be sold apart.
     pub derived: Vec<DerivedStream>,
     /// Form of the log.

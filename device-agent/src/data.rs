@@ -16,6 +16,8 @@ use thiserror::Error;
 use files::{io_error, sync_folder};
 pub(crate) use files::{read_if_there, replace};
 
+/// Events that wait for the gateway.
+const SPOOL_FOLDER: &str = "spool";
 /// Held by the running agent.
 const LOCK_FILE: &str = "lock";
 
@@ -101,6 +103,11 @@ impl DataDir {
         Ok(Self {
             path: path.to_owned(),
         })
+    }
+
+    /// Where events wait for the gateway.
+    pub fn spool_folder(&self) -> PathBuf {
+        self.path.join(SPOOL_FOLDER)
     }
 
     /// Takes the folder for this process alone.

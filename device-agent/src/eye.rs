@@ -29,6 +29,7 @@ use crate::eye::gate::Gate;
 use crate::eye::looker::Looker;
 use crate::eye::publisher::Publisher;
 use crate::eye::search::Search;
+use crate::looked::Looked;
 use crate::privacy::PrivacyMasks;
 use crate::source::SourceCounters;
 use crate::track::TrackerOptionsError;
@@ -74,6 +75,7 @@ impl From<Sight> for Parcel {
         Self {
             picture: sight.frame,
             events: sight.events,
+            receipt: None,
         }
     }
 }
@@ -82,6 +84,7 @@ impl From<Sight> for Parcel {
 pub(crate) struct Eye {
     capture: Capture,
     look: JoinHandle<()>,
+    ended: CancellationToken,
 }
 
 impl Gaze {
@@ -90,6 +93,7 @@ impl Gaze {
         detector: Detector,
         voice: Voice,
         demand: Demand,
+        looked: Looked,
     ) -> Result<Looker, TrackerOptionsError> {
         let regions = self.regions.as_ref();
         let gate = |motion| Gate::new(motion, &self.masks, regions);
@@ -104,6 +108,7 @@ impl Gaze {
             publisher: Publisher::new(voice, demand, detector.info().clone(), frames, derived),
             detector,
             filter: self.filter,
+            looked,
             seen: Vec::new(),
         })
     }
@@ -120,19 +125,32 @@ impl Eye {
         voice: Voice,
         demand: Demand,
         uplink: Uplink,
+        looked: Looked,
         stop: CancellationToken,
     ) -> Result<Self, EyeError> {
-        let mut looker = gaze.clone().looker(detector, voice, demand)?;
+        let mut looker = gaze.clone().looker(detector, voice, demand, looked)?;
         let capture = Capture::start(gaze.source, stop)?;
         let take = capture.latest();
+        let ended = CancellationToken::new();
+        let last_word = ended.clone().drop_guard();
         let look = thread::Builder::new()
             .name("look".into())
             .spawn(move || {
                 looker.run(&take, &uplink);
                 take.close();
+                drop(last_word);
             })
             .map_err(EyeError::Thread)?;
-        Ok(Self { capture, look })
+        Ok(Self {
+            capture,
+            look,
+            ended,
+        })
+    }
+
+    /// Is cancelled once nothing is looked at any more.
+    pub(crate) fn ended(&self) -> CancellationToken {
+        self.ended.clone()
     }
 
     /// What happened to the source so far.

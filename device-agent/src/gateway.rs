@@ -8,12 +8,14 @@ use ashya_protocol::rest::{
 };
 use ashya_protocol::{DeviceId, DeviceKey, Domain, FeedId};
 use reqwest::header::DATE;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Certificate, Client, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use url::Url;
+
+use crate::trust::Trust;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,21 +82,37 @@ impl Gateway {
     /// # Errors
     /// When the address is not http or https, or no client can be made.
     pub fn new(base: &Url) -> Result<Self, GatewayError> {
+        Self::with_trust(base, &Trust::default())
+    }
+
+    /// A gateway whose certificate is believed as `trust` says.
+    ///
+    /// # Errors
+    /// When the address is not http or https, or no client can be made.
+    pub fn with_trust(base: &Url, trust: &Trust) -> Result<Self, GatewayError> {
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
             return Err(GatewayError::Address(base.to_string()));
         }
-        let http = Client::builder()
-            .timeout(TIMEOUT)
-            .build()
-            .map_err(|source| GatewayError::Http {
-                what: "setting up",
-                gateway: base.to_string(),
-                source,
-            })?;
+        let failed = |source| GatewayError::Http {
+            what: "setting up",
+            gateway: base.to_string(),
+            source,
+        };
+        let mut http = Client::builder().timeout(TIMEOUT);
+        if let Some(own) = trust.own() {
+            let own = own.iter().map(|der| Certificate::from_der(der));
+            http = http.tls_certs_only(own.collect::<Result<Vec<_>, _>>().map_err(failed)?);
+        }
+        let http = http.build().map_err(failed)?;
         Ok(Self {
             base: base.clone(),
             http,
         })
+    }
+
+    /// Whether it is reached by https.
+    pub fn is_secure(&self) -> bool {
+        self.base.scheme() == "https"
     }
 
     /// Host name or address of the gateway.

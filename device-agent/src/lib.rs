@@ -1,13 +1,14 @@
 //! The eye of Ashya: frames in, signed events out.
 //!
 //! ```text
-//!  source ─► detect ─► voice ─────────► link ──MQTT──► gateway
+//!  source ─► detect ─► voice ──uplink─► link ──MQTT──► gateway
 //!  frames    objects   signed events    outbox, demand    ▲
-//!                                       gateway ──REST────┘ register, credentials
+//!                       ▲                 └► spool        │
+//!              status ──┘               gateway ──REST────┘ register, credentials
 //! ```
 //!
 //! Capture and inference have a thread each and share only the latest frame; the link lives on the async runtime
-//! and keeps what was not acknowledged across connections.
+//! and keeps what was not acknowledged, on the disk where that takes long.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
@@ -22,11 +23,13 @@ mod config;
 mod data;
 mod demand;
 mod detect;
+mod device;
 mod eye;
 mod gateway;
 mod latest;
 mod link;
 mod logging;
+mod looked;
 mod motion;
 mod objects;
 mod outbox;
@@ -34,12 +37,16 @@ mod picture;
 mod pictures;
 mod polygon;
 mod privacy;
+mod publish;
 mod region;
 mod runtime;
 mod source;
+mod spool;
+mod status;
 mod subscribe;
 mod threads;
 mod track;
+mod trust;
 mod uplink;
 mod voice;
 mod zones;
@@ -50,7 +57,7 @@ pub use capture::CaptureError;
 pub use config::{
     Config, ConfigError, DerivedStream, DeviceConfig, FirstSnapshot, FramesConfig, GatewayConfig,
     LogFormat, MasksConfig, ModelConfig, MotionConfig, RegionsConfig, RunArgs, Settings,
-    SnapshotsConfig, SnapshotsWhen, SourceConfig, TrackingConfig,
+    SnapshotsConfig, SnapshotsWhen, SourceConfig, SpoolConfig, StatusConfig, TrackingConfig,
 };
 pub use data::{DataDir, DataError, DataLock};
 pub use detect::{
@@ -59,11 +66,13 @@ pub use detect::{
     ModelError, ModelOptions, Overlap, PixelBox, Preparation, Prepared, Provider, ProviderError,
     Shape, Size, SizeError,
 };
+pub use device::DeviceError;
 pub use eye::EyeError;
 pub use gateway::{Gateway, GatewayError};
 pub use objects::ObjectRules;
 pub use picture::{Picture, PictureError};
 pub use polygon::{Polygon, PolygonError};
+pub use publish::PublishError;
 pub use runtime::{LibrarySum, LibrarySumError, Runtime, RuntimeError, RuntimeOptions};
 pub use source::{
     CameraUrl, CameraUrlError, Decoder, FolderSource, Frame, FrameSource, HttpError, HttpSource,
@@ -75,5 +84,6 @@ pub use source::{
 pub use source::{RtspError, RtspSource};
 pub use threads::{Threads, ThreadsError};
 pub use track::{TrackId, Tracked, Tracker, TrackerOptions, TrackerOptionsError, Update};
-pub use voice::{Draft, Signed, Voice, VoiceError, detected, now_us};
+pub use trust::{Trust, TrustError};
+pub use voice::{Draft, Kind, Signed, Voice, VoiceError, detected, now_us};
 pub use zones::Zone;

@@ -1,59 +1,76 @@
 //! The connection to the gateway's broker, again and again for as long as the device runs.
 
+mod broker;
+mod disk;
+mod figures;
+mod heard;
+mod keeper;
+mod notices;
+mod pace;
+mod tunnel;
+
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ashya_protocol::limits::MAX_ENVELOPE_BYTES;
-use ashya_protocol::rest::{Credentials, SignedRegistration};
-use ashya_protocol::{Boot, DeviceId, DeviceKey, Domain, Notice, Seq, Topic, TopicFilter};
-use rumqttc::{
-    AsyncClient, ClientError, ConnectionError, Event, EventLoop, Incoming, LastWill, MqttOptions,
-    NetworkOptions, Outgoing, Publish, QoS,
-};
+use ashya_protocol::rest::SignedRegistration;
+use ashya_protocol::{DeviceId, DeviceKey, Domain, StreamName, Topic, TopicFilter};
+use rumqttc::{AsyncClient, ClientError, ConnectionError, QoS, Transport};
 use thiserror::Error;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::causes::causes;
-use crate::data::unix_seconds;
+use crate::config::SpoolConfig;
 use crate::demand::Demand;
 use crate::gateway::{Gateway, GatewayError};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, WINDOW};
 use crate::pictures::Pictures;
+use crate::trust::Trust;
 use crate::uplink::Parcel;
 use crate::voice::Signed;
+use broker::{Door, Heard, accepted, door, drive, network_options, options, renewal};
+pub(crate) use figures::{LinkFigures, LinkState};
+use keeper::Keeper;
+pub(crate) use keeper::SpoolPlace;
+use notices::Notices;
+use pace::Pace;
+use tunnel::{Tunnel, TunnelError};
 
-/// Detections kept while the gateway is away: three minutes at five a second.
-const OUTBOX_CAPACITY: usize = 1_000;
-/// Detections under way to the broker at a time.
-const OUTBOX_WINDOW: usize = 32;
 /// Requests between us and the MQTT client. Where it is full, what is due stays with us until there is room.
-const REQUESTS: usize = OUTBOX_WINDOW * 2;
-/// Bytes that the system may hold for the broker: enough for the detections of seconds, and for one picture rather than
-/// for a minute of them on a slow uplink, where it would else keep megabytes.
-const SEND_BUFFER: u32 = 256 * 1024;
-/// How long a packet may take to be written, so that a large picture on a slow uplink is no reason to leave. Shorter
-/// than the keep-alive, whose answer is not read meanwhile.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(12);
-/// Silence after which the broker is asked whether it is still there.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const REQUESTS: usize = WINDOW * 2;
+/// How long an event may wait for its acknowledgement before it goes to the disk, and how often that is looked at: while
+/// the gateway answers, nothing is written, and a kill or a power cut loses at most what is younger than twice this.
+const COMMIT: Duration = Duration::from_millis(500);
 /// How long the broker may take to let us in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long before their end credentials are replaced.
-const RENEW_BEFORE: Duration = Duration::from_secs(30);
 /// Wait before a gateway is asked again that has refused our registration for good. Only people can change its mind.
 const UNWELCOME_WAIT: Duration = Duration::from_secs(600);
 /// How long a stopping device waits for its last acknowledgements.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Room for the topic and header of a packet beside the envelope.
-const PACKET_OVERHEAD: usize = 1_024;
+/// How long a stopping device waits for its disk.
+const LAST_COMMIT: Duration = Duration::from_secs(5);
 
-/// Everything that one device needs to reach its gateway.
+/// What one device needs to reach its gateway.
+pub(crate) struct LinkParts {
+    pub(crate) gateway: Gateway,
+    pub(crate) key: DeviceKey,
+    pub(crate) domain: Domain,
+    pub(crate) registration: SignedRegistration,
+    pub(crate) demand: Demand,
+    pub(crate) parcels: Receiver<Parcel>,
+    pub(crate) spool: SpoolPlace,
+    pub(crate) settings: SpoolConfig,
+    pub(crate) figures: LinkFigures,
+    pub(crate) trust: Trust,
+    /// Whether the password may go to the broker of an https gateway without TLS.
+    pub(crate) clear_mqtt: bool,
+}
+
+/// One device on its way to its gateway.
 pub(crate) struct Link {
     gateway: Gateway,
     key: DeviceKey,
@@ -61,16 +78,24 @@ pub(crate) struct Link {
     registration: SignedRegistration,
     demand: Demand,
     parcels: Receiver<Parcel>,
-    outbox: Outbox<Arc<Signed>>,
+    settings: SpoolConfig,
+    trust: Trust,
+    clear_mqtt: bool,
+    figures: LinkFigures,
+    state: LinkState,
+    outbox: Outbox,
     pictures: Pictures<Signed>,
+    keeper: Keeper,
+    commits: Interval,
+    pace: Pace,
+    notices: Notices,
+    /// Whether the gateway was found to follow the ledger that we sign for.
+    is_ledger_checked: bool,
     /// Whether an event of this start was acknowledged.
     published: bool,
     /// Whether the log says already that the gateway refuses us for good.
     unwelcome: bool,
 }
-
-/// What the MQTT client tells of its connection.
-type Heard = Result<Event, Box<ConnectionError>>;
 
 /// How a connection came to its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,63 +119,111 @@ enum LinkError {
     Client(#[from] ClientError),
     #[error("the MQTT client has ended")]
     Ended,
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
+    #[error(
+        "the gateway at {0} is spoken to by TLS, but names no port of its broker that is: the password of this device \
+         would go in the clear. Give the gateway mqtt.tls_listen, or, where the network between can be trusted, set \
+         clear_mqtt = true in [gateway]"
+    )]
+    Clear(String),
+    #[error(
+        "the gateway follows ledger {0:?}, but this device signs for {1:?}: start it with the gateway of its ledger"
+    )]
+    Ledger(Domain, Domain),
+}
+
+/// Something that happens with or without a connection.
+enum Aside {
+    /// Somebody publishes.
+    Parcel(Parcel),
+    /// Memory and disk were brought closer together.
+    Kept,
+    /// Nobody has anything to publish any more.
+    Closed,
 }
 
 impl Link {
-    pub(crate) fn new(
-        gateway: Gateway,
-        key: DeviceKey,
-        domain: Domain,
-        registration: SignedRegistration,
-        demand: Demand,
-        parcels: Receiver<Parcel>,
-    ) -> Self {
+    pub(crate) fn new(parts: LinkParts) -> Self {
+        let mut commits = interval(COMMIT);
+        commits.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            gateway,
-            key,
-            domain,
-            registration,
-            demand,
-            parcels,
-            outbox: Outbox::new(OUTBOX_CAPACITY, OUTBOX_WINDOW),
+            gateway: parts.gateway,
+            key: parts.key,
+            domain: parts.domain,
+            registration: parts.registration,
+            demand: parts.demand,
+            parcels: parts.parcels,
+            pace: Pace::new(parts.settings.catch_up, Instant::now()),
+            settings: parts.settings,
+            trust: parts.trust,
+            clear_mqtt: parts.clear_mqtt,
+            figures: parts.figures,
+            state: LinkState::default(),
+            outbox: Outbox::default(),
             pictures: Pictures::new(),
+            keeper: Keeper::new(parts.spool),
+            commits,
+            notices: Notices::default(),
+            is_ledger_checked: false,
             published: false,
             unwelcome: false,
         }
     }
 
     /// Publishes until told to stop or nobody has anything to publish any more, over as many connections as it takes.
+    /// What is not acknowledged then is on the disk.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
         while !stop.is_cancelled() {
             let end = self.connection(&stop, &mut backoff).await;
-            self.demand.clear();
+            self.parted();
             match end {
                 Ok(End::Stopped) => break,
                 Ok(End::Renew) => debug!("credentials are about to end; connecting anew"),
                 Err(error) => {
                     let wait = self.after_failure(&error, &mut backoff);
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        () = self.collect_while(sleep(wait)) => {}
+                    let waited = tokio::select! {
+                        () = stop.cancelled() => None,
+                        waited = self.collect_while(sleep(wait)) => waited,
+                    };
+                    if waited.is_none() {
+                        break;
                     }
                 }
             }
         }
-        let (unsent, lost) = (self.outbox.len(), self.outbox.lost());
+        if timeout(LAST_COMMIT, self.keep_the_rest()).await.is_err() {
+            warn!("the disk is too slow to keep all that was not sent");
+        }
+        self.tell_figures();
+        let LinkState { held, tally, .. } = self.state;
         info!(
-            unsent,
-            lost,
+            spooled = held.events,
+            lost = self.state.in_memory + tally.dropped_events + tally.dropped_pictures,
             dropped_frames = self.pictures.dropped(),
             "stopped publishing"
         );
     }
 
+    /// The connection is gone.
+    fn parted(&mut self) {
+        self.state.is_connected = false;
+        self.tell_figures();
+        // Where pictures are kept while the gateway is away, whoever watched them still wants them.
+        if !self.settings.pictures {
+            self.demand.clear();
+        }
+    }
+
     /// Tells why there is no connection, and how long to wait for the next.
     fn after_failure(&mut self, error: &LinkError, backoff: &mut Backoff) -> Duration {
-        if let LinkError::Gateway(error) = error
-            && error.is_final()
-        {
+        let is_final = match error {
+            LinkError::Gateway(error) => error.is_final(),
+            LinkError::Ledger(..) | LinkError::Clear(_) => true,
+            _ => false,
+        };
+        if is_final {
             // Once: nothing changes until somebody does as it says.
             if !std::mem::replace(&mut self.unwelcome, true) {
                 error!(device.id = %self.device(), "{error}");
@@ -158,8 +231,13 @@ impl Link {
             return UNWELCOME_WAIT;
         }
         let wait = backoff.next_wait();
-        let (error, waiting) = (causes(error), self.outbox.len());
-        warn!(%error, waiting, "not connected; next attempt in {} ms", wait.as_millis());
+        let (
+            error,
+            LinkState {
+                in_memory, held, ..
+            },
+        ) = (causes(error), self.state);
+        warn!(%error, in_memory, spooled = held.events, "not connected; next attempt in {} ms", wait.as_millis());
         wait
     }
 
@@ -171,18 +249,53 @@ impl Link {
     ) -> Result<End, LinkError> {
         let (gateway, key, domain) = (self.gateway.clone(), self.key.clone(), self.domain);
         let registration = self.registration.clone();
+        let is_ledger_checked = self.is_ledger_checked;
         let entering = async move {
+            if !is_ledger_checked {
+                let offered = gateway.domain().await?;
+                if offered != domain {
+                    return Err(LinkError::Ledger(offered, domain));
+                }
+            }
             gateway.register(&registration).await?;
-            gateway.credentials(&key, &domain).await
+            Ok(gateway.credentials(&key, &domain).await?)
         };
         let credentials = tokio::select! {
             () = stop.cancelled() => return Ok(End::Stopped),
-            credentials = self.collect_while(entering) => credentials?,
+            credentials = self.collect_while(entering) => match credentials {
+                Some(credentials) => credentials?,
+                None => return Ok(End::Stopped),
+            },
         };
-        self.unwelcome = false;
+        (self.unwelcome, self.is_ledger_checked) = (false, true);
         let renewal = renewal(&credentials);
-        let options = options(&self.gateway, self.device(), &credentials);
-        let (host, port) = options.broker_address();
+        let host = credentials.mqtt_host.as_deref();
+        let host = host.unwrap_or_else(|| self.gateway.host()).to_owned();
+        let door = door(&credentials, self.gateway.is_secure(), self.clear_mqtt);
+        let door = door.ok_or_else(|| LinkError::Clear(host.clone()))?;
+        let (port, tunnel) = match door {
+            Door::Clear(port) => (port, None),
+            Door::Secure(port) => {
+                let trust = self.trust.clone();
+                let opening = self.collect_while(Tunnel::open(&host, port, &trust));
+                let tunnel = tokio::select! {
+                    () = stop.cancelled() => return Ok(End::Stopped),
+                    tunnel = opening => tunnel,
+                };
+                match tunnel {
+                    Some(tunnel) => (port, Some(tunnel?)),
+                    None => return Ok(End::Stopped),
+                }
+            }
+        };
+        let options = match &tunnel {
+            None => options((&host, port), self.device(), &credentials),
+            Some(tunnel) => {
+                let mut options = options((tunnel.path(), 0), self.device(), &credentials);
+                options.set_transport(Transport::Unix);
+                options
+            }
+        };
         let (client, mut event_loop) = AsyncClient::new(options, REQUESTS);
         event_loop.set_network_options(network_options());
         let (sender, mut events) = channel(REQUESTS);
@@ -194,9 +307,14 @@ impl Link {
         let accepted = timeout(CONNECT_TIMEOUT, self.collect_while(accepted(&mut events)));
         tokio::select! {
             () = stop.cancelled() => return Ok(End::Stopped),
-            answer = accepted => answer.map_err(|_| LinkError::Silent(format!("{host}:{port}")))??,
+            answer = accepted => match answer.map_err(|_| LinkError::Silent(format!("{host}:{port}")))? {
+                Some(accepted) => accepted?,
+                None => return Ok(End::Stopped),
+            },
         }
         backoff.reset();
+        self.state.is_connected = true;
+        self.state.connections += 1;
         info!(device.id = %self.device(), "connected to the broker at {host}:{port}");
         let down = TopicFilter::AllDown(self.device()).to_string();
         client.try_subscribe(down, QoS::AtLeastOnce)?;
@@ -216,25 +334,28 @@ impl Link {
     ) -> Result<End, LinkError> {
         let mut renewal = pin!(sleep_until(renewal));
         loop {
-            self.flush(client);
+            let paced = self.flush(client);
+            self.read_on();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(End::Stopped),
                 () = &mut renewal => return Ok(End::Renew),
                 event = events.recv() => self.heard(event.ok_or(LinkError::Ended)??),
-                parcel = self.parcels.recv() => match parcel {
-                    Some(parcel) => self.publish(parcel),
-                    None => return Ok(End::Stopped),
+                aside = self.aside() => match aside {
+                    Aside::Parcel(parcel) => self.publish(parcel),
+                    Aside::Kept => {}
+                    Aside::Closed => return Ok(End::Stopped),
                 },
+                () = sleep_until(paced.unwrap_or_else(Instant::now)), if paced.is_some() => {}
             }
         }
     }
 
-    /// Hands over what is due, as much as may be under way.
+    /// Hands over what is due, as much as may be under way. Gives back when to come again, where the pace says so.
     ///
     /// A client that takes no more gets it later: one that is full tells of each packet that it writes, and then we
     /// come again; one that has ended tells that.
-    fn flush(&mut self, client: &AsyncClient) {
+    fn flush(&mut self, client: &AsyncClient) -> Option<Instant> {
         let device = self.device();
         // The picture first: who gets the detections can then draw at once.
         while let Some(due) = self.pictures.due() {
@@ -243,86 +364,90 @@ impl Link {
                 .try_publish(topic, QoS::AtMostOnce, false, due.envelope.clone())
                 .is_err()
             {
-                return;
+                return None;
             }
             self.pictures.handed();
         }
         while let Some(due) = self.outbox.due() {
+            let now = Instant::now();
+            if let Err(later) = self.pace.check(now) {
+                return Some(later);
+            }
             let topic = Topic::Up(device, due.stream.clone()).to_string();
+            // Who comes to the device's own broker later finds the last one.
+            let retain = due.stream.as_str() == StreamName::STATUS;
             if client
-                .try_publish(topic, QoS::AtLeastOnce, false, due.envelope.clone())
+                .try_publish(topic, QoS::AtLeastOnce, retain, due.envelope.clone())
                 .is_err()
             {
-                return;
+                return None;
             }
             self.outbox.handed();
+            self.pace.note(now);
         }
+        None
     }
 
     fn publish(&mut self, parcel: Parcel) {
         if let Some(picture) = parcel.picture {
-            self.pictures.push(picture);
+            if self.settings.pictures {
+                self.outbox.push(picture, None, Instant::now());
+            } else {
+                self.pictures.push(picture);
+                if !self.state.is_connected {
+                    self.pictures.clear();
+                }
+            }
         }
-        self.keep(parcel.events);
-    }
-
-    fn keep(&mut self, events: Vec<Signed>) {
+        let mut events = parcel.events;
+        let last = events.pop();
         for event in events {
-            self.outbox.push(Arc::new(event));
+            self.outbox.push(event, None, Instant::now());
+        }
+        if let Some(event) = last {
+            self.outbox.push(event, parcel.receipt, Instant::now());
         }
     }
 
-    fn heard(&mut self, event: Event) {
-        match event {
-            // Packet 0 is one that nobody acknowledges. At worst it is our presence, and a picture goes a moment early.
-            Event::Outgoing(Outgoing::Publish(0)) => self.pictures.written(),
-            Event::Outgoing(Outgoing::Publish(packet)) => self.outbox.written(packet),
-            Event::Incoming(Incoming::PubAck(ack)) => self.delivered(ack.pkid),
-            Event::Incoming(Incoming::Publish(message)) => self.commanded(&message),
-            _ => {}
-        }
-    }
-
-    fn delivered(&mut self, packet: u16) {
-        if self.outbox.acknowledged(packet) && !self.published {
-            self.published = true;
-            info!(device.id = %self.device(), "publishing: the first event is acknowledged");
-        }
-    }
-
-    fn commanded(&self, message: &Publish) {
-        match message.topic.parse() {
-            Ok(Topic::Demand(device)) if device == self.device() => {
-                if let Err(error) = self.demand.update(&message.payload) {
-                    warn!(%error, "the gateway's demand makes no sense");
-                }
-                debug!(demand = ?self.demand, "somebody else watches");
+    /// Waits for the next thing that needs no connection. Safe to drop while it waits.
+    async fn aside(&mut self) -> Aside {
+        tokio::select! {
+            biased;
+            report = self.keeper.done() => {
+                self.settle(report);
+                Aside::Kept
             }
-            Ok(Topic::Notice(device)) if device == self.device() => {
-                match serde_json::from_slice::<Notice>(&message.payload) {
-                    Ok(notice) => {
-                        let Notice { stream, reason, .. } = &notice;
-                        let (boot, seq) = (notice.boot.map(Boot::get), notice.seq.map(Seq::get));
-                        warn!(%stream, boot, seq, reason, "the gateway refused an event: {reason}");
-                    }
-                    Err(error) => warn!(%error, "the gateway's notice makes no sense"),
-                }
+            _ = self.commits.tick() => {
+                let patience = if self.state.is_connected { COMMIT } else { Duration::ZERO };
+                self.commit(patience);
+                Aside::Kept
             }
-            _ => warn!(topic = message.topic, "message on a topic that is not ours"),
+            parcel = self.parcels.recv() => parcel.map_or(Aside::Closed, Aside::Parcel),
         }
+    }
+
+    fn tell_figures(&mut self) {
+        self.state.in_memory = self.outbox.unkept() as u64;
+        self.state.held = self.keeper.held();
+        self.state.is_disk_away = self.keeper.is_away();
+        self.state.tally = self.outbox.tally();
+        self.state.dropped_frames = self.pictures.dropped();
+        self.figures.write(self.state);
     }
 
     /// Says good-bye, waiting a little for what is under way.
     async fn part(&mut self, client: &AsyncClient, events: &mut Receiver<Heard>, end: &End) {
-        let farewell = async {
-            while !self.outbox.is_empty() {
+        let mut farewell = async || -> Result<(), LinkError> {
+            loop {
                 self.flush(client);
+                if !self.outbox.is_under_way() {
+                    return Ok(());
+                }
                 self.heard(events.recv().await.ok_or(LinkError::Ended)??);
             }
-            Ok::<(), LinkError>(())
         };
-        if !matches!(timeout(FAREWELL, farewell).await, Ok(Ok(()))) {
-            debug!(unsent = self.outbox.len(), "left with events under way");
+        if !matches!(timeout(FAREWELL, farewell()).await, Ok(Ok(()))) {
+            debug!("left with events under way");
         }
         // After a renewal the device is back in a moment, so it says nothing of leaving.
         let announced = match end {
@@ -347,14 +472,18 @@ impl Link {
         Ok(client.try_publish(topic, QoS::AtMostOnce, true, presence)?)
     }
 
-    /// Waits for something without a connection: detections are kept, pictures are not.
-    async fn collect_while<T>(&mut self, until: impl Future<Output = T>) -> T {
+    /// Waits for something without a connection; nothing where nobody has anything to publish any more.
+    async fn collect_while<T>(&mut self, until: impl Future<Output = T>) -> Option<T> {
         let mut until = pin!(until);
         loop {
             tokio::select! {
                 biased;
-                done = &mut until => return done,
-                Some(parcel) = self.parcels.recv() => self.keep(parcel.events),
+                done = &mut until => return Some(done),
+                aside = self.aside() => match aside {
+                    Aside::Parcel(parcel) => self.publish(parcel),
+                    Aside::Kept => self.read_on(),
+                    Aside::Closed => return None,
+                },
             }
         }
     }
@@ -362,61 +491,6 @@ impl Link {
     const fn device(&self) -> DeviceId {
         self.key.device_id()
     }
-}
-
-/// Runs the MQTT client and hands on what happens, until it fails or nobody listens.
-async fn drive(mut event_loop: EventLoop, events: Sender<Heard>) {
-    loop {
-        let event = event_loop.poll().await.map_err(Box::new);
-        let failed = event.is_err();
-        if events.send(event).await.is_err() || failed {
-            return;
-        }
-    }
-}
-
-/// Waits until the broker lets us in.
-async fn accepted(events: &mut Receiver<Heard>) -> Result<(), LinkError> {
-    loop {
-        let event = events.recv().await.ok_or(LinkError::Ended)??;
-        if let Event::Incoming(Incoming::ConnAck(_)) = event {
-            return Ok(());
-        }
-    }
-}
-
-fn options(gateway: &Gateway, device: DeviceId, credentials: &Credentials) -> MqttOptions {
-    let host = credentials
-        .mqtt_host
-        .as_deref()
-        .unwrap_or_else(|| gateway.host());
-    let mut options = MqttOptions::new(device.to_string(), host, credentials.mqtt_port);
-    let presence = Topic::Presence(device).to_string();
-    options
-        .set_credentials(&credentials.username, &credentials.password)
-        .set_keep_alive(KEEP_ALIVE)
-        .set_last_will(LastWill::new(presence, "offline", QoS::AtLeastOnce, true))
-        .set_max_packet_size(PACKET_OVERHEAD * 64, MAX_ENVELOPE_BYTES + PACKET_OVERHEAD);
-    options
-}
-
-fn network_options() -> NetworkOptions {
-    let mut options = NetworkOptions::new();
-    options.set_tcp_send_buffer_size(SEND_BUFFER);
-    options.set_connection_timeout(WRITE_TIMEOUT.as_secs());
-    options
-}
-
-/// When to connect anew: a little before the credentials end, or half-way through short ones.
-fn renewal(credentials: &Credentials) -> Instant {
-    Instant::now() + renewal_after(credentials.expires_at, unix_seconds())
-}
-
-fn renewal_after(expires_at: u64, now: u64) -> Duration {
-    let life = Duration::from_secs(expires_at.saturating_sub(now));
-    life.saturating_sub(RENEW_BEFORE)
-        .max(life / 2)
-        .max(Duration::from_secs(1))
 }
 
 #[cfg(test)]

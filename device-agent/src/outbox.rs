@@ -1,174 +1,332 @@
-use std::collections::VecDeque;
+//! Events that wait for their acknowledgement, in memory and on the disk, each stream in its order.
+//!
+//! ```text
+//!  push ─► fresh ─ ─ ─ ─ ─ ─ ─ ─ ─► head ─► under way ─► acknowledged
+//!            └─► on the disk only ─►┘
+//! ```
+//!
+//! It knows nothing of network or disk. A connection takes what is due, says which packet it became, and reports
+//! acknowledgements; a new connection begins again with everything that was not acknowledged. What is not acknowledged
+//! at once becomes an errand of the spool; while all goes well, nothing is written.
 
-/// Messages that wait for their acknowledgement, oldest first, across any number of connections.
-///
-/// It knows nothing of the network. A connection takes what is due, says which packet it became, and reports
-/// acknowledgements; a new connection begins again with everything that was not acknowledged.
+mod lane;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ashya_protocol::{Position, StreamName};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::spool::{Errand, Place, Turned};
+use crate::voice::{Kind, Signed};
+use lane::{Disk, Lane, State, Waiting};
+
+/// Events under way to the broker at a time.
+pub(crate) const WINDOW: usize = 32;
+/// Bytes of events under way at a time; one event always fits. More would only keep what is urgent waiting.
+const WINDOW_BYTES: usize = 512 * 1024;
+/// Events that may wait for the disk, and their bytes: some minutes of a camera whose disk is full.
+const FRESH_EVENTS: usize = 4_000;
+const FRESH_BYTES: usize = 8 * 1024 * 1024;
+
+/// Why a gateway refuses an event that it has had already.
+const REPLAYED: &str = "replayed";
+
+/// What becomes of an event; said once, to whoever wants to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The gateway has it.
+    Acknowledged,
+    /// It is on the disk, and will be sent.
+    Kept,
+    /// The gateway does not take it, for this reason.
+    Refused(String),
+    /// It had to make room.
+    Dropped,
+}
+
+/// Where a fate is told.
+pub(crate) type Receipt = oneshot::Sender<Fate>;
+
+/// Events of all streams. See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    lanes: BTreeMap<StreamName, Lane>,
+    /// Whether it is known what an earlier start has left. Nothing is due before it: that goes first.
+    is_disk_known: bool,
+    /// The stream whose turn was last.
+    served: Option<StreamName>,
+    /// In the order in which they were handed over.
+    flights: VecDeque<Flight>,
+    /// Events that are done with and still on the disk.
+    forget: Vec<Place>,
+    tally: Tally,
+}
+
+/// What became of the events so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) acknowledged: u64,
+    pub(crate) refused: u64,
+    /// Events that had to make room.
+    pub(crate) dropped_events: u64,
+    /// Pictures that had to make room.
+    pub(crate) dropped_pictures: u64,
+}
+
+/// An event that the connection has.
 #[derive(Debug)]
-pub(crate) struct Outbox<T> {
-    waiting: VecDeque<Waiting<T>>,
-    capacity: usize,
-    /// Most messages that may be under way at a time.
-    window: usize,
-    /// Messages that had to make room.
-    lost: u64,
+struct Flight {
+    place: Place,
+    bytes: usize,
+    /// Its packet, once that is written.
+    packet: Option<u16>,
 }
 
-#[derive(Debug)]
-struct Waiting<T> {
-    message: T,
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Not given to this connection yet.
-    Due,
-    /// Given to the connection, its packet not written yet.
-    Handed,
-    /// Written as the packet of this number.
-    Written(u16),
-}
-
-impl<T> Outbox<T> {
-    pub(crate) fn new(capacity: usize, window: usize) -> Self {
-        Self {
-            waiting: VecDeque::new(),
-            capacity,
-            window,
-            lost: 0,
-        }
+impl Outbox {
+    /// Adds an event behind those of its stream. Where too many wait for the disk, the oldest picture makes room, else
+    /// the oldest event.
+    pub(crate) fn push(&mut self, event: Signed, receipt: Option<Receipt>, now: Instant) {
+        let lane = self.lanes.entry(event.stream.clone());
+        let lane = lane.or_insert_with(|| Lane::new(!self.is_disk_known));
+        lane.push(Waiting::new(Arc::new(event), receipt, now));
+        self.make_room();
     }
 
-    /// Adds a message; the oldest that is not under way makes room where there is none.
-    pub(crate) fn push(&mut self, message: T) {
-        if self.waiting.len() >= self.capacity {
-            self.lost += 1;
-            match self
-                .waiting
-                .iter()
-                .position(|waiting| waiting.state == State::Due)
-            {
-                Some(oldest) => drop(self.waiting.remove(oldest)),
-                None => return,
+    /// The disk has events of these streams, from an earlier start or from before it failed.
+    pub(crate) fn expect(&mut self, streams: impl IntoIterator<Item = StreamName>) {
+        if !self.is_disk_known {
+            self.is_disk_known = true;
+            for lane in self.lanes.values_mut() {
+                lane.deeper = false;
             }
         }
-        self.waiting.push_back(Waiting {
-            message,
-            state: State::Due,
-        });
+        for stream in streams {
+            self.lanes.entry(stream).or_default().deeper = true;
+        }
+        self.lanes.values_mut().for_each(Lane::move_up);
     }
 
-    /// The next message to hand to the connection, if it may take one more. [`Self::handed`] confirms that it did.
-    pub(crate) fn due(&self) -> Option<&T> {
-        let under_way = self
-            .waiting
-            .iter()
-            .filter(|waiting| waiting.state != State::Due)
-            .count();
-        if under_way >= self.window {
+    /// The next event to hand to the connection, if it may take one more; streams take turns. [`Self::handed`]
+    /// confirms that it did.
+    pub(crate) fn due(&self) -> Option<&Arc<Signed>> {
+        if self.flights.len() >= WINDOW {
             return None;
         }
-        self.waiting
-            .iter()
-            .find(|waiting| waiting.state == State::Due)
-            .map(|waiting| &waiting.message)
+        let under_way: usize = self.flights.iter().map(|flight| flight.bytes).sum();
+        let event = &self.next_lane()?.1.due()?.event;
+        (under_way == 0 || under_way + event.envelope.len() <= WINDOW_BYTES).then_some(event)
     }
 
     /// The connection took what [`Self::due`] offered.
     pub(crate) fn handed(&mut self) {
-        if let Some(waiting) = self
-            .waiting
-            .iter_mut()
-            .find(|waiting| waiting.state == State::Due)
-        {
-            waiting.state = State::Handed;
+        let Some(stream) = self.next_lane().map(|(stream, _)| stream.clone()) else {
+            return;
+        };
+        let due = self.lanes.get_mut(&stream).and_then(Lane::due_mut);
+        if let Some(waiting) = due {
+            waiting.state = State::UnderWay;
+            self.flights.push_back(Flight {
+                place: Place::of(&waiting.event),
+                bytes: waiting.event.envelope.len(),
+                packet: None,
+            });
         }
+        self.served = Some(stream);
     }
 
-    /// The connection wrote the oldest message that it was handed, as this packet.
+    /// The connection wrote the oldest event that it was handed, as this packet.
     pub(crate) fn written(&mut self, packet: u16) {
         let oldest = self
-            .waiting
+            .flights
             .iter_mut()
-            .find(|waiting| waiting.state == State::Handed);
-        if let Some(waiting) = oldest {
-            waiting.state = State::Written(packet);
+            .find(|flight| flight.packet.is_none());
+        if let Some(flight) = oldest {
+            flight.packet = Some(packet);
         }
     }
 
-    /// The packet was acknowledged: its message is done. False where no message waits for it.
+    /// The gateway refuses an event for good. Its acknowledgement follows. True where it may have had the event before,
+    /// so that it is only known already.
+    pub(crate) fn refused(
+        &mut self,
+        stream: &StreamName,
+        position: Position,
+        reason: &str,
+    ) -> bool {
+        let lane = self.lanes.get_mut(stream);
+        let Some(waiting) = lane.and_then(|lane| lane.find(position)) else {
+            return false;
+        };
+        if waiting.was_sent_before && reason == REPLAYED {
+            return true;
+        }
+        waiting.refused = Some(reason.to_owned());
+        false
+    }
+
+    /// The packet was acknowledged: its event is done. False where no event waits for it.
     pub(crate) fn acknowledged(&mut self, packet: u16) -> bool {
-        let position = self
-            .waiting
+        let flight = self
+            .flights
             .iter()
-            .position(|waiting| waiting.state == State::Written(packet));
-        position.is_some_and(|position| self.waiting.remove(position).is_some())
+            .position(|flight| flight.packet == Some(packet));
+        let Some(Flight { place, .. }) = flight.and_then(|flight| self.flights.remove(flight))
+        else {
+            return false;
+        };
+        let lane = self.lanes.get_mut(&place.stream);
+        let Some(mut waiting) = lane.and_then(|lane| lane.take(place.position)) else {
+            return false;
+        };
+        if waiting.disk != Disk::Not {
+            self.forget.push(place);
+        }
+        match waiting.refused.take() {
+            None => {
+                self.tally.acknowledged += 1;
+                waiting.tell(Fate::Acknowledged);
+            }
+            Some(reason) => {
+                self.tally.refused += 1;
+                waiting.tell(Fate::Refused(reason));
+            }
+        }
+        true
     }
 
     /// The connection is gone: whatever was not acknowledged is due again, in the old order.
     pub(crate) fn rewind(&mut self) {
-        for waiting in &mut self.waiting {
-            waiting.state = State::Due;
+        self.flights.clear();
+        self.lanes.values_mut().for_each(Lane::rewind);
+    }
+
+    /// What the spool is to do now: keep what has waited for `patience` and what memory has no room for, forget what
+    /// is done, and read on. Nothing where there is nothing to do.
+    pub(crate) fn errand(&mut self, now: Instant, patience: Duration) -> Option<Errand> {
+        let mut errand = Errand {
+            forget: std::mem::take(&mut self.forget),
+            ..Errand::default()
+        };
+        for (stream, lane) in &mut self.lanes {
+            lane.keep(&mut errand.keep, now, patience);
+            errand.fetch.extend(lane.fetch(stream));
+        }
+        let idle = errand.keep.is_empty() && errand.forget.is_empty() && errand.fetch.is_empty();
+        (!idle).then_some(errand)
+    }
+
+    /// What the spool is to read, where little is left of what it has.
+    pub(crate) fn reading(&mut self) -> Option<Errand> {
+        let lanes = self.lanes.iter();
+        let fetch: Vec<_> = lanes
+            .filter_map(|(stream, lane)| lane.fetch(stream))
+            .collect();
+        if fetch.is_empty() {
+            return None;
+        }
+        Some(Errand {
+            fetch,
+            forget: std::mem::take(&mut self.forget),
+            ..Errand::default()
+        })
+    }
+
+    /// The spool did its errand.
+    pub(crate) fn settle(&mut self, turned: Turned) {
+        self.lanes.values_mut().for_each(Lane::kept);
+        for fetched in turned.fetched {
+            if let Some(lane) = self.lanes.get_mut(&fetched.stream) {
+                lane.fetched(fetched.events, fetched.more);
+            }
+        }
+        for (place, kind) in turned.dropped {
+            let lane = self.lanes.get_mut(&place.stream);
+            if lane.is_none_or(|lane| lane.lost_on_disk(place.position)) {
+                self.tally.drop(kind);
+            }
+        }
+        self.lanes.values_mut().for_each(Lane::move_up);
+        self.lanes.retain(|_, lane| !lane.is_done());
+    }
+
+    /// The spool failed to do this errand, or to open: what it was to keep is in memory alone.
+    pub(crate) fn unsettle(&mut self, errand: Errand) {
+        self.expect([]);
+        self.forget.extend(errand.forget);
+        self.lanes.values_mut().for_each(Lane::not_kept);
+        self.make_room();
+    }
+
+    /// Whether the connection has events whose acknowledgement has not come.
+    pub(crate) fn is_under_way(&self) -> bool {
+        !self.flights.is_empty()
+    }
+
+    /// Events that are in memory alone.
+    pub(crate) fn unkept(&self) -> usize {
+        self.lanes.values().map(Lane::unkept).sum()
+    }
+
+    /// What became of the events so far.
+    pub(crate) const fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// The first stream with a due event after the one that was served last.
+    fn next_lane(&self) -> Option<(&StreamName, &Lane)> {
+        let after = match &self.served {
+            Some(stream) => Bound::Excluded(stream.clone()),
+            None => Bound::Unbounded,
+        };
+        let later = self.lanes.range((after, Bound::Unbounded));
+        let mut turns = later.chain(&self.lanes);
+        turns.find(|(_, lane)| lane.due().is_some())
+    }
+
+    fn make_room(&mut self) {
+        loop {
+            let (events, bytes) = self.lanes.values().fold((0, 0), |(events, bytes), lane| {
+                (events + lane.fresh_len(), bytes + lane.fresh_bytes())
+            });
+            if events <= FRESH_EVENTS && bytes <= FRESH_BYTES {
+                return;
+            }
+            let of_kind = |kind: Kind| {
+                let oldest = |lane: &Lane| lane.oldest_droppable(kind);
+                let lanes = self.lanes.iter();
+                let candidates =
+                    lanes.filter_map(|(stream, lane)| Some((oldest(lane)?, stream.clone())));
+                candidates.min()
+            };
+            let victim = of_kind(Kind::Picture).map(|found| (Kind::Picture, found));
+            let victim = victim.or_else(|| of_kind(Kind::Event).map(|found| (Kind::Event, found)));
+            let Some((kind, (_, stream))) = victim else {
+                return;
+            };
+            if let Some(waiting) = self
+                .lanes
+                .get_mut(&stream)
+                .and_then(|lane| lane.drop_oldest(kind))
+            {
+                waiting.tell(Fate::Dropped);
+                self.tally.drop(kind);
+            }
         }
     }
+}
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// Messages that had to make room so far.
-    pub(crate) const fn lost(&self) -> u64 {
-        self.lost
+impl Tally {
+    const fn drop(&mut self, kind: Kind) {
+        match kind {
+            Kind::Event => self.dropped_events += 1,
+            Kind::Picture => self.dropped_pictures += 1,
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hand_all(outbox: &mut Outbox<u32>) -> Vec<u32> {
-        let mut handed = Vec::new();
-        while let Some(&message) = outbox.due() {
-            handed.push(message);
-            outbox.handed();
-        }
-        handed
-    }
-
-    #[test]
-    fn what_is_not_acknowledged_comes_again_in_order() {
-        let mut outbox = Outbox::new(10, 3);
-        (1..=5).for_each(|message| outbox.push(message));
-        assert_eq!(hand_all(&mut outbox), [1, 2, 3], "the window is full");
-        (1..=3).for_each(|packet| outbox.written(packet));
-        assert!(outbox.acknowledged(2));
-        assert!(!outbox.acknowledged(2) && !outbox.acknowledged(9));
-        assert_eq!(hand_all(&mut outbox), [4]);
-        outbox.rewind();
-        assert_eq!(hand_all(&mut outbox), [1, 3, 4]);
-        // Packet numbers of the old connection mean nothing now.
-        assert!(!outbox.acknowledged(1));
-        (7..=9).for_each(|packet| outbox.written(packet));
-        assert!((7..=9).all(|packet| outbox.acknowledged(packet)));
-        assert_eq!(hand_all(&mut outbox), [5]);
-        outbox.written(1);
-        assert!(outbox.acknowledged(1) && outbox.is_empty());
-    }
-
-    #[test]
-    fn the_oldest_makes_room() {
-        let mut outbox = Outbox::new(3, 1);
-        (1..=3).for_each(|message| outbox.push(message));
-        assert_eq!(hand_all(&mut outbox), [1]);
-        (4..=5).for_each(|message| outbox.push(message));
-        assert_eq!((outbox.len(), outbox.lost()), (3, 2));
-        outbox.written(1);
-        assert!(outbox.acknowledged(1), "what is under way stays");
-        assert_eq!(hand_all(&mut outbox), [4]);
-    }
-}
+mod tests;

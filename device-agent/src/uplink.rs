@@ -2,7 +2,9 @@
 
 use thiserror::Error;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
 
+use crate::outbox::{Fate, Receipt};
 use crate::voice::Signed;
 
 /// Parcels between those who speak and the link, which takes them at once unless it is stuck. Whoever finds it full
@@ -20,6 +22,8 @@ pub(crate) struct Parcel {
     pub(crate) picture: Option<Signed>,
     /// What must arrive: at least once, each stream in the order in which it is handed over.
     pub(crate) events: Vec<Signed>,
+    /// Where the fate of the last event is told, once.
+    pub(crate) receipt: Option<Receipt>,
 }
 
 /// The link has ended; nothing is published any more.
@@ -32,6 +36,28 @@ impl Uplink {
     pub(crate) fn new() -> (Self, Receiver<Parcel>) {
         let (sender, parcels) = channel(PARCELS);
         (Self(sender), parcels)
+    }
+
+    /// Hands a parcel over; waits while the link has no room.
+    ///
+    /// # Errors
+    /// When the link has ended.
+    pub(crate) async fn send(&self, parcel: impl Into<Parcel>) -> Result<(), LinkGone> {
+        self.0.send(parcel.into()).await.map_err(|_| LinkGone)
+    }
+
+    /// Hands an event over, and gives back where its fate is told: nothing where the link ends before.
+    ///
+    /// # Errors
+    /// When the link has ended.
+    pub(crate) async fn post(&self, event: Signed) -> Result<oneshot::Receiver<Fate>, LinkGone> {
+        let (receipt, fate) = oneshot::channel();
+        let parcel = Parcel {
+            receipt: Some(receipt),
+            ..event.into()
+        };
+        self.send(parcel).await?;
+        Ok(fate)
     }
 
     /// Hands a parcel over, from a thread that may block while the link has no room.
@@ -48,6 +74,7 @@ impl From<Signed> for Parcel {
         Self {
             picture: None,
             events: vec![event],
+            receipt: None,
         }
     }
 }

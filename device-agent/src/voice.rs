@@ -41,6 +41,15 @@ struct Number {
     drafted: bool,
 }
 
+/// What an event is worth when not all can be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Small, and part of a record: kept for as long as there is room.
+    Event,
+    /// A picture: large, and first to go.
+    Picture,
+}
+
 /// An event, signed and encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
@@ -50,8 +59,31 @@ pub struct Signed {
     pub boot: Boot,
     /// Its number.
     pub seq: Seq,
+    /// What it is worth.
+    pub kind: Kind,
     /// The envelope as it travels.
     pub envelope: Vec<u8>,
+}
+
+impl Kind {
+    fn of(content_type: &ContentType) -> Self {
+        let is_picture = content_type.as_str().starts_with("image/");
+        if is_picture {
+            Self::Picture
+        } else {
+            Self::Event
+        }
+    }
+}
+
+impl Signed {
+    /// Where it stands in its stream.
+    pub const fn position(&self) -> Position {
+        Position {
+            boot: self.boot,
+            seq: self.seq,
+        }
+    }
 }
 
 /// An event that is signed, but not published yet. It holds its number, and with it its stream, until it is
@@ -155,6 +187,7 @@ impl Voice {
         // Signed without the lock: no other event can have the number while it is held.
         let (seq, hold) = self.hold(&stream)?;
         let after = seq.next()?;
+        let kind = Kind::of(&content_type);
         let event = Event {
             device: self.device(),
             stream: stream.clone(),
@@ -171,6 +204,7 @@ impl Voice {
             stream,
             boot: self.0.boot,
             seq,
+            kind,
             envelope,
         };
         Ok(Draft {

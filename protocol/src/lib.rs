@@ -31,6 +31,7 @@ mod offer;
 #[cfg(feature = "openapi")]
 mod openapi;
 pub mod rest;
+mod status;
 mod text;
 mod topics;
 pub mod typed_data;
@@ -52,5 +53,6 @@ pub use names::{ContentType, FeedName, NameError, StreamName, ZoneName};
 pub use numbers::{Boot, NumberError, Position, Seq, TimeUs, Wei};
 pub use objects::{ObjectChange, ObjectEvent, ObjectZones};
 pub use offer::Offer;
+pub use status::{Drops, STATUS_SECONDS, SourceStatus, Status, WaitingEvents};
 pub use topics::{ParseTopicError, Topic, TopicFilter};
 pub use typed_data::Domain;

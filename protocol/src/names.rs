@@ -98,6 +98,8 @@ impl StreamName {
     pub const DETECTIONS: &'static str = "detections";
     /// JPEG pictures.
     pub const FRAMES: &'static str = "frames";
+    /// How the device is, as JSON ([`crate::Status`]): its heartbeat.
+    pub const STATUS: &'static str = "status";
     /// What becomes of each object, as JSON ([`crate::ObjectEvent`]).
     pub const OBJECTS: &'static str = "objects";
     /// A JPEG picture of each object.

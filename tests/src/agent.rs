@@ -72,6 +72,20 @@ impl AgentOptions {
         Ok(command)
     }
 
+    /// The command line that publishes what it reads on a stream of its own.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn publish(&self, stream: &str) -> Result<Command> {
+        let mut command = self.program("publish")?;
+        command
+            .args(["--gateway", self.gateway.as_str()])
+            .args(["--owner", &self.owner.to_string()])
+            .args(["--title", &self.title])
+            .args(["--stream", stream]);
+        Ok(command)
+    }
+
     /// The device, whose key is made when there is none.
     ///
     /// # Errors

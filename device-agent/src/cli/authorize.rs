@@ -56,7 +56,7 @@ pub(super) async fn run(args: AuthorizeArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads a time such as `30d`, `12h`, `5m` or `90s`.
-fn parse_time(text: &str) -> anyhow::Result<Duration> {
+pub(super) fn parse_time(text: &str) -> anyhow::Result<Duration> {
     let Some((index, unit)) = text.char_indices().next_back() else {
         bail!("expected such as 30d")
     };

@@ -16,6 +16,8 @@ use super::objects::ObjectsSettings;
 use super::regions::RegionsSettings;
 use super::snapshots::SnapshotsSettings;
 use super::source::SourceSettings;
+use super::spool::SpoolSettings;
+use super::status::StatusSettings;
 use super::streams::StreamSettings;
 use super::tracking::{TrackingConfig, TrackingSettings};
 use super::zones::ZoneSettings;
@@ -39,6 +41,8 @@ pub struct Settings {
     frames: FramesSettings,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     zones: BTreeMap<String, ZoneSettings>,
+    spool: SpoolSettings,
+    status: StatusSettings,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     filters: Vec<FilterSettings>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -110,6 +114,8 @@ impl Settings {
                 snapshots,
             }),
             frames: self.frames.check()?,
+            spool: self.spool.check()?,
+            status: self.status.check()?,
             derived,
             log: self.log.check()?,
         })

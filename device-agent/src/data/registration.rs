@@ -1,3 +1,4 @@
+use ashya_protocol::StreamName;
 use ashya_protocol::rest::Registration;
 
 use super::boot::boot_after;
@@ -8,6 +9,16 @@ use super::{DataDir, DataError, unix_seconds};
 pub(super) const REGISTRATION_FILE: &str = "registration.json";
 
 impl DataDir {
+    /// The streams that the device has registered before, as far as that can be read.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn registered_streams(&self) -> Result<Vec<StreamName>, DataError> {
+        let text = read_if_there(&self.path.join(REGISTRATION_FILE))?;
+        let last: Option<Registration> = text.and_then(|text| serde_json::from_str(&text).ok());
+        Ok(last.map(|last| last.streams).unwrap_or_default())
+    }
+
     /// Gives a registration document its revision: the last one where nothing changed, else a higher one.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use crate::eye::gate::Gate;
 use crate::eye::publisher::Publisher;
 use crate::eye::search::Search;
 use crate::latest::Latest;
+use crate::looked::Looked;
 use crate::motion::Motion;
 use crate::privacy::{PrivacyMasks, View};
 use crate::track::TrackId;
@@ -29,6 +30,7 @@ pub(super) struct Looker {
     /// Objects have no numbers where there is none.
     pub(super) follower: Option<Follower>,
     pub(super) publisher: Publisher,
+    pub(super) looked: Looked,
     /// What was seen last, which stands while nothing moves.
     pub(super) seen: Vec<DetectedObject>,
 }
@@ -47,6 +49,7 @@ impl Looker {
 
     fn look(&mut self, captured: Captured) -> Option<Sight> {
         let now = Instant::now();
+        self.looked.frame();
         let view = self.masks.burn(captured.time_us, captured.picture);
         let (motion, glance) = match &mut self.gate {
             Some(gate) => gate.glance(view.picture(), now),
@@ -82,7 +85,10 @@ impl Looker {
         let (picture, input) = (view.picture(), self.detector.input());
         let floor = self.floor();
         let found = self.search.look(picture, (motion, glance), input, |part| {
-            self.detector.detect(part, floor, Overlap::CALM)
+            let started = Instant::now();
+            let found = self.detector.detect(part, floor, Overlap::CALM);
+            self.looked.run(started.elapsed());
+            found
         })?;
         let size = Size::of(picture);
         let suited = found

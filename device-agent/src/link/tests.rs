@@ -1,11 +1,13 @@
 use std::io::{self, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use ashya_protocol::rest::Registration;
-use ashya_protocol::{Address, TimeUs};
-use rumqttc::Request;
+use ashya_protocol::rest::{Credentials, Registration};
+use ashya_protocol::{Address, Boot, TimeUs};
+use rumqttc::{Event, EventLoop, MqttOptions, Outgoing, Publish, Request};
 
+use super::broker::renewal_after;
 use super::*;
+use crate::spool::SpoolLimits;
 use crate::voice::Voice;
 
 const DOMAIN: Domain = Domain {
@@ -17,7 +19,16 @@ fn key() -> DeviceKey {
     DeviceKey::from_bytes([5; 32]).unwrap()
 }
 
-fn link() -> Link {
+const SETTINGS: SpoolConfig = SpoolConfig {
+    max_bytes: 1024 * 1024,
+    max_age: Duration::from_secs(3600),
+    pictures: false,
+    catch_up: 500,
+};
+
+/// A link that has read its empty spool and is connected; its folder goes with the answer's second part.
+fn link() -> (Link, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
     let key = key();
     let registration = Registration {
         device: key.device_id(),
@@ -34,7 +45,29 @@ fn link() -> Link {
     };
     let gateway = Gateway::new(&"http://127.0.0.1:9".parse().unwrap()).unwrap();
     let (_, parcels) = channel(1);
-    Link::new(gateway, key, DOMAIN, signed, Demand::default(), parcels)
+    let mut link = Link::new(LinkParts {
+        gateway,
+        spool: SpoolPlace {
+            folder: folder.path().join("spool"),
+            device: key.device_id(),
+            limits: SpoolLimits {
+                bytes: SETTINGS.max_bytes,
+                age: SETTINGS.max_age,
+            },
+        },
+        key,
+        domain: DOMAIN,
+        registration: signed,
+        demand: Demand::default(),
+        parcels,
+        settings: SETTINGS,
+        figures: LinkFigures::default(),
+        trust: Trust::default(),
+        clear_mqtt: false,
+    });
+    link.outbox.expect([]);
+    link.state.is_connected = true;
+    (link, folder)
 }
 
 fn parcels(count: usize) -> impl Iterator<Item = Parcel> {
@@ -46,6 +79,7 @@ fn parcels(count: usize) -> impl Iterator<Item = Parcel> {
     (0..count).map(move |_| Parcel {
         picture: Some(sign("frames")),
         events: vec![sign("detections")],
+        receipt: None,
     })
 }
 
@@ -63,9 +97,9 @@ fn queued(event_loop: &mut EventLoop) -> Vec<String> {
         .collect()
 }
 
-#[test]
-fn a_slow_uplink_means_later_for_detections_and_only_the_newest_picture() {
-    let mut link = link();
+#[tokio::test]
+async fn a_slow_uplink_means_later_for_detections_and_only_the_newest_picture() {
+    let (mut link, _folder) = link();
     let options = MqttOptions::new("d", "127.0.0.1", 9);
     let (client, mut event_loop) = AsyncClient::new(options, 3);
     for parcel in parcels(6) {
@@ -78,7 +112,7 @@ fn a_slow_uplink_means_later_for_detections_and_only_the_newest_picture() {
         "as much as the client takes"
     );
     assert_eq!(
-        (link.outbox.len(), link.outbox.lost()),
+        (link.outbox.unkept(), link.outbox.tally().dropped_events),
         (6, 0),
         "every detection is still with us"
     );
@@ -120,9 +154,8 @@ impl Write for Log {
     }
 }
 
-#[test]
-fn a_notice_without_a_position_is_understood() {
-    let link = link();
+#[tokio::test]
+async fn a_notice_without_a_position_is_understood() {
     for (payload, told) in [
         (
             r#"{"stream":"detections","boot":3,"seq":7,"reason":"replayed"}"#,
@@ -139,6 +172,7 @@ fn a_notice_without_a_position_is_understood() {
         ),
         ("{}", &["makes no sense"]),
     ] {
+        let (mut link, _folder) = link();
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -155,9 +189,9 @@ fn a_notice_without_a_position_is_understood() {
     }
 }
 
-#[test]
-fn a_refusal_for_good_is_told_once_and_waits_long() {
-    let mut link = link();
+#[tokio::test]
+async fn a_refusal_for_good_is_told_once_and_waits_long() {
+    let (mut link, _folder) = link();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -188,4 +222,26 @@ fn credentials_are_replaced_before_they_end() {
         );
     }
     assert_eq!(renewal_after(5, 1_000).as_secs(), 1, "already over");
+}
+
+#[test]
+fn a_password_goes_in_the_clear_only_where_the_owner_means_it() {
+    for (tls, is_secure, is_allowed, expected) in [
+        (None, false, false, Some(Door::Clear(1883))),
+        (None, true, false, None),
+        (None, true, true, Some(Door::Clear(1883))),
+        (Some(8883), false, false, Some(Door::Secure(8883))),
+        (Some(8883), true, true, Some(Door::Secure(8883))),
+    ] {
+        let credentials = Credentials {
+            username: "d".into(),
+            password: "p".into(),
+            expires_at: 0,
+            mqtt_port: 1883,
+            mqtt_tls_port: tls,
+            mqtt_host: None,
+        };
+        let found = door(&credentials, is_secure, is_allowed);
+        assert_eq!(found, expected, "{tls:?} {is_secure} {is_allowed}");
+    }
 }

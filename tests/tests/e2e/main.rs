@@ -1,7 +1,9 @@
 //! End-to-end tests over the real programs and a real chain. Each test has a world of its own.
 
 mod access;
+mod agent_tls;
 mod agents;
+mod away;
 mod cameras;
 mod cards;
 mod check;
@@ -13,6 +15,7 @@ mod money;
 mod objects;
 mod outage;
 mod prompt;
+mod publish;
 mod refusals;
 mod rest;
 mod restart;
