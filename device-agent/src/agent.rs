@@ -11,6 +11,7 @@ use crate::detect::{Detector, Filter, FilterError, ModelError};
 use crate::device::{Claim, DeviceError};
 use crate::eye::{Eye, EyeError, Gaze};
 use crate::looked::Looked;
+use crate::metrics::{Figures, Metrics, MetricsError, MetricsServer};
 use crate::runtime::{Runtime, RuntimeError};
 use crate::status::EyeParts;
 
@@ -55,6 +56,9 @@ pub enum AgentError {
         /// What the model knows.
         known: String,
     },
+    /// Metrics cannot be served where they are wanted.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// The eye closed though nobody asked it to.
     #[error("looking has stopped by itself")]
     Blind,
@@ -68,7 +72,12 @@ pub enum AgentError {
 /// # Errors
 /// When it cannot start. Once it runs, failures are logged and tried again.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentError> {
-    let claim = Claim::new(&config, streams(&config)?)?;
+    let streams = streams(&config)?;
+    let claim = Claim::new(&config, streams.clone())?;
+    let metrics_server = match config.metrics_listen {
+        Some(address) => Some(MetricsServer::bind(address).await?),
+        None => None,
+    };
     let detector = load(&config.model).await?;
     info!(
         device.id = %claim.device(),
@@ -103,6 +112,14 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         stop.clone(),
     )?;
     let source = eye.source_counters();
+    let figures = Figures {
+        source: source.clone(),
+        looked: looked.clone(),
+        voice: device.voice.clone(),
+        streams,
+        demand: device.demand.clone(),
+        link: device.figures.clone(),
+    };
     let parts = EyeParts {
         model,
         looked,
@@ -118,7 +135,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
     };
     let every = config.status.every;
     let running = device.run(every, Some(parts), stop.clone());
-    let ((), asked_to) = tokio::join!(running, watch);
+    let serving = async {
+        if let Some(server) = metrics_server {
+            server.serve(Metrics::new(figures), stop.clone()).await;
+        }
+    };
+    let ((), asked_to, ()) = tokio::join!(running, watch, serving);
     tokio::task::spawn_blocking(move || eye.join()).await?;
     let figures = source.read();
     info!(

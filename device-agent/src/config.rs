@@ -12,6 +12,7 @@ mod frames;
 mod gateway;
 mod log;
 mod masks;
+mod metrics;
 mod model;
 mod motion;
 mod objects;
@@ -25,6 +26,7 @@ mod streams;
 mod tracking;
 mod zones;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -78,6 +80,8 @@ pub struct Config {
     pub derived: Vec<DerivedStream>,
     /// Form of the log.
     pub log: LogFormat,
+    /// Where metrics are served; nowhere when absent.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// Why a configuration makes no sense; one line for the owner.

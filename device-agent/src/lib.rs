@@ -30,6 +30,7 @@ mod latest;
 mod link;
 mod logging;
 mod looked;
+mod metrics;
 mod motion;
 mod objects;
 mod outbox;
@@ -69,6 +70,7 @@ pub use detect::{
 pub use device::DeviceError;
 pub use eye::EyeError;
 pub use gateway::{Gateway, GatewayError};
+pub use metrics::MetricsError;
 pub use objects::ObjectRules;
 pub use picture::{Picture, PictureError};
 pub use polygon::{Polygon, PolygonError};

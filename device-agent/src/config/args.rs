@@ -61,4 +61,7 @@ pub struct RunArgs {
     /// Form of the log: human or json [default: human]
     #[arg(long, value_name = "FORMAT", env = "ASHYA_AGENT_LOG_FORMAT")]
     pub log_format: Option<String>,
+    /// Serve Prometheus metrics at this address, such as 127.0.0.1:9101 [default: nowhere]
+    #[arg(long, value_name = "ADDRESS", env = "ASHYA_AGENT_METRICS_LISTEN")]
+    pub metrics_listen: Option<String>,
 }

@@ -10,6 +10,7 @@ use super::frames::FramesSettings;
 use super::gateway::GatewaySettings;
 use super::log::LogSettings;
 use super::masks::MasksSettings;
+use super::metrics::MetricsSettings;
 use super::model::ModelSettings;
 use super::motion::MotionSettings;
 use super::objects::ObjectsSettings;
@@ -48,6 +49,7 @@ pub struct Settings {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     streams: Vec<StreamSettings>,
     log: LogSettings,
+    metrics: MetricsSettings,
 }
 
 impl Settings {
@@ -88,6 +90,7 @@ impl Settings {
         set(&mut self.frames.fps, args.frames_fps);
         set(&mut self.frames.quality, args.frames_quality);
         set(&mut self.log.format, args.log_format);
+        set_some(&mut self.metrics.listen, args.metrics_listen);
     }
 
     pub(super) fn check(self) -> Result<Config, ConfigError> {
@@ -118,6 +121,7 @@ impl Settings {
             status: self.status.check()?,
             derived,
             log: self.log.check()?,
+            metrics_listen: self.metrics.check()?,
         })
     }
 }

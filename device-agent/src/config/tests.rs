@@ -32,12 +32,17 @@ fn the_printed_defaults_are_the_defaults() {
 fn the_command_line_outranks_the_file() {
     let flags = RunArgs {
         fps: Some(2.0),
+        metrics_listen: Some("127.0.0.1:9101".into()),
         ..RunArgs::default()
     };
     let file = "[source]\nfps = 9.0\n[frames]\nfps = 1.0";
     let config = load(file, flags).unwrap();
     assert_eq!(config.source.interval, Duration::from_millis(500));
     assert_eq!(config.frames.interval, Duration::from_secs(1));
+    let metrics = Some(([127, 0, 0, 1], 9101).into());
+    assert_eq!(config.metrics_listen, metrics);
+    let nobody_asked = load("", RunArgs::default()).unwrap();
+    assert_eq!(nobody_asked.metrics_listen, None);
 }
 
 #[test]
@@ -50,6 +55,7 @@ fn wrong_values_are_named() {
         ("source", "from = 'rtmp://cam/1'"),
         ("source", "watchdog_seconds = 0"),
         ("log", "format = 'xml'"),
+        ("metrics", "listen = 'everywhere'"),
         ("frames", "fps = 1000.0"),
         ("frames", "quality = 0"),
         ("frames", "width = 70000"),

@@ -1,6 +1,7 @@
 //! End-to-end tests over the real programs and a real chain. Each test has a world of its own.
 
 mod access;
+mod agent_metrics;
 mod agent_tls;
 mod agents;
 mod away;
