@@ -33,8 +33,8 @@ use crate::looked::Looked;
 use crate::privacy::PrivacyMasks;
 use crate::source::SourceCounters;
 use crate::track::TrackerOptionsError;
-use crate::uplink::{Parcel, Uplink};
-use crate::voice::{Signed, Voice};
+use crate::uplink::Uplink;
+use crate::voice::Voice;
 
 mod attention;
 mod derived;
@@ -59,25 +59,6 @@ pub(crate) struct Gaze {
     pub(crate) frames: FramesConfig,
     pub(crate) derived: Vec<DerivedStream>,
     pub(crate) filter: Filter,
-}
-
-/// What the eye hands on.
-#[derive(Debug, Default)]
-pub(crate) struct Sight {
-    /// The picture; worth sending only at once.
-    pub(crate) frame: Option<Signed>,
-    /// What must arrive, in order.
-    pub(crate) events: Vec<Signed>,
-}
-
-impl From<Sight> for Parcel {
-    fn from(sight: Sight) -> Self {
-        Self {
-            picture: sight.frame,
-            events: sight.events,
-            receipt: None,
-        }
-    }
 }
 
 /// The running threads.

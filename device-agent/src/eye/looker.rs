@@ -5,7 +5,6 @@ use tracing::warn;
 
 use crate::capture::Captured;
 use crate::detect::{Candidate, Confidence, DetectError, Detector, Filter, Overlap, Size};
-use crate::eye::Sight;
 use crate::eye::attention::Glance;
 use crate::eye::follower::{Followed, Follower};
 use crate::eye::gate::Gate;
@@ -16,7 +15,7 @@ use crate::looked::Looked;
 use crate::motion::Motion;
 use crate::privacy::{PrivacyMasks, View};
 use crate::track::TrackId;
-use crate::uplink::Uplink;
+use crate::uplink::{Parcel, Uplink};
 use crate::voice::{Signed, detected};
 
 /// The stages between a captured picture and signed events, each after the other.
@@ -39,15 +38,15 @@ impl Looker {
     /// Looks at the latest picture, and then at the next, until no more come or nobody listens.
     pub(super) fn run(&mut self, latest: &Latest<Captured>, uplink: &Uplink) {
         while let Some(captured) = latest.take() {
-            if let Some(sight) = self.look(captured)
-                && uplink.send_blocking(sight).is_err()
+            if let Some(parcel) = self.look(captured)
+                && uplink.send_blocking(parcel).is_err()
             {
                 return;
             }
         }
     }
 
-    fn look(&mut self, captured: Captured) -> Option<Sight> {
+    fn look(&mut self, captured: Captured) -> Option<Parcel> {
         let now = Instant::now();
         self.looked.frame();
         let view = self.masks.burn(captured.time_us, captured.picture);
@@ -69,9 +68,9 @@ impl Looker {
         if seen.is_none() && events.is_empty() {
             return None;
         }
-        let mut sight = seen.unwrap_or_default();
-        sight.events.extend(events);
-        Some(sight)
+        let mut parcel = seen.unwrap_or_default();
+        parcel.events.extend(events);
+        Some(parcel)
     }
 
     /// Looks at a view and keeps what is reported of it: all objects that are there, those included that only stand where

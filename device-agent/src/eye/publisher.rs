@@ -6,10 +6,10 @@ use tracing::warn;
 use crate::causes::causes;
 use crate::config::FramesConfig;
 use crate::demand::Demand;
-use crate::eye::Sight;
 use crate::eye::derived::Derived;
 use crate::eye::frames::Frames;
 use crate::privacy::View;
+use crate::uplink::Parcel;
 use crate::voice::{Draft, Signed, Voice, VoiceError};
 
 /// Signs what is seen, once for each stream that is to hear of it.
@@ -46,7 +46,7 @@ impl Publisher {
         view: &View,
         objects: &[DetectedObject],
         now: Instant,
-    ) -> Option<Sight> {
+    ) -> Option<Parcel> {
         let frame = if self.demand.wants(StreamName::FRAMES) && self.frames.is_due(now) {
             self.frame(view)
         } else {
@@ -79,8 +79,12 @@ impl Publisher {
             }
         }
         // Only now is the picture sure to be published, and its number used up.
-        let frame = frame.map(|draft| self.show(draft, now));
-        Some(Sight { frame, events })
+        let picture = frame.map(|draft| self.show(draft, now));
+        Some(Parcel {
+            picture,
+            events,
+            receipt: None,
+        })
     }
 
     fn frame(&self, view: &View) -> Option<Draft> {
