@@ -45,6 +45,7 @@ mod source;
 mod spool;
 mod status;
 mod subscribe;
+mod telemetry;
 mod threads;
 mod track;
 mod trust;
@@ -84,6 +85,7 @@ pub use source::{
 };
 #[cfg(feature = "native-rtsp")]
 pub use source::{RtspError, RtspSource};
+pub use telemetry::{TelemetryError, without_telemetry};
 pub use threads::{Threads, ThreadsError};
 pub use track::{TrackId, Tracked, Tracker, TrackerOptions, TrackerOptionsError, Update};
 pub use trust::{Trust, TrustError};

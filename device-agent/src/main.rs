@@ -6,9 +6,18 @@ use std::io;
 use std::process::ExitCode;
 
 use ashya_agent::cli::Cli;
+use ashya_agent::without_telemetry;
+
+fn main() -> ExitCode {
+    if let Err(error) = without_telemetry() {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    answer()
+}
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn answer() -> ExitCode {
     match Cli::from_command_line().run().await {
         Ok(code) => code,
         // Whoever read our output has had enough, as `head` does.

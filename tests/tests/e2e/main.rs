@@ -27,6 +27,7 @@ mod sign_in;
 mod smart_accounts;
 mod start;
 mod subscribe;
+mod telemetry;
 
 use anyhow::Result;
 use ashya_tests::World;
