@@ -4,6 +4,8 @@
 # The programs with all that they can do. One set of features everywhere: with another, half of the libraries would be
 # compiled twice.
 FEATURES := --features ashya-agent/native-rtsp
+# Tests and measurements load ONNX Runtime themselves; it tells its makers nothing of this machine.
+export ORT_DISABLE_TELEMETRY := 1
 .PHONY: help setup packages demo test bench prove lint web build test-build rust-test solidity-test web-test models-test compose-test
 
 help: ## list the commands
