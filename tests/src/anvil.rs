@@ -115,7 +115,10 @@ impl Anvil {
         command
             .args(["--host", "127.0.0.1", "--port", &port.to_string()])
             .args(["--chain-id", &options.chain_id.to_string()])
-            .args(["--slots-in-an-epoch", "1", "--silent"]);
+            .args(["--slots-in-an-epoch", "1", "--silent"])
+            // A killed chain leaves its old states behind: they go with the folder, not into the home of whoever tests.
+            .arg("--cache-path")
+            .arg(folder.join("anvil"));
         if options.block_time == BlockTime::EverySecond {
             command.args(["--block-time", "1"]);
         }
