@@ -13,6 +13,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 mod agent;
+mod allocator;
 mod annotate;
 mod backoff;
 mod capture;
@@ -54,6 +55,7 @@ mod voice;
 mod zones;
 
 pub use agent::{AgentError, run};
+pub use allocator::settle_allocator;
 pub use annotate::annotate;
 pub use capture::CaptureError;
 pub use config::{

@@ -6,9 +6,10 @@ use std::io;
 use std::process::ExitCode;
 
 use ashya_agent::cli::Cli;
-use ashya_agent::without_telemetry;
+use ashya_agent::{settle_allocator, without_telemetry};
 
 fn main() -> ExitCode {
+    settle_allocator();
     if let Err(error) = without_telemetry() {
         eprintln!("{error}");
         return ExitCode::FAILURE;

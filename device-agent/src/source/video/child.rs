@@ -1,6 +1,7 @@
 use std::ffi::OsString;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
+use crate::allocator::unsettled;
 use crate::source::video::VideoError;
 
 /// Ends a process once its own input closes, which it does however this program ends.
@@ -31,7 +32,9 @@ impl Ffmpeg {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         apart(&mut command);
-        let child = command.spawn().map_err(VideoError::from_start)?;
+        let child = unsettled(&mut command)
+            .spawn()
+            .map_err(VideoError::from_start)?;
         let mut ffmpeg = Self { child, guard: None };
         ffmpeg.guard = guard(&ffmpeg.child)?;
         let (Some(output), Some(log)) = (ffmpeg.child.stdout.take(), ffmpeg.child.stderr.take())
