@@ -1,10 +1,11 @@
 //! Agreement with the Python reference (OpenCV, NumPy and ONNX Runtime), box by box.
 //!
 //! mAP hides errors in preparing pictures; the boxes themselves do not. The reference boxes are committed, so no
-//! Python is needed here. Pictures and models that cannot be given away are looked for in `../shared` beside the
-//! workspace; without them those tests say so and pass.
+//! Python is needed here. Pictures and models that cannot be given away are looked for in `ASHYA_SHARED`, else in
+//! `../shared` beside the workspace; without them those tests say so and pass.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -265,12 +266,13 @@ fn reference(file: &str) -> PathBuf {
 
 /// The folder of pictures and models that cannot be given away; says loudly where a test goes without it.
 fn shared(test: &str) -> Option<PathBuf> {
-    let folder = root().join("../shared");
-    if folder.is_dir() {
+    let folder =
+        env::var_os("ASHYA_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    if folder.join("models").is_dir() && folder.join("images").is_dir() {
         return Some(folder);
     }
     tell(&format!(
-        "SKIPPED {test}: {} is not there",
+        "SKIPPED {test}: {} has no models and images; ASHYA_SHARED names another folder",
         folder.display()
     ));
     None

@@ -46,7 +46,7 @@ pub use demo::{Demo, DemoOptions};
 pub use device::{Delivery, Device, Grant, Mqtt};
 pub use gateway::{Addresses, Gateway, GatewayOptions};
 pub use metrics::Metrics;
-pub use paths::{binary, free_port, repository};
+pub use paths::{binary, free_port, repository, shared};
 pub use process::Process;
 pub use process_figures::{cpu_seconds, raise_file_limit, resident_kb};
 pub use publisher::Publisher;

@@ -11,6 +11,15 @@ pub fn repository() -> &'static Path {
         .expect("the crate lies inside the repository")
 }
 
+/// The folder of models and pictures that cannot be given away, where this machine has it: `ASHYA_SHARED`, else `../shared`
+/// beside the repository.
+pub fn shared() -> Option<PathBuf> {
+    let folder = std::env::var_os("ASHYA_SHARED")
+        .map_or_else(|| repository().join("../shared"), PathBuf::from);
+    let complete = folder.join("models").is_dir() && folder.join("images").is_dir();
+    complete.then_some(folder)
+}
+
 /// A program of this workspace, built beside the one that runs now.
 ///
 /// # Errors
