@@ -3,9 +3,10 @@
 //! Machines are noisy, so Ashya and its peers take turns and the figures to quote are medians of rounds.
 //!
 //! ```text
-//! ashya-bench [verify] [idle] [fan-out] [latency]      all four when none is named
+//! ashya-bench [verify] [idle] [fan-out] [latency] [agent]      all when none is named
 //! ```
 
+mod agent;
 mod dialect;
 mod fan_out;
 mod idle;
@@ -44,6 +45,8 @@ enum Part {
     FanOut,
     /// Time from a device to its subscribers, and from a payment to the first event.
     Latency,
+    /// Time and memory of detection, beside Python.
+    Agent,
 }
 
 #[tokio::main]
@@ -58,6 +61,7 @@ async fn main() -> Result<()> {
             Part::Idle => idle::run(args.rounds, peers(args.alone)?).await?,
             Part::FanOut => fan_out::run(args.rounds, peers(args.alone)?).await?,
             Part::Latency => latency::run().await?,
+            Part::Agent => agent::run(args.rounds, args.alone)?,
         }
         println!();
     }
