@@ -13,7 +13,6 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 mod agent;
-mod allocator;
 mod annotate;
 mod backoff;
 mod capture;
@@ -25,6 +24,7 @@ mod data;
 mod demand;
 mod detect;
 mod device;
+mod environment;
 mod eye;
 mod gateway;
 mod latest;
@@ -46,7 +46,6 @@ mod source;
 mod spool;
 mod status;
 mod subscribe;
-mod telemetry;
 mod threads;
 mod track;
 mod trust;
@@ -55,7 +54,6 @@ mod voice;
 mod zones;
 
 pub use agent::{AgentError, run};
-pub use allocator::settle_allocator;
 pub use annotate::annotate;
 pub use capture::CaptureError;
 pub use config::{
@@ -71,6 +69,7 @@ pub use detect::{
     Shape, Size, SizeError,
 };
 pub use device::DeviceError;
+pub use environment::{EnvironmentError, settle_environment};
 pub use eye::EyeError;
 pub use gateway::{Gateway, GatewayError};
 pub use metrics::MetricsError;
@@ -87,7 +86,6 @@ pub use source::{
 };
 #[cfg(feature = "native-rtsp")]
 pub use source::{RtspError, RtspSource};
-pub use telemetry::{TelemetryError, without_telemetry};
 pub use threads::{Threads, ThreadsError};
 pub use track::{TrackId, Tracked, Tracker, TrackerOptions, TrackerOptionsError, Update};
 pub use trust::{Trust, TrustError};

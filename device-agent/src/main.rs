@@ -6,11 +6,10 @@ use std::io;
 use std::process::ExitCode;
 
 use ashya_agent::cli::Cli;
-use ashya_agent::{settle_allocator, without_telemetry};
+use ashya_agent::settle_environment;
 
 fn main() -> ExitCode {
-    settle_allocator();
-    if let Err(error) = without_telemetry() {
+    if let Err(error) = settle_environment() {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }

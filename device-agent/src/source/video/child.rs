@@ -1,7 +1,7 @@
 use std::ffi::OsString;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
-use crate::allocator::unsettled;
+use crate::environment::unsettled;
 use crate::source::video::VideoError;
 
 /// Ends a process once its own input closes, which it does however this program ends.
