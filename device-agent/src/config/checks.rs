@@ -40,6 +40,17 @@ pub(super) fn interval(name: &'static str, rate: f64) -> Result<Duration, Config
     }
 }
 
+/// Refuses a label that the model does not report, with what to do; it reports all where none is named.
+pub(super) fn check_reported(label: &String, reported: &[String]) -> Result<(), String> {
+    if reported.is_empty() || reported.contains(label) {
+        Ok(())
+    } else {
+        Err(format!(
+            "`{label}` is not reported; add it to `labels` in [model]"
+        ))
+    }
+}
+
 /// A time of `value` seconds, from a tenth of one to a day.
 pub(super) fn seconds(name: &'static str, value: f64) -> Result<Duration, ConfigError> {
     if (MIN_SECONDS..=MAX_SECONDS).contains(&value) {

@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use super::checks::refuse;
+use super::checks::{check_reported, refuse};
 use crate::detect::{Confidence, LabelLimits, Limits};
 
 /// What objects of one label must be like to be reported, before it is checked: a table of `[[filters]]`.
@@ -24,8 +26,24 @@ pub(super) struct FilterSettings {
     max_ratio: f64,
 }
 
+/// Checks all of them; `labels` are those that are reported, all of the model where none is named.
+pub(super) fn check(
+    filters: &[FilterSettings],
+    labels: &[String],
+) -> Result<Vec<LabelLimits>, ConfigError> {
+    let mut seen = BTreeSet::new();
+    for FilterSettings { label, .. } in filters {
+        if !seen.insert(label) {
+            let reason = format!("two filters are for `{label}`; write both into one");
+            return Err(refuse("filters.label", reason));
+        }
+        check_reported(label, labels).map_err(|reason| refuse("filters.label", reason))?;
+    }
+    filters.iter().map(FilterSettings::check).collect()
+}
+
 impl FilterSettings {
-    pub(super) fn check(&self) -> Result<LabelLimits, ConfigError> {
+    fn check(&self) -> Result<LabelLimits, ConfigError> {
         let score = self
             .min_score
             .map(|score| Confidence::try_from(score as f32))

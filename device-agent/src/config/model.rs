@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::checks::{parse, refuse};
-use super::filters::FilterSettings;
+use super::filters::{self, FilterSettings};
 use crate::detect::{FilterRules, ModelOptions, Provider};
 use crate::runtime::RuntimeOptions;
 use crate::threads::Threads;
@@ -68,14 +68,11 @@ impl ModelSettings {
                 input: input.transpose()?,
             },
             rules: FilterRules {
+                limits: filters::check(filters, &self.labels)?,
                 confidence: (self.confidence as f32)
                     .try_into()
                     .map_err(|error| refuse("model.confidence", error))?,
                 labels: self.labels,
-                limits: filters
-                    .iter()
-                    .map(FilterSettings::check)
-                    .collect::<Result<_, _>>()?,
             },
             runtime: RuntimeOptions {
                 library: self.onnxruntime,

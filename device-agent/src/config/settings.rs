@@ -99,8 +99,9 @@ impl Settings {
         let sure = model.rules.confidence.get();
         let options = self.tracking.check(sure, source.interval)?;
         let (rules, snapshots) = (self.objects.check()?, self.snapshots.check()?);
-        let zones = zones::check(self.zones)?;
-        let derived = streams::check(self.streams, &zones)?;
+        let reported = &model.rules.labels;
+        let zones = zones::check(self.zones, reported)?;
+        let derived = streams::check(self.streams, &zones, reported)?;
         Ok(Config {
             data: self.data.folder,
             device: self.device.check()?,

@@ -5,7 +5,7 @@ use ashya_protocol::limits::MAX_STREAMS;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use super::checks::{parse, refuse};
+use super::checks::{check_reported, parse, refuse};
 use crate::detect::Confidence;
 use crate::zones::Zone;
 
@@ -47,9 +47,11 @@ pub(super) struct StreamSettings {
     pub(super) zones: Vec<String>,
 }
 
+/// Checks all of them; `reported` are the labels that the model reports, all where none is named.
 pub(super) fn check(
     streams: Vec<StreamSettings>,
     zones: &[Zone],
+    reported: &[String],
 ) -> Result<Vec<DerivedStream>, ConfigError> {
     if streams.len() > MAX_DERIVED {
         let reason = format!("{} streams, expected at most {MAX_DERIVED}", streams.len());
@@ -73,6 +75,10 @@ pub(super) fn check(
                 let missing = || refuse("streams.zones", format!("there is no zone `{wanted}`"));
                 zone.cloned().ok_or_else(missing)
             };
+            for label in &stream.labels {
+                check_reported(label, reported)
+                    .map_err(|reason| refuse("streams.labels", reason))?;
+            }
             let min_score = (stream.min_score as f32).try_into();
             Ok(DerivedStream {
                 name,

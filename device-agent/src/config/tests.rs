@@ -128,6 +128,55 @@ fn filters_are_checked() {
     }
 }
 
+/// Whoever wrote one of these would wait for objects that never come.
+#[test]
+fn rules_for_what_is_not_reported_are_refused() {
+    let load = |toml: &str| load(toml, RunArgs::default());
+    for (rules, named) in [
+        (
+            "[[filters]]
+label = 'cat'",
+            "filters.label: `cat`",
+        ),
+        (
+            "[[streams]]
+name = 'pets'
+labels = ['dog', 'cat']",
+            "streams.labels: `cat`",
+        ),
+        (
+            "[zones.gate]
+polygon = [[0.0, 0.5], [1.0, 0.5], [1.0, 1.0]]
+labels = ['cat']",
+            "zones: gate.labels: `cat`",
+        ),
+    ] {
+        let only = |labels: &str| {
+            load(&format!(
+                "[model]
+labels = [{labels}]
+{rules}"
+            ))
+        };
+        let error = only("'dog'").unwrap_err().to_string();
+        assert!(error.contains(named), "{rules}: {error}");
+        for labels in ["", "'dog', 'cat'"] {
+            assert!(only(labels).is_ok(), "{rules}: {labels}");
+        }
+    }
+}
+
+#[test]
+fn a_label_has_one_filter() {
+    let twice = "[[filters]]
+label = 'dog'
+min_score = 0.6
+"
+    .repeat(2);
+    let error = load(&twice, RunArgs::default()).unwrap_err().to_string();
+    assert!(error.contains("two filters are for `dog`"), "{error}");
+}
+
 #[test]
 fn zones_are_checked() {
     let corners = "polygon = [[0.0, 0.5], [1.0, 0.5], [1.0, 1.0]]";

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use super::checks::{parse, refuse, seconds};
+use super::checks::{check_reported, parse, refuse, seconds};
 use crate::polygon::Polygon;
 use crate::zones::Zone;
 
@@ -28,7 +28,11 @@ pub(super) struct ZoneSettings {
     loitering_seconds: Option<f64>,
 }
 
-pub(super) fn check(zones: BTreeMap<String, ZoneSettings>) -> Result<Vec<Zone>, ConfigError> {
+/// Checks all of them; `reported` are the labels that the model reports, all where none is named.
+pub(super) fn check(
+    zones: BTreeMap<String, ZoneSettings>,
+    reported: &[String],
+) -> Result<Vec<Zone>, ConfigError> {
     if zones.len() > MAX_ZONES {
         let reason = format!("{} zones, expected at most {MAX_ZONES}", zones.len());
         return Err(refuse("zones", reason));
@@ -41,6 +45,10 @@ pub(super) fn check(zones: BTreeMap<String, ZoneSettings>) -> Result<Vec<Zone>, 
                 "zones",
                 format!("{name}.inertia: expected 1 or more"),
             ));
+        }
+        for label in &zone.labels {
+            let wrong = |reason| refuse("zones", format!("{name}.labels: {reason}"));
+            check_reported(label, reported).map_err(wrong)?;
         }
         let loitering = zone
             .loitering_seconds
