@@ -30,6 +30,7 @@ pub use self::layout::{Expected, Family, Layout, LayoutError, Shape, Size, SizeE
 pub use self::model::{DetectError, Detector, Found, ModelError, ModelOptions};
 pub use self::prepare::{Preparation, Prepared};
 pub use self::provider::{Provider, ProviderError};
+pub(crate) use self::suppress::MAX_OBJECTS;
 
 /// A score in 0..=1 above which an object counts.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -123,11 +124,11 @@ impl PixelBox {
 }
 
 impl Candidate {
-    fn is_finite(&self) -> bool {
+    /// Whether it has a score of 0 to 1 and a box with an inside.
+    fn is_sound(&self) -> bool {
         let PixelBox { x1, y1, x2, y2 } = self.bounds;
-        [x1, y1, x2, y2, self.score]
-            .iter()
-            .all(|value| value.is_finite())
+        let finite = [x1, y1, x2, y2].iter().all(|value| value.is_finite());
+        finite && x1 < x2 && y1 < y2 && (0.0..=1.0).contains(&self.score)
     }
 }
 

@@ -1,9 +1,10 @@
 use crate::detect::layout::{FINISHED, Family, Layout, STRIDES, Size};
 use crate::detect::{Candidate, Confidence, PixelBox};
 
-/// Reads the boxes above a confidence out of a model's output, in pixels of the model's input.
+/// Reads the boxes above a confidence out of a model's output, in pixels of the model's input. What no detector can mean
+/// is left out: a box without an inside, a score beyond 1.
 ///
-/// `output` holds `layout.values()` values in the order of the family.
+/// `output` holds as many values as the layout takes, in the order of the family.
 pub(crate) fn decode(
     layout: Layout,
     input: Size,
@@ -17,7 +18,7 @@ pub(crate) fn decode(
         Family::Yolox => decode_yolox(layout, input, output, confidence),
         Family::EndToEnd => decode_end_to_end(output, confidence),
     };
-    found.retain(Candidate::is_finite);
+    found.retain(Candidate::is_sound);
     found
 }
 
@@ -242,6 +243,37 @@ mod tests {
             class: 1,
         };
         assert_eq!(decode(layout, INPUT, &output, confidence(0.25)), [one]);
+    }
+
+    #[test]
+    fn what_no_detector_can_mean_is_left_out() {
+        let end_to_end = Layout {
+            family: Family::EndToEnd,
+            classes: None,
+            boxes: 1,
+        };
+        let yolov8 = Layout {
+            family: Family::Yolov8,
+            classes: Some(1),
+            boxes: 1,
+        };
+        let nan = f32::NAN;
+        for (layout, output, kept) in [
+            (end_to_end, &[1.0, 2.0, 3.0, 4.0, 1.0, 0.0][..], 1),
+            (end_to_end, &[1.0, 2.0, 3.0, 4.0, 7.0, 0.0], 0),
+            (end_to_end, &[1.0, 2.0, 3.0, 4.0, f32::INFINITY, 0.0], 0),
+            (end_to_end, &[3.0, 2.0, 1.0, 4.0, 0.9, 0.0], 0),
+            (end_to_end, &[1.0, 4.0, 3.0, 2.0, 0.9, 0.0], 0),
+            (end_to_end, &[1.0, 2.0, 1.0, 4.0, 0.9, 0.0], 0),
+            (end_to_end, &[1.0, 2.0, nan, 4.0, 0.9, 0.0], 0),
+            (yolov8, &[9.0, 9.0, 4.0, 4.0, 0.9], 1),
+            (yolov8, &[9.0, 9.0, 4.0, 4.0, 5.0], 0),
+            (yolov8, &[9.0, 9.0, -4.0, 4.0, 0.9], 0),
+            (yolov8, &[9.0, 9.0, 4.0, 0.0, 0.9], 0),
+        ] {
+            let found = decode(layout, INPUT, output, confidence(0.25));
+            assert_eq!(found.len(), kept, "{output:?}: {found:?}");
+        }
     }
 
     #[test]

@@ -83,23 +83,27 @@ impl Filter {
     /// # Errors
     /// When the model does not have one of them: whoever mistypes a label would wait for it for ever.
     pub fn new(rules: &FilterRules, known: &[String]) -> Result<Self, FilterError> {
-        let class = |label: &String| {
-            known
-                .iter()
-                .position(|one| one == label)
-                .ok_or_else(|| FilterError {
-                    label: label.clone(),
-                    known: known.join(", "),
-                })
+        // A model may call several of its classes the same.
+        let classes_of = |label: &String| {
+            let named = (0..known.len()).filter(|&class| known[class] == *label);
+            let named: Vec<usize> = named.collect();
+            let unknown = || FilterError {
+                label: label.clone(),
+                known: known.join(", "),
+            };
+            (!named.is_empty()).then_some(named).ok_or_else(unknown)
         };
         let all = rules.labels.is_empty();
         let mut classes = vec![all.then_some(Limits::NONE); known.len()];
         for label in &rules.labels {
-            classes[class(label)?] = Some(Limits::NONE);
+            for class in classes_of(label)? {
+                classes[class] = Some(Limits::NONE);
+            }
         }
         for LabelLimits { label, limits } in &rules.limits {
-            let place = &mut classes[class(label)?];
-            *place = place.and(Some(*limits));
+            for class in classes_of(label)? {
+                classes[class] = classes[class].and(Some(*limits));
+            }
         }
         Ok(Self {
             confidence: rules.confidence,
@@ -119,7 +123,7 @@ impl Filter {
         )
     }
 
-    /// Whether an object in a picture of a size is reported. A class that has no name is as any other.
+    /// Whether an object in a picture of a size is reported. One of a class that has no name is not.
     pub fn admits(&self, object: &Candidate, picture: Size) -> bool {
         let enough = |limits: Limits| limits.score.unwrap_or(self.confidence).get();
         let limits = self.limits(object);
@@ -139,10 +143,7 @@ impl Filter {
     }
 
     fn limits(&self, object: &Candidate) -> Option<Limits> {
-        match self.classes.get(object.class as usize) {
-            Some(limits) => *limits,
-            None => Some(Limits::NONE),
-        }
+        *self.classes.get(object.class as usize)?
     }
 }
 
@@ -215,12 +216,48 @@ mod tests {
             (&all, 1, 0.3, (40.0, 20.0), false),
             (&all, 2, 0.6, (90.0, 9.0), true),
             (&all, 2, 0.4, (90.0, 9.0), false),
-            (&all, 7, 0.6, (90.0, 9.0), true), // a class without a name
             (&people, 0, 0.6, (50.0, 60.0), true),
             (&people, 1, 0.9, (40.0, 20.0), false), // limits do not put a label on the list
             (&people, 2, 0.9, (40.0, 20.0), false),
         ] {
             let object = object(class, score, size);
+            assert_eq!(filter.admits(&object, PICTURE), reported, "{object:?}");
+        }
+    }
+
+    #[test]
+    fn a_class_without_a_name_is_on_no_list() {
+        for labels in [&[][..], &["person"]] {
+            let filter = filter(labels, &[]).unwrap();
+            let object = object(7, 0.9, (20.0, 40.0));
+            assert!(!filter.suits(&object, PICTURE), "{labels:?}");
+            assert!(!filter.admits(&object, PICTURE), "{labels:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_names_every_class_that_is_called_so() {
+        let known = ["car", "dog", "car"].map(String::from);
+        let high = LabelLimits {
+            label: "car".into(),
+            limits: Limits {
+                score: Some(score(0.8)),
+                ..Limits::NONE
+            },
+        };
+        let rules = FilterRules {
+            labels: vec!["car".into()],
+            limits: vec![high],
+            ..FilterRules::above(score(0.5))
+        };
+        let filter = Filter::new(&rules, &known).unwrap();
+        for (class, score, reported) in [
+            (0, 0.9, true),
+            (1, 0.9, false),
+            (2, 0.9, true),
+            (2, 0.7, false),
+        ] {
+            let object = object(class, score, (20.0, 40.0));
             assert_eq!(filter.admits(&object, PICTURE), reported, "{object:?}");
         }
     }

@@ -52,7 +52,7 @@ pub struct Layout {
     pub family: Family,
     /// Number of classes; an end-to-end output does not tell.
     pub classes: Option<usize>,
-    /// Number of candidate boxes.
+    /// Number of candidate boxes; of an end-to-end model those of its first run, as it may give more or fewer for the next picture.
     pub boxes: usize,
 }
 
@@ -123,6 +123,17 @@ impl Layout {
     pub fn values(&self) -> usize {
         self.boxes * self.row()
     }
+
+    /// Whether an output may have so many values. One with suppression inside has as many rows as it found objects, where
+    /// its exporter did not pad them.
+    pub(crate) fn takes(&self, values: usize) -> bool {
+        match self.family {
+            Family::EndToEnd => {
+                values.is_multiple_of(FINISHED) && values / FINISHED <= MAX_FINISHED
+            }
+            Family::Yolov5 | Family::Yolov8 | Family::Yolox => values == self.values(),
+        }
+    }
 }
 
 /// Family, classes and boxes of an output's shape.
@@ -140,11 +151,7 @@ fn tell(cells: usize, output: &[i64]) -> Option<(Family, Option<usize>, usize)> 
     if rows == ANCHORS * cells && columns > 5 {
         return Some((Family::Yolov5, Some(columns - 5), rows));
     }
-    ((1..=MAX_FINISHED).contains(&rows) && columns == FINISHED).then_some((
-        Family::EndToEnd,
-        None,
-        rows,
-    ))
+    (rows <= MAX_FINISHED && columns == FINISHED).then_some((Family::EndToEnd, None, rows))
 }
 
 /// Cells of all grids over an input.
@@ -267,6 +274,8 @@ mod tests {
             (wide, [1, 15120, 85], Yolov5, Some(80), 15120),
             (square(640), [1, 300, 6], EndToEnd, None, 300),
             (wide, [1, 100, 6], EndToEnd, None, 100),
+            // Nothing is left of a black picture where the number of rows is free.
+            (square(640), [1, 0, 6], EndToEnd, None, 0),
         ] {
             let layout = Layout::of(input, &output).unwrap();
             let expected = Layout {
@@ -277,6 +286,24 @@ mod tests {
             assert_eq!(layout, expected, "{output:?}");
             let values = output.iter().product::<i64>();
             assert_eq!(layout.values(), values as usize, "{output:?}");
+        }
+    }
+
+    #[test]
+    fn an_end_to_end_model_gives_as_many_rows_as_it_likes() {
+        let end_to_end = Layout::of(square(640), &[1, 5, 6]).unwrap();
+        let yolov8 = Layout::of(square(32), &[1, 6, 21]).unwrap();
+        for (layout, values, taken) in [
+            (end_to_end, 0, true),
+            (end_to_end, 6, true),
+            (end_to_end, 6 * 1000, true),
+            (end_to_end, 6 * 1001, false),
+            (end_to_end, 31, false),
+            (yolov8, 6 * 21, true),
+            (yolov8, 6 * 20, false),
+            (yolov8, 0, false),
+        ] {
+            assert_eq!(layout.takes(values), taken, "{values} of {layout:?}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ashya_protocol::{Hash, ModelInfo};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::detect::decode::{decode, is_already_decoded};
 use crate::detect::labels::{LabelsError, labels_of};
@@ -40,6 +40,8 @@ pub struct Detector {
     info: ModelInfo,
     layout: Layout,
     labels: Vec<String>,
+    /// Whether somebody was told that it gives classes without a name.
+    told_nameless: bool,
     /// Kept between pictures for its memory.
     prepared: Prepared,
 }
@@ -107,12 +109,16 @@ pub enum DetectError {
     #[error("the model failed to run: {0}")]
     Run(String),
     /// The output changed its shape since the model was loaded.
-    #[error("the model gave {found} values, expected {expected}")]
+    #[error(
+        "the model gave {found} values, which no {family} output has that began with {boxes} boxes"
+    )]
     Output {
         /// Values found.
         found: usize,
-        /// Values expected.
-        expected: usize,
+        /// How they are read.
+        family: Family,
+        /// Boxes of the first run.
+        boxes: usize,
     },
 }
 
@@ -185,6 +191,7 @@ impl Detector {
             },
             layout,
             labels,
+            told_nameless: false,
             prepared: Prepared::default(),
         })
     }
@@ -218,18 +225,20 @@ impl Detector {
     ) -> Result<Found, DetectError> {
         let (layout, input) = (self.layout, self.network.input());
         let began = Instant::now();
-        let (ran, decoded) =
+        let (ran, mut decoded) =
             self.network
                 .run(&prepared.planes, layout.family.white(), |_, values| {
-                    let (ran, expected) = (Instant::now(), layout.values());
-                    if values.len() != expected {
+                    let ran = Instant::now();
+                    if !layout.takes(values.len()) {
                         return Err(DetectError::Output {
                             found: values.len(),
-                            expected,
+                            family: layout.family,
+                            boxes: layout.boxes,
                         });
                     }
                     Ok((ran, decode(layout, input, values, confidence)))
                 })??;
+        self.drop_nameless(&mut decoded);
         let kept = match layout.family {
             Family::EndToEnd => cut(decoded),
             Family::Yolov5 | Family::Yolov8 | Family::Yolox => suppress(decoded, overlap),
@@ -240,12 +249,30 @@ impl Detector {
                 bounds: prepared.fit.unfit(object.bounds, prepared.picture),
                 ..object
             })
+            // What lay in the padding has no part in the picture.
+            .filter(Candidate::is_sound)
             .collect();
         Ok(Found {
             objects,
             run: ran - began,
             read: ran.elapsed(),
         })
+    }
+
+    /// Drops what nothing could be said of. Only an end-to-end model can give it: where it has more classes than names.
+    fn drop_nameless(&mut self, found: &mut Vec<Candidate>) {
+        let names = self.labels.len();
+        let nameless = |object: &Candidate| object.class as usize >= names;
+        if let Some(object) = found.iter().copied().find(nameless)
+            && !self.told_nameless
+        {
+            self.told_nameless = true;
+            warn!(
+                class = object.class,
+                "the model gives classes beyond the {names} that have names; they are left out: name all of them"
+            );
+        }
+        found.retain(|object| !nameless(object));
     }
 
     /// How the model wants its pictures.

@@ -172,7 +172,7 @@ fn interface(
         return Err(format!("its task is `{task}`, expected `detect`"));
     }
     let (inputs, outputs) = (session.inputs(), session.outputs());
-    let ([input], [_]) = (inputs, outputs) else {
+    let ([input], [output]) = (inputs, outputs) else {
         return Err(format!(
             "{} inputs and {} outputs, expected one picture in and one tensor out",
             inputs.len(),
@@ -188,6 +188,16 @@ fn interface(
         return Err(format!(
             "input {}, expected 32-bit or 16-bit floats [1, 3, height, width]",
             input.dtype()
+        ));
+    };
+    let ValueType::Tensor {
+        ty: TensorElementType::Float32 | TensorElementType::Float16,
+        ..
+    } = output.dtype()
+    else {
+        return Err(format!(
+            "output {}, expected boxes and scores in 32-bit or 16-bit floats",
+            output.dtype()
         ));
     };
     input_size(shape, wanted, metadata.image_size).map(|size| (size, *precision))

@@ -1,12 +1,10 @@
-use crate::detect::{Candidate, Overlap, PixelBox};
+use crate::detect::{Candidate, MAX_OBJECTS, Overlap, PixelBox};
 use crate::region::{Region, shared};
 
 /// Share of a cut object that lies in a whole one of its class, from which on it is a part of that one.
 const PART: f32 = 0.7;
 /// Share of an object that must lie in a region for a look at the region to tell whether it is still there.
 const SEEN: f32 = 0.5;
-/// Most objects that one picture yields, as many as one look at it.
-const MAX_OBJECTS: usize = 300;
 
 /// An object that was found in a region, in pixels of the picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
