@@ -7,10 +7,11 @@ use crate::causes::causes;
 use crate::config::{FirstSnapshot, SnapshotsConfig, SnapshotsWhen, TrackingConfig};
 use crate::demand::Demand;
 use crate::detect::{Candidate, Confidence, Filter, Size};
+use crate::fractions::fractions;
 use crate::objects::{Moment, Objects, Sighting, Snapshot, Snapshots};
 use crate::privacy::View;
 use crate::track::{TrackId, Tracker, TrackerOptionsError, Update};
-use crate::voice::{Signed, Voice, VoiceError, fractions};
+use crate::voice::{Signed, Voice, VoiceError};
 
 /// Follows what is found from look to look, and tells what becomes of it.
 pub(super) struct Follower {

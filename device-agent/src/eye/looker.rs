@@ -10,13 +10,14 @@ use crate::eye::follower::{Followed, Follower};
 use crate::eye::gate::Gate;
 use crate::eye::publisher::Publisher;
 use crate::eye::search::Search;
+use crate::fractions::detected;
 use crate::latest::Latest;
 use crate::looked::Looked;
 use crate::motion::Motion;
 use crate::privacy::{PrivacyMasks, View};
 use crate::track::TrackId;
 use crate::uplink::{Parcel, Uplink};
-use crate::voice::{Signed, detected};
+use crate::voice::Signed;
 
 /// The stages between a captured picture and signed events, each after the other.
 pub(super) struct Looker {
