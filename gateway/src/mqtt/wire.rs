@@ -4,10 +4,10 @@
 //! own, no share groups. What has no variant cannot happen.
 
 mod lengths;
+mod packets;
 mod v3;
 mod v5;
 
-use std::fmt;
 use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
@@ -19,132 +19,11 @@ use ntex_mqtt::{v3::codec as codec_v3, v5::codec as codec_v5};
 use thiserror::Error;
 
 use lengths::Properties;
+pub use packets::{Connect, Incoming, Publish, Will};
+pub(super) use packets::{ConnectRefusal, DisconnectReason, Outgoing, Shortened};
 
 /// First byte of a CONNECT packet.
 const CONNECT: u8 = 0x10;
-/// As much of a client's text as a log line shows; an honest topic is shorter.
-const SHOWN_CHARACTERS: usize = 120;
-
-/// What a client sends.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Incoming {
-    /// The beginning.
-    Connect(Connect),
-    /// An event, or the device's presence.
-    Publish(Publish),
-    /// The client asks for topics.
-    Subscribe {
-        /// What the answer names.
-        packet_id: NonZeroU16,
-        /// The topic filters.
-        filters: Vec<String>,
-    },
-    /// The client no longer wants topics.
-    Unsubscribe {
-        /// What the answer names.
-        packet_id: NonZeroU16,
-        /// The topic filters.
-        filters: Vec<String>,
-    },
-    /// The client is still there.
-    Ping,
-    /// The client leaves.
-    Disconnect,
-    /// An acknowledgement of something that we never ask to be acknowledged.
-    Stray,
-}
-
-/// A CONNECT packet.
-#[derive(PartialEq, Eq)]
-pub struct Connect {
-    /// Longest silence that the client promises, in seconds; 0 is none.
-    pub keep_alive_seconds: u16,
-    /// The device id.
-    pub username: Option<String>,
-    /// A token of the REST interface.
-    pub password: Option<String>,
-    /// What is published when the connection breaks.
-    pub will: Option<Will>,
-    /// Whether the client asks for an enhanced authentication (MQTT 5), which does not exist here.
-    pub enhanced: bool,
-}
-
-/// A last will.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Will {
-    /// Where.
-    pub topic: String,
-    /// What.
-    pub payload: Bytes,
-}
-
-/// A PUBLISH packet with all of its payload.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Publish {
-    /// Where.
-    pub topic: String,
-    /// Present with QoS 1.
-    pub packet_id: Option<NonZeroU16>,
-    /// What, whole.
-    pub payload: Bytes,
-}
-
-/// What we send.
-#[derive(Debug)]
-pub(super) enum Outgoing {
-    Accepted {
-        keep_alive_seconds: u16,
-        max_packet_bytes: u32,
-        receive_max: NonZeroU16,
-    },
-    Refused(ConnectRefusal),
-    PublishAck {
-        packet_id: NonZeroU16,
-    },
-    /// One answer for each filter: granted with QoS 0, or refused.
-    SubscribeAck {
-        packet_id: NonZeroU16,
-        granted: Vec<bool>,
-    },
-    UnsubscribeAck {
-        packet_id: NonZeroU16,
-        filters: usize,
-    },
-    Publish {
-        topic: String,
-        payload: Bytes,
-        retain: bool,
-    },
-    Pong,
-    /// MQTT 5 only; MQTT 3.1.1 just closes.
-    Disconnect(DisconnectReason),
-}
-
-/// Why a CONNECT is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ConnectRefusal {
-    Credentials,
-    NotAuthorized,
-    Unsupported,
-}
-
-/// Why we end a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DisconnectReason {
-    NotAuthorized,
-    TakenOver,
-    KeepAlive,
-    PasswordEnded,
-    ShuttingDown,
-    Malformed,
-    TooLarge,
-    Protocol,
-    QosNotSupported,
-    QuotaExceeded,
-}
-
-/// A client's text as the log shows it: escaped, and the beginning of it only.
-pub(super) struct Shortened<'a>(pub(super) &'a str);
 
 /// Why bytes are not MQTT as we speak it.
 #[derive(Debug, PartialEq, Eq, Error)]
@@ -195,16 +74,6 @@ enum Decoded {
         first: NtexBytes,
     },
     Chunk(NtexBytes, bool),
-}
-
-impl Incoming {
-    /// Bytes of what is published; other packets are small.
-    pub(super) fn payload_bytes(&self) -> usize {
-        match self {
-            Self::Publish(publish) => publish.payload.len(),
-            _ => 0,
-        }
-    }
 }
 
 impl Wire {
@@ -363,36 +232,6 @@ impl From<DecodeError> for WireError {
     }
 }
 
-impl fmt::Display for Shortened<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.chars().take(SHOWN_CHARACTERS).collect::<String>();
-        let more = if shown.len() < self.0.len() {
-            "…"
-        } else {
-            ""
-        };
-        write!(f, "\"{}{more}\"", shown.escape_debug())
-    }
-}
-
-impl fmt::Debug for Shortened<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Debug for Connect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The password stays out of every log.
-        let username = self.username.as_deref().map(Shortened);
-        let will = self.will.as_ref().map(|will| Shortened(&will.topic));
-        f.debug_struct("Connect")
-            .field("username", &username)
-            .field("will", &will)
-            .finish_non_exhaustive()
-    }
-}
-
 /// Finds the protocol level in the first bytes of a connection, and refuses early what is not a CONNECT.
 fn protocol_level(bytes: &[u8]) -> Result<Option<u8>, WireError> {
     let Some(&first) = bytes.first() else {
@@ -495,18 +334,5 @@ mod tests {
             next = wire.next_packet();
         }
         assert!(matches!(next, Ok(Some(Incoming::Publish(one))) if *one.payload == *b"{}"));
-    }
-
-    #[test]
-    fn a_clients_text_is_one_short_line_of_the_log() {
-        let long = "a".repeat(60_000);
-        let shortened = format!("\"{}…\"", "a".repeat(SHOWN_CHARACTERS));
-        for (text, shown) in [
-            ("ashya/v1/#", "\"ashya/v1/#\""),
-            ("a\nERROR b\u{1b}[2J\"", "\"a\\nERROR b\\u{1b}[2J\\\"\""),
-            (&long, &shortened),
-        ] {
-            assert_eq!(Shortened(text).to_string(), shown);
-        }
     }
 }
