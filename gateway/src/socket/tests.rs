@@ -1,5 +1,6 @@
 //! Sockets and event streams over real connections; the ledger's words are put into the index by hand.
 
+mod client;
 mod cutoff;
 mod cuts;
 mod event_stream;
@@ -20,7 +21,8 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::hub::tests::{device_key, position};
 use crate::presence::{Door, Word};
-use world::{ALICE, FEED, Heard, OWNER, PATIENCE, SECOND_FEED, START, World};
+use client::Heard;
+use world::{ALICE, FEED, OWNER, PATIENCE, SECOND_FEED, START, World};
 
 fn streams(message: &ServerMessage) -> Vec<&str> {
     match message {

@@ -13,7 +13,8 @@ use rand::{Rng, SeedableRng};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use super::world::{Client, Heard, OWNER, START, World};
+use super::client::{Client, Heard};
+use super::world::{OWNER, START, World};
 use crate::hub::Moment;
 use crate::hub::tests::{device_key, message};
 use crate::ledger_index::ListingDocument;

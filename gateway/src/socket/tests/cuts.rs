@@ -6,7 +6,8 @@ use ashya_protocol::Address;
 use ashya_protocol::ws::{EndReason, NoticeState, ServerMessage};
 use tokio::time::sleep;
 
-use super::world::{ALICE, BOB, Client, FEED, Heard, OWNER, PATIENCE, START, World};
+use super::client::{Client, Heard};
+use super::world::{ALICE, BOB, FEED, OWNER, PATIENCE, START, World};
 
 /// Watches with many sockets while events come without pause, before the cut, through it and after it, and checks
 /// that no socket gets an event that was published once the cut was known; gives back what each was told.

@@ -2,8 +2,9 @@
 
 use ashya_protocol::ws::{EndReason, GapReason, ServerMessage};
 
+use super::client::{Client, Heard};
 use super::seq;
-use super::world::{ALICE, Client, FEED, Heard, START, World};
+use super::world::{ALICE, FEED, START, World};
 
 /// A socket that waits: it has had one event already.
 async fn waiting(world: &World) -> Client {

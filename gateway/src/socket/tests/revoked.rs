@@ -2,7 +2,8 @@
 
 use ashya_protocol::ws::{CloseCode, EndReason, ServerMessage};
 
-use super::world::{ALICE, BOB, Client, FEED, Heard, MAX_SOCKETS, START, World};
+use super::client::{Client, Heard};
+use super::world::{ALICE, BOB, FEED, MAX_SOCKETS, START, World};
 use crate::auth::sessions::SessionId;
 
 async fn watching_by(world: &World, id: SessionId) -> Client {
