@@ -151,6 +151,10 @@ impl Spool {
         device: DeviceId,
         limits: SpoolLimits,
     ) -> Result<Self, SpoolError> {
+        damage::remove_half_snapshots(path).map_err(|error| SpoolError::Open {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
         match unbroken(|| Self::open_as_it_is(path, device, limits)) {
             Err(error) if error.is_damage() => {
                 damage::set_aside(path, &error)?;

@@ -21,6 +21,27 @@ impl SpoolError {
     }
 }
 
+/// How the name of a snapshot ends that sled has not finished.
+const HALF_SNAPSHOT: &str = "generating";
+
+/// Removes the snapshots in `path` that are not finished: a disk that was full at the time leaves them, and sled takes
+/// them for damage of the whole. A snapshot only spares it to read the log, which holds everything.
+///
+/// # Errors
+/// When the folder cannot be read or written.
+pub(super) fn remove_half_snapshots(path: &Path) -> io::Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(path)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|end| end == HALF_SNAPSHOT) {
+            std::fs::remove_file(file)?;
+        }
+    }
+    Ok(())
+}
+
 /// Renames the spool in `path`, and says so.
 ///
 /// # Errors

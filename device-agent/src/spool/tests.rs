@@ -214,6 +214,23 @@ fn the_spool_of_another_key_is_set_aside() {
     assert_eq!((spool.held().events, set_aside(&folder)), (0, 1));
 }
 
+/// As a disk leaves it that was full while sled wrote a snapshot, and has room again.
+#[test]
+fn half_a_snapshot_costs_no_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = open(&folder);
+    let kept = (0..300).map(|seq| event("a", 1, seq));
+    spool.turn(&keep(kept)).unwrap();
+    drop(spool);
+    let half = folder.path().join("spool/snap.FFFFFFFFFFFFFFFF.generating");
+    fs::write(&half, []).unwrap();
+    let mut spool = open(&folder);
+    assert_eq!(read(&mut spool, "a").len(), 300);
+    assert_eq!((set_aside(&folder), half.exists()), (0, false));
+    drop(spool);
+    assert_eq!(read(&mut open(&folder), "a").len(), 300);
+}
+
 /// Wherever the file is hit, there is a spool afterwards that takes events.
 #[test]
 fn a_spool_damaged_anywhere_is_set_aside_or_usable() {
