@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::spool::{Errand, Place, Turned};
 use crate::voice::{Kind, Signed};
-use lane::{Disk, Lane, State, Waiting};
+use lane::{Disk, Lane, Waiting};
 
 /// Events under way to the broker at a time.
 pub(crate) const WINDOW: usize = 32;
@@ -31,6 +31,10 @@ const WINDOW_BYTES: usize = 512 * 1024;
 /// Events that may wait for the disk, and their bytes: some minutes of a camera whose disk is full.
 const FRESH_EVENTS: usize = 4_000;
 const FRESH_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long the events of this start wait for a disk that was never opened: those of an earlier start may be on it, and a
+/// gateway that has had a later one takes none of them any more. A disk that is full or mounted late is there by then.
+const FIRST_LOOK: Duration = Duration::from_secs(60);
 
 /// Why a gateway refuses an event that it has had already.
 const REPLAYED: &str = "replayed";
@@ -55,8 +59,7 @@ pub(crate) type Receipt = oneshot::Sender<Fate>;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     lanes: BTreeMap<StreamName, Lane>,
-    /// Whether it is known what an earlier start has left. Nothing is due before it: that goes first.
-    is_disk_known: bool,
+    past: Past,
     /// The stream whose turn was last.
     served: Option<StreamName>,
     /// In the order in which they were handed over.
@@ -64,6 +67,31 @@ pub(crate) struct Outbox {
     /// Events that are done with and still on the disk.
     forget: Vec<Place>,
     tally: Tally,
+}
+
+/// What is known of the events that an earlier start has left on the disk. Nothing is due before it: those go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Past {
+    /// Nothing; since the moment, where there is one, the disk cannot be opened.
+    Unknown(Option<Instant>),
+    /// Nothing still, and events go without it.
+    GivenUp,
+    /// The disk was opened.
+    Known,
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        Self::Unknown(None)
+    }
+}
+
+/// Whether events begin to go though nobody knows what the disk holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    Lasts,
+    /// Said once.
+    Ended,
 }
 
 /// What became of the events so far.
@@ -91,23 +119,30 @@ impl Outbox {
     /// the oldest event.
     pub(crate) fn push(&mut self, event: Signed, receipt: Option<Receipt>, now: Instant) {
         let lane = self.lanes.entry(event.stream.clone());
-        let lane = lane.or_insert_with(|| Lane::new(!self.is_disk_known));
+        let lane = lane.or_insert_with(|| Lane::new(matches!(self.past, Past::Unknown(_))));
         lane.push(Waiting::new(Arc::new(event), receipt, now));
         self.make_room();
     }
 
     /// The disk has events of these streams, from an earlier start or from before it failed.
     pub(crate) fn expect(&mut self, streams: impl IntoIterator<Item = StreamName>) {
-        if !self.is_disk_known {
-            self.is_disk_known = true;
-            for lane in self.lanes.values_mut() {
-                lane.deeper = false;
-            }
+        let is_first = std::mem::replace(&mut self.past, Past::Known) != Past::Known;
+        if is_first {
+            self.lanes.values_mut().for_each(|lane| lane.deeper = false);
         }
         for stream in streams {
-            self.lanes.entry(stream).or_default().deeper = true;
+            let lane = self.lanes.entry(stream).or_default();
+            if is_first {
+                lane.step_back();
+            }
+            lane.deeper = true;
         }
         self.lanes.values_mut().for_each(Lane::move_up);
+    }
+
+    /// Whether it is known what an earlier start has left.
+    pub(crate) fn is_past_known(&self) -> bool {
+        self.past == Past::Known
     }
 
     /// The next event to hand to the connection, if it may take one more; streams take turns. [`Self::handed`]
@@ -126,9 +161,8 @@ impl Outbox {
         let Some(stream) = self.next_lane().map(|(stream, _)| stream.clone()) else {
             return;
         };
-        let due = self.lanes.get_mut(&stream).and_then(Lane::due_mut);
-        if let Some(waiting) = due {
-            waiting.state = State::UnderWay;
+        let handed = self.lanes.get_mut(&stream).and_then(Lane::hand);
+        if let Some(waiting) = handed {
             self.flights.push_back(Flight {
                 place: Place::of(&waiting.event),
                 bytes: waiting.event.envelope.len(),
@@ -253,12 +287,26 @@ impl Outbox {
         self.lanes.retain(|_, lane| !lane.is_done());
     }
 
-    /// The spool failed to do this errand, or to open: what it was to keep is in memory alone.
-    pub(crate) fn unsettle(&mut self, errand: Errand) {
-        self.expect([]);
+    /// The spool failed to do this errand, or to open: what it was to keep is in memory alone. One that was never opened
+    /// holds everything back for a minute; then events go without what an earlier start may have left.
+    pub(crate) fn unsettle(&mut self, errand: Errand, now: Instant) -> Patience {
         self.forget.extend(errand.forget);
         self.lanes.values_mut().for_each(Lane::not_kept);
         self.make_room();
+        let Past::Unknown(since) = self.past else {
+            return Patience::Lasts;
+        };
+        let since = since.unwrap_or(now);
+        if now.duration_since(since) < FIRST_LOOK {
+            self.past = Past::Unknown(Some(since));
+            return Patience::Lasts;
+        }
+        self.past = Past::GivenUp;
+        for lane in self.lanes.values_mut() {
+            lane.deeper = false;
+            lane.move_up();
+        }
+        Patience::Ended
     }
 
     /// Whether the connection has events whose acknowledgement has not come.

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::error;
 
 use super::Link;
 use super::keeper::Report;
+use crate::outbox::Patience;
 
 impl Link {
     /// Brings to the disk what has waited for `patience`.
@@ -32,9 +34,16 @@ impl Link {
         match report {
             Report::Opened(streams) => self.outbox.expect(streams),
             Report::Turned(turned) => self.outbox.settle(turned),
-            Report::Failed(errand) => self.outbox.unsettle(errand),
+            Report::Failed(errand) => {
+                if self.outbox.unsettle(errand, Instant::now()) == Patience::Ended {
+                    error!(
+                        "the disk cannot be opened: events go without those that an earlier start may have left on it, \
+                         which the gateway then takes no more"
+                    );
+                }
+            }
         }
-        self.state.is_spool_read = true;
+        self.state.is_spool_read = self.outbox.is_past_known();
         self.tell_figures();
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Lane {
     fresh: VecDeque<Waiting>,
     /// The last event that came into the head.
     loaded: Option<Position>,
+    /// The latest event that a connection took.
+    sent: Option<Position>,
 }
 
 #[derive(Debug)]
@@ -109,10 +111,13 @@ impl Lane {
         self.head.iter().find(|waiting| waiting.state == State::Due)
     }
 
-    pub(super) fn due_mut(&mut self) -> Option<&mut Waiting> {
-        self.head
-            .iter_mut()
-            .find(|waiting| waiting.state == State::Due)
+    /// Gives the due event to the connection.
+    pub(super) fn hand(&mut self) -> Option<&Waiting> {
+        let mut waiting = self.head.iter_mut();
+        let due = waiting.find(|waiting| waiting.state == State::Due)?;
+        due.state = State::UnderWay;
+        self.sent = self.sent.max(Some(due.event.position()));
+        Some(due)
     }
 
     pub(super) fn find(&mut self, position: Position) -> Option<&mut Waiting> {
@@ -184,11 +189,27 @@ impl Lane {
         }
     }
 
+    /// The disk is read for the first time, and has earlier events: they go before all that no connection took.
+    pub(super) fn step_back(&mut self) {
+        let sent = self.sent;
+        let not_sent = |waiting: &mut Waiting| Some(waiting.event.position()) > sent;
+        while let Some(waiting) = self.head.pop_back_if(not_sent) {
+            self.fresh.push_front(waiting);
+        }
+        self.loaded = None;
+    }
+
     pub(super) fn fetched(&mut self, events: Vec<Signed>, more: bool) {
         let now = Instant::now();
         for event in events {
-            // What the disk was asked to keep before it failed may be there all the same.
             let position = event.position();
+            // After a [step back](Self::step_back) the disk also has what is in the head, or done with.
+            let is_known = |sent: Position| sent.boot == position.boot && position <= sent;
+            if self.sent.is_some_and(is_known) {
+                self.loaded = Some(position);
+                continue;
+            }
+            // What the disk was asked to keep before it failed may be there all the same.
             while let Some(mut known) = self
                 .fresh
                 .pop_front_if(|fresh| fresh.event.position() <= position)
@@ -196,7 +217,9 @@ impl Lane {
                 known.say(Fate::Kept);
             }
             let mut waiting = Waiting::new(Arc::new(event), None, now);
-            (waiting.disk, waiting.was_sent_before) = (Disk::There, true);
+            waiting.disk = Disk::There;
+            // One that a later start has overtaken is refused for that, and lost.
+            waiting.was_sent_before = self.sent.is_none_or(|sent| sent.boot <= position.boot);
             self.append(waiting);
         }
         self.deeper = more;

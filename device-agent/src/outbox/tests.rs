@@ -113,23 +113,22 @@ fn nothing_is_written_while_the_gateway_answers() {
 
 /// Plays the disk: keeps and fetches without one.
 #[derive(Default)]
-struct Disk(BTreeMap<(String, u64), Arc<Signed>>);
+struct Disk(BTreeMap<Place, Arc<Signed>>);
 
 impl Disk {
     fn turn(&mut self, errand: &Errand) -> Turned {
-        let key = |place: &Place| (place.stream.to_string(), place.position.seq.get());
         for place in &errand.forget {
-            self.0.remove(&key(place));
+            self.0.remove(place);
         }
         for event in &errand.keep {
-            self.0.insert(key(&Place::of(event)), event.clone());
+            self.0.insert(Place::of(event), event.clone());
         }
         let fetched = errand.fetch.iter().map(|fetch| {
-            let name = fetch.stream.to_string();
-            let after = fetch.after.map_or(0, |position| position.seq.get() + 1);
-            let range = (name.clone(), after)..=(name, u64::MAX);
-            let mut found = self.0.range(range).map(|(_, event)| (**event).clone());
-            let events: Vec<_> = found.by_ref().take(fetch.most).collect();
+            let is_next =
+                |place: &Place| place.stream == fetch.stream && Some(place.position) > fetch.after;
+            let mut found = self.0.iter().filter(|(place, _)| is_next(place));
+            let events = found.by_ref().take(fetch.most);
+            let events: Vec<_> = events.map(|(_, event)| (**event).clone()).collect();
             Fetched {
                 stream: fetch.stream.clone(),
                 events,
@@ -217,12 +216,122 @@ fn what_an_earlier_start_has_left_goes_first() {
     assert_eq!(seqs(&hand_all(&mut outbox)), [0, 1, 2, 3]);
 }
 
+/// An event of the start before that of [`event`].
+fn earlier(stream: &str, seq: u64) -> Signed {
+    Signed {
+        boot: Boot::try_from(6).unwrap(),
+        ..event(stream, seq)
+    }
+}
+
+/// A disk with three events of an earlier start.
+fn with_a_past() -> Disk {
+    let mut disk = Disk::default();
+    let keep = (0..3).map(|seq| Arc::new(earlier("a", seq))).collect();
+    disk.turn(&Errand {
+        keep,
+        ..Errand::default()
+    });
+    disk
+}
+
+/// Reads on and hands over until nothing is due; boots and numbers, all acknowledged.
+fn drain(outbox: &mut Outbox, disk: &mut Disk, packet: &mut u16) -> Vec<(u64, u64)> {
+    let mut sent = Vec::new();
+    loop {
+        if let Some(errand) = outbox.reading() {
+            let turned = disk.turn(&errand);
+            outbox.settle(turned);
+        }
+        let Some(due) = outbox.due() else {
+            return sent;
+        };
+        sent.push((due.boot.get(), due.seq.get()));
+        outbox.handed();
+        *packet += 1;
+        outbox.written(*packet);
+        assert!(outbox.acknowledged(*packet));
+    }
+}
+
 #[test]
-fn a_disk_that_cannot_be_opened_holds_nothing_back() {
-    let mut outbox = Outbox::default();
-    outbox.push(event("a", 0), None, Instant::now());
-    outbox.unsettle(Errand::default());
-    assert_eq!(hand_all(&mut outbox).len(), 1);
+fn an_earlier_start_goes_first_though_its_disk_comes_late() {
+    let (mut disk, mut outbox, now) = (with_a_past(), Outbox::default(), Instant::now());
+    for seq in 0..200 {
+        outbox.push(event("a", seq), None, now);
+    }
+    for seconds in [0, 5, 55] {
+        let at = now + Duration::from_secs(seconds);
+        assert_eq!(outbox.unsettle(Errand::default(), at), Patience::Lasts);
+        assert_eq!(hand_all(&mut outbox), []);
+    }
+    assert!(!outbox.is_past_known());
+    outbox.expect(["a".parse().unwrap()]);
+    let sent = drain(&mut outbox, &mut disk, &mut 0);
+    let expected = (0..3).map(|seq| (6, seq));
+    let expected = expected.chain((0..200).map(|seq| (7, seq)));
+    assert!(sent.iter().copied().eq(expected), "{sent:?}");
+}
+
+#[test]
+fn a_disk_that_is_never_opened_holds_nothing_back_for_long() {
+    let (mut disk, mut outbox, now) = (with_a_past(), Outbox::default(), Instant::now());
+    for seq in 0..4 {
+        outbox.push(event("a", seq), None, now);
+    }
+    let said = [0, 30, 60, 65].map(|seconds| {
+        let at = now + Duration::from_secs(seconds);
+        outbox.unsettle(Errand::default(), at)
+    });
+    let [lasts, ended] = [Patience::Lasts, Patience::Ended];
+    assert_eq!(said, [lasts, lasts, ended, lasts], "told once");
+    assert!(!outbox.is_past_known());
+    // What no connection took until the disk comes after all still goes behind the past.
+    assert_eq!(outbox.due().unwrap().seq.get(), 0);
+    outbox.expect(["a".parse().unwrap()]);
+    let sent = drain(&mut outbox, &mut disk, &mut 0);
+    let expected = [(6, 0), (6, 1), (6, 2), (7, 0), (7, 1), (7, 2), (7, 3)];
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn what_a_later_start_has_overtaken_counts_as_refused() {
+    let (mut disk, mut outbox, now) = (with_a_past(), Outbox::default(), Instant::now());
+    for seq in 0..4 {
+        outbox.push(event("a", seq), None, now);
+    }
+    outbox.unsettle(Errand::default(), now);
+    outbox.unsettle(Errand::default(), now + FIRST_LOOK);
+    for packet in 1..=2 {
+        outbox.handed();
+        outbox.written(packet);
+    }
+    assert!(outbox.acknowledged(1));
+    outbox.expect(["a".parse().unwrap()]);
+    // The disk keeps what waits, and gives back the past and what it just kept.
+    let errand = outbox.errand(now, AT_ONCE).unwrap();
+    assert_eq!(errand.keep.len(), 3);
+    let turned = disk.turn(&errand);
+    outbox.settle(turned);
+    let handed = std::iter::from_fn(|| {
+        let due = outbox.due()?;
+        let position = (due.boot.get(), due.seq.get());
+        outbox.handed();
+        Some(position)
+    });
+    let handed: Vec<_> = handed.collect();
+    assert_eq!(handed, [(6, 0), (6, 1), (6, 2), (7, 2), (7, 3)]);
+    (3..=7).for_each(|packet| outbox.written(packet));
+    for seq in 0..3 {
+        let position = earlier("a", seq).position();
+        assert!(!outbox.refused(&"a".parse().unwrap(), position, REPLAYED));
+    }
+    (2..=7).for_each(|packet| assert!(outbox.acknowledged(packet)));
+    let tally = outbox.tally();
+    assert_eq!((tally.acknowledged, tally.refused), (4, 3));
+    let last = outbox.errand(now, AT_ONCE);
+    last.iter().for_each(|errand| drop(disk.turn(errand)));
+    assert!(disk.0.is_empty(), "{:?}", disk.0.keys());
 }
 
 #[test]
@@ -230,7 +339,7 @@ fn a_disk_that_fails_costs_nothing_while_memory_lasts() {
     let mut outbox = filled(&[("a", 1_000)]);
     let errand = outbox.errand(Instant::now(), AT_ONCE).unwrap();
     assert_eq!(errand.keep.len(), 1_000);
-    outbox.unsettle(errand);
+    outbox.unsettle(errand, Instant::now());
     for seq in 1_000..5_000 {
         outbox.push(event("a", seq), None, Instant::now());
     }
