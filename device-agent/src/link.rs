@@ -2,20 +2,22 @@
 
 mod broker;
 mod disk;
+mod error;
+mod farewell;
 mod figures;
 mod heard;
 mod keeper;
 mod notices;
 mod pace;
+mod sending;
 mod tunnel;
 
 use std::pin::pin;
 use std::time::Duration;
 
 use ashya_protocol::rest::SignedRegistration;
-use ashya_protocol::{DeviceId, DeviceKey, Domain, StreamName, Topic, TopicFilter};
-use rumqttc::{AsyncClient, ClientError, ConnectionError, QoS, Transport};
-use thiserror::Error;
+use ashya_protocol::{DeviceId, DeviceKey, Domain, TopicFilter};
+use rumqttc::{AsyncClient, QoS, Transport};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout};
@@ -26,19 +28,20 @@ use crate::backoff::Backoff;
 use crate::causes::causes;
 use crate::config::SpoolConfig;
 use crate::demand::Demand;
-use crate::gateway::{Gateway, GatewayError};
+use crate::gateway::Gateway;
 use crate::outbox::{Outbox, WINDOW};
 use crate::pictures::Pictures;
 use crate::trust::Trust;
 use crate::uplink::Parcel;
 use crate::voice::Signed;
 use broker::{Door, Heard, accepted, door, drive, network_options, options, renewal};
+use error::LinkError;
 pub(crate) use figures::{LinkFigures, LinkState};
 use keeper::Keeper;
 pub(crate) use keeper::SpoolPlace;
 use notices::Notices;
 use pace::Pace;
-use tunnel::{Tunnel, TunnelError};
+use tunnel::Tunnel;
 
 /// Requests between us and the MQTT client. Where it is full, what is due stays with us until there is room.
 const REQUESTS: usize = WINDOW * 2;
@@ -47,10 +50,11 @@ const REQUESTS: usize = WINDOW * 2;
 const COMMIT: Duration = Duration::from_millis(500);
 /// How long the broker may take to let us in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an event that was written may wait for its acknowledgement: longer than the last packet of a slow uplink takes
+/// to arrive. A broker that answers pings but takes no event is left.
+const ACK_LIMIT: Duration = Duration::from_secs(60);
 /// Wait before a gateway is asked again that has refused our registration for good. Only people can change its mind.
 const UNWELCOME_WAIT: Duration = Duration::from_secs(600);
-/// How long a stopping device waits for its last acknowledgements.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a stopping device waits for its disk.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
 
@@ -104,33 +108,6 @@ enum End {
     Stopped,
     /// The credentials end; new ones are to be had.
     Renew,
-}
-
-/// Why a connection failed.
-#[derive(Debug, Error)]
-enum LinkError {
-    #[error(transparent)]
-    Gateway(#[from] GatewayError),
-    #[error("the broker at {0} did not answer")]
-    Silent(String),
-    #[error("the connection to the broker broke")]
-    Connection(#[from] Box<ConnectionError>),
-    #[error("the MQTT client takes no more")]
-    Client(#[from] ClientError),
-    #[error("the MQTT client has ended")]
-    Ended,
-    #[error(transparent)]
-    Tunnel(#[from] TunnelError),
-    #[error(
-        "the gateway at {0} is spoken to by TLS, but names no port of its broker that is: the password of this device \
-         would go in the clear. Give the gateway mqtt.tls_listen, or, where the network between can be trusted, set \
-         clear_mqtt = true in [gateway]"
-    )]
-    Clear(String),
-    #[error(
-        "the gateway follows ledger {0:?}, but this device signs for {1:?}: start it with the gateway of its ledger"
-    )]
-    Ledger(Domain, Domain),
 }
 
 /// Something that happens with or without a connection.
@@ -218,12 +195,7 @@ impl Link {
 
     /// Tells why there is no connection, and how long to wait for the next.
     fn after_failure(&mut self, error: &LinkError, backoff: &mut Backoff) -> Duration {
-        let is_final = match error {
-            LinkError::Gateway(error) => error.is_final(),
-            LinkError::Ledger(..) | LinkError::Clear(_) => true,
-            _ => false,
-        };
-        if is_final {
+        if error.is_final() {
             // Once: nothing changes until somebody does as it says.
             if !std::mem::replace(&mut self.unwelcome, true) {
                 error!(device.id = %self.device(), "{error}");
@@ -319,7 +291,9 @@ impl Link {
         let down = TopicFilter::AllDown(self.device()).to_string();
         client.try_subscribe(down, QoS::AtLeastOnce)?;
         self.announce(&client, "online")?;
-        let end = self.converse(&client, &mut events, renewal, stop).await?;
+        let broker = format!("{host}:{port}");
+        let conversing = self.converse(&client, &mut events, renewal, &broker, stop);
+        let end = conversing.await?;
         self.part(&client, &mut events, &end).await;
         Ok(end)
     }
@@ -330,12 +304,14 @@ impl Link {
         client: &AsyncClient,
         events: &mut Receiver<Heard>,
         renewal: Instant,
+        broker: &str,
         stop: &CancellationToken,
     ) -> Result<End, LinkError> {
         let mut renewal = pin!(sleep_until(renewal));
         loop {
             let paced = self.flush(client);
             self.read_on();
+            let silent = self.outbox.waits_since().map(|since| since + ACK_LIMIT);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(End::Stopped),
@@ -347,65 +323,10 @@ impl Link {
                     Aside::Closed => return Ok(End::Stopped),
                 },
                 () = sleep_until(paced.unwrap_or_else(Instant::now)), if paced.is_some() => {}
-            }
-        }
-    }
-
-    /// Hands over what is due, as much as may be under way. Gives back when to come again, where the pace says so.
-    ///
-    /// A client that takes no more gets it later: one that is full tells of each packet that it writes, and then we
-    /// come again; one that has ended tells that.
-    fn flush(&mut self, client: &AsyncClient) -> Option<Instant> {
-        let device = self.device();
-        // The picture first: who gets the detections can then draw at once.
-        while let Some(due) = self.pictures.due() {
-            let topic = Topic::Up(device, due.stream.clone()).to_string();
-            if client
-                .try_publish(topic, QoS::AtMostOnce, false, due.envelope.clone())
-                .is_err()
-            {
-                return None;
-            }
-            self.pictures.handed();
-        }
-        while let Some(due) = self.outbox.due() {
-            let now = Instant::now();
-            if let Err(later) = self.pace.check(now) {
-                return Some(later);
-            }
-            let topic = Topic::Up(device, due.stream.clone()).to_string();
-            // Who comes to the device's own broker later finds the last one.
-            let retain = due.stream.as_str() == StreamName::STATUS;
-            if client
-                .try_publish(topic, QoS::AtLeastOnce, retain, due.envelope.clone())
-                .is_err()
-            {
-                return None;
-            }
-            self.outbox.handed();
-            self.pace.note(now);
-        }
-        None
-    }
-
-    fn publish(&mut self, parcel: Parcel) {
-        if let Some(picture) = parcel.picture {
-            if self.settings.pictures {
-                self.outbox.push(picture, None, Instant::now());
-            } else {
-                self.pictures.push(picture);
-                if !self.state.is_connected {
-                    self.pictures.clear();
+                () = sleep_until(silent.unwrap_or_else(Instant::now)), if silent.is_some() => {
+                    return Err(LinkError::Silent(broker.to_owned()));
                 }
             }
-        }
-        let mut events = parcel.events;
-        let last = events.pop();
-        for event in events {
-            self.outbox.push(event, None, Instant::now());
-        }
-        if let Some(event) = last {
-            self.outbox.push(event, parcel.receipt, Instant::now());
         }
     }
 
@@ -433,43 +354,6 @@ impl Link {
         self.state.tally = self.outbox.tally();
         self.state.dropped_frames = self.pictures.dropped();
         self.figures.write(self.state);
-    }
-
-    /// Says good-bye, waiting a little for what is under way.
-    async fn part(&mut self, client: &AsyncClient, events: &mut Receiver<Heard>, end: &End) {
-        let mut farewell = async || -> Result<(), LinkError> {
-            loop {
-                self.flush(client);
-                if !self.outbox.is_under_way() {
-                    return Ok(());
-                }
-                self.heard(events.recv().await.ok_or(LinkError::Ended)??);
-            }
-        };
-        if !matches!(timeout(FAREWELL, farewell()).await, Ok(Ok(()))) {
-            debug!("left with events under way");
-        }
-        // After a renewal the device is back in a moment, so it says nothing of leaving.
-        let announced = match end {
-            End::Stopped => self.announce(client, "offline"),
-            End::Renew => Ok(()),
-        };
-        if announced
-            .and_then(|()| Ok(client.try_disconnect()?))
-            .is_ok()
-        {
-            // The client ends by itself once the good-bye is written.
-            let gone = async { while let Some(Ok(_)) = events.recv().await {} };
-            if timeout(FAREWELL, gone).await.is_err() {
-                debug!("the broker did not close the connection");
-            }
-        }
-    }
-
-    fn announce(&self, client: &AsyncClient, presence: &str) -> Result<(), LinkError> {
-        let topic = Topic::Presence(self.device()).to_string();
-        // At most once: a lost one means a lost connection, and then the last will speaks.
-        Ok(client.try_publish(topic, QoS::AtMostOnce, true, presence)?)
     }
 
     /// Waits for something without a connection; nothing where nobody has anything to publish any more.

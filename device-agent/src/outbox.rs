@@ -110,8 +110,8 @@ pub(crate) struct Tally {
 struct Flight {
     place: Place,
     bytes: usize,
-    /// Its packet, once that is written.
-    packet: Option<u16>,
+    /// Its packet, once that is written, and since when it is.
+    packet: Option<(u16, Instant)>,
 }
 
 impl Outbox {
@@ -173,13 +173,13 @@ impl Outbox {
     }
 
     /// The connection wrote the oldest event that it was handed, as this packet.
-    pub(crate) fn written(&mut self, packet: u16) {
+    pub(crate) fn written(&mut self, packet: u16, now: Instant) {
         let oldest = self
             .flights
             .iter_mut()
             .find(|flight| flight.packet.is_none());
         if let Some(flight) = oldest {
-            flight.packet = Some(packet);
+            flight.packet = Some((packet, now));
         }
     }
 
@@ -207,7 +207,7 @@ impl Outbox {
         let flight = self
             .flights
             .iter()
-            .position(|flight| flight.packet == Some(packet));
+            .position(|flight| flight.packet.is_some_and(|(written, _)| written == packet));
         let Some(Flight { place, .. }) = flight.and_then(|flight| self.flights.remove(flight))
         else {
             return false;
@@ -312,6 +312,12 @@ impl Outbox {
     /// Whether the connection has events whose acknowledgement has not come.
     pub(crate) fn is_under_way(&self) -> bool {
         !self.flights.is_empty()
+    }
+
+    /// Since when the oldest event that was written waits for its acknowledgement.
+    pub(crate) fn waits_since(&self) -> Option<Instant> {
+        let (_, since) = self.flights.front()?.packet?;
+        Some(since)
     }
 
     /// Events that are in memory alone.

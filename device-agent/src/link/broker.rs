@@ -11,7 +11,7 @@ use rumqttc::{
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::Instant;
 
-use super::LinkError;
+use super::error::LinkError;
 use crate::data::unix_seconds;
 
 /// Bytes that the system may hold for the broker: enough for the detections of seconds, and for one picture rather than
@@ -24,6 +24,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(12);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long before their end credentials are replaced.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
+/// Least time between two renewals. By a clock that is fast, fresh credentials may be over already; the broker ends a
+/// session by its own clock.
+const RENEW_FLOOR: Duration = Duration::from_secs(60);
 /// Room for the topic and header of a packet beside the envelope.
 const PACKET_OVERHEAD: usize = 1_024;
 
@@ -96,14 +99,12 @@ pub(super) fn network_options() -> NetworkOptions {
     options
 }
 
-/// When to connect anew: a little before the credentials end, or half-way through short ones.
+/// When to connect anew: a little before the credentials end.
 pub(super) fn renewal(credentials: &Credentials) -> Instant {
     Instant::now() + renewal_after(credentials.expires_at, unix_seconds())
 }
 
 pub(super) fn renewal_after(expires_at: u64, now: u64) -> Duration {
     let life = Duration::from_secs(expires_at.saturating_sub(now));
-    life.saturating_sub(RENEW_BEFORE)
-        .max(life / 2)
-        .max(Duration::from_secs(1))
+    life.saturating_sub(RENEW_BEFORE).max(RENEW_FLOOR)
 }

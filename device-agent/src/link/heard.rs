@@ -13,7 +13,9 @@ impl Link {
         match event {
             // Packet 0 is one that nobody acknowledges. At worst it is our presence, and a picture goes a moment early.
             Event::Outgoing(Outgoing::Publish(0)) => self.pictures.written(),
-            Event::Outgoing(Outgoing::Publish(packet)) => self.outbox.written(packet),
+            Event::Outgoing(Outgoing::Publish(packet)) => {
+                self.outbox.written(packet, Instant::now());
+            }
             Event::Incoming(Incoming::PubAck(ack)) => self.delivered(ack.pkid),
             Event::Incoming(Incoming::Publish(message)) => self.commanded(&message),
             _ => {}

@@ -61,7 +61,7 @@ fn what_is_not_acknowledged_comes_again_in_order() {
     let mut outbox = filled(&[("a", 40)]);
     let first = hand_all(&mut outbox);
     assert_eq!(seqs(&first), (0..WINDOW as u64).collect::<Vec<_>>());
-    (1..=3).for_each(|packet| outbox.written(packet));
+    (1..=3).for_each(|packet| outbox.written(packet, Instant::now()));
     assert!(outbox.acknowledged(2));
     assert!(!outbox.acknowledged(2) && !outbox.acknowledged(9));
     assert_eq!(seqs(&hand_all(&mut outbox)), [32]);
@@ -71,7 +71,7 @@ fn what_is_not_acknowledged_comes_again_in_order() {
     assert_eq!(seqs(&hand_all(&mut outbox)), expected);
     // Packet numbers of the old connection mean nothing now.
     assert!(!outbox.acknowledged(1));
-    (7..=38).for_each(|packet| outbox.written(packet));
+    (7..=38).for_each(|packet| outbox.written(packet, Instant::now()));
     assert!((7..=38).all(|packet| outbox.acknowledged(packet)));
     assert_eq!(hand_all(&mut outbox).len(), 7);
     assert_eq!(outbox.tally().acknowledged, 33);
@@ -95,7 +95,7 @@ fn few_large_ones_are_under_way_at_a_time_but_always_one() {
     outbox.push(picture(4, 2 * WINDOW_BYTES), None, Instant::now());
     for packet in 1..=5 {
         assert_eq!(hand_all(&mut outbox).len(), 1, "{packet}");
-        outbox.written(packet);
+        outbox.written(packet, Instant::now());
         assert!(outbox.acknowledged(packet));
     }
 }
@@ -147,7 +147,7 @@ fn deliver(outbox: &mut Outbox, packet: &mut u16) -> Vec<u64> {
     let handed = hand_all(outbox);
     for _ in &handed {
         *packet += 1;
-        outbox.written(*packet);
+        outbox.written(*packet, Instant::now());
         assert!(outbox.acknowledged(*packet));
     }
     seqs(&handed)
@@ -249,7 +249,7 @@ fn drain(outbox: &mut Outbox, disk: &mut Disk, packet: &mut u16) -> Vec<(u64, u6
         sent.push((due.boot.get(), due.seq.get()));
         outbox.handed();
         *packet += 1;
-        outbox.written(*packet);
+        outbox.written(*packet, Instant::now());
         assert!(outbox.acknowledged(*packet));
     }
 }
@@ -304,7 +304,7 @@ fn what_a_later_start_has_overtaken_counts_as_refused() {
     outbox.unsettle(Errand::default(), now + FIRST_LOOK);
     for packet in 1..=2 {
         outbox.handed();
-        outbox.written(packet);
+        outbox.written(packet, Instant::now());
     }
     assert!(outbox.acknowledged(1));
     outbox.expect(["a".parse().unwrap()]);
@@ -321,7 +321,7 @@ fn what_a_later_start_has_overtaken_counts_as_refused() {
     });
     let handed: Vec<_> = handed.collect();
     assert_eq!(handed, [(6, 0), (6, 1), (6, 2), (7, 2), (7, 3)]);
-    (3..=7).for_each(|packet| outbox.written(packet));
+    (3..=7).for_each(|packet| outbox.written(packet, Instant::now()));
     for seq in 0..3 {
         let position = earlier("a", seq).position();
         assert!(!outbox.refused(&"a".parse().unwrap(), position, REPLAYED));
@@ -380,7 +380,7 @@ async fn whoever_asks_is_told_once_what_became_of_an_event() {
         fates.push(fate);
     }
     assert_eq!(hand_all(&mut outbox).len(), 4);
-    (1..=4).for_each(|packet| outbox.written(packet));
+    (1..=4).for_each(|packet| outbox.written(packet, Instant::now()));
     assert!(outbox.acknowledged(1));
     let position = event("a", 1).position();
     let again = outbox.refused(&"a".parse().unwrap(), position, "stream");
@@ -406,7 +406,7 @@ fn an_event_that_was_sent_before_may_be_known_already() {
     outbox.rewind();
     assert_eq!(hand_all(&mut outbox).len(), 2);
     assert!(outbox.refused(&stream, event("a", 1).position(), REPLAYED));
-    (1..=2).for_each(|packet| outbox.written(packet));
+    (1..=2).for_each(|packet| outbox.written(packet, Instant::now()));
     assert!(outbox.acknowledged(1) && outbox.acknowledged(2));
     let tally = outbox.tally();
     assert_eq!((tally.refused, tally.acknowledged), (1, 1));
