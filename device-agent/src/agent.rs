@@ -141,7 +141,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         }
     };
     let ((), asked_to, ()) = tokio::join!(running, watch, serving);
-    tokio::task::spawn_blocking(move || eye.join()).await?;
+    let closed = tokio::task::spawn_blocking(move || eye.join()).await?;
     let figures = source.read();
     info!(
         source.frames = figures.frames,
@@ -151,6 +151,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), AgentErr
         source.decode_errors = figures.decode_errors,
         "the eye has closed"
     );
+    closed?;
     if asked_to {
         Ok(())
     } else {

@@ -22,11 +22,11 @@ use crate::config::{
     TrackingConfig,
 };
 use crate::demand::Demand;
-use crate::detect::{Detector, Filter};
+use crate::detect::{DetectError, Detector, Filter};
 use crate::eye::derived::Derived;
 use crate::eye::follower::Follower;
 use crate::eye::gate::Gate;
-use crate::eye::looker::Looker;
+use crate::eye::looker::{Looker, MAX_FAILURES};
 use crate::eye::publisher::Publisher;
 use crate::eye::search::Search;
 use crate::looked::Looked;
@@ -64,7 +64,7 @@ pub(crate) struct Gaze {
 /// The running threads.
 pub(crate) struct Eye {
     capture: Capture,
-    look: JoinHandle<()>,
+    look: JoinHandle<Result<(), DetectError>>,
     ended: CancellationToken,
 }
 
@@ -80,7 +80,10 @@ impl Gaze {
         let gate = |motion| Gate::new(motion, &self.masks, regions);
         let frames = (self.frames, self.source.interval);
         let derived = self.derived.into_iter().map(Derived::new).collect();
-        let follow = |config| Follower::new(config, &self.filter, voice.clone(), demand.clone());
+        let follow = |config| {
+            let (voice, demand) = (voice.clone(), demand.clone());
+            Follower::new(config, &self.filter, voice, demand, looked.clone())
+        };
         Ok(Looker {
             follower: self.tracking.map(follow).transpose()?,
             gate: self.motion.as_ref().map(gate),
@@ -91,6 +94,7 @@ impl Gaze {
             filter: self.filter,
             looked,
             seen: Vec::new(),
+            failures: 0,
         })
     }
 }
@@ -117,9 +121,10 @@ impl Eye {
         let look = thread::Builder::new()
             .name("look".into())
             .spawn(move || {
-                looker.run(&take, &uplink);
+                let looked = looker.run(&take, &uplink);
                 take.close();
                 drop(last_word);
+                looked
             })
             .map_err(EyeError::Thread)?;
         Ok(Self {
@@ -140,15 +145,22 @@ impl Eye {
     }
 
     /// Waits until both threads have ended; blocks.
-    pub(crate) fn join(self) {
+    ///
+    /// # Errors
+    /// When they ended because the model cannot be used any more.
+    pub(crate) fn join(self) -> Result<(), EyeError> {
         self.capture.join();
-        if self.look.join().is_err() {
-            warn!("a thread of the eye panicked");
+        match self.look.join() {
+            Ok(looked) => looked.map_err(EyeError::Model),
+            Err(_) => {
+                warn!("a thread of the eye panicked");
+                Ok(())
+            }
         }
     }
 }
 
-/// Why the eye does not open.
+/// Why the eye does not open, or does not stay open.
 #[derive(Debug, thiserror::Error)]
 pub enum EyeError {
     /// The source yields nothing.
@@ -160,4 +172,12 @@ pub enum EyeError {
     /// The system has no thread for it.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
+    /// The model does not work any more.
+    #[error(
+        "given up after {MAX_FAILURES} failures of the model in a row; restart, or try another `file` in [model]"
+    )]
+    Model(#[source] DetectError),
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ struct Totals {
     frames: AtomicU64,
     runs: AtomicU64,
     run_micros: AtomicU64,
+    failures: AtomicU64,
+    snapshots_skipped: AtomicU64,
 }
 
 /// The totals at one moment.
@@ -22,6 +24,10 @@ pub(crate) struct LookedFigures {
     pub(crate) runs: u64,
     /// Microseconds that it took, preparation and decoding included.
     pub(crate) run_micros: u64,
+    /// Times that it failed.
+    pub(crate) failures: u64,
+    /// Pictures that were the best of their object but found no room.
+    pub(crate) snapshots_skipped: u64,
 }
 
 impl Looked {
@@ -37,12 +43,24 @@ impl Looked {
         self.0.run_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
+    /// The model failed.
+    pub(crate) fn failure(&self) {
+        self.0.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The best picture of an object found no room.
+    pub(crate) fn skip_snapshot(&self) {
+        self.0.snapshots_skipped.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The totals now.
     pub(crate) fn read(&self) -> LookedFigures {
         LookedFigures {
             frames: self.0.frames.load(Ordering::Relaxed),
             runs: self.0.runs.load(Ordering::Relaxed),
             run_micros: self.0.run_micros.load(Ordering::Relaxed),
+            failures: self.0.failures.load(Ordering::Relaxed),
+            snapshots_skipped: self.0.snapshots_skipped.load(Ordering::Relaxed),
         }
     }
 }

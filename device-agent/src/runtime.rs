@@ -213,8 +213,16 @@ impl FromStr for LibrarySum {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::sync::OnceLock;
+
     use super::*;
+
+    /// The library of the tests, which a process can load once.
+    pub(crate) fn runtime() -> &'static Runtime {
+        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+        RUNTIME.get_or_init(|| Runtime::load(&RuntimeOptions::default()).unwrap())
+    }
 
     #[test]
     fn an_unknown_library_is_refused_unless_vouched_for() {

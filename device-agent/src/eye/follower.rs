@@ -1,13 +1,14 @@
 use std::time::Instant;
 
 use ashya_protocol::{BoundingBox, ContentType, ObjectChange, ObjectEvent, StreamName, TimeUs};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::causes::causes;
 use crate::config::{FirstSnapshot, SnapshotsConfig, SnapshotsWhen, TrackingConfig};
 use crate::demand::Demand;
 use crate::detect::{Candidate, Confidence, Filter, Size};
 use crate::fractions::fractions;
+use crate::looked::Looked;
 use crate::objects::{Moment, Objects, Sighting, Snapshot, Snapshots};
 use crate::privacy::View;
 use crate::track::{TrackId, Tracker, TrackerOptionsError, Update};
@@ -43,13 +44,14 @@ impl Follower {
         filter: &Filter,
         voice: Voice,
         demand: Demand,
+        looked: Looked,
     ) -> Result<Self, TrackerOptionsError> {
         let unsure = Confidence::try_from(config.options.unsure);
         Ok(Self {
             floor: unsure.map_err(|_| TrackerOptionsError::Range("unsure"))?,
             tracker: Tracker::new(config.options)?.with_scores(filter.scores()),
             objects: Objects::new(config.rules, config.zones),
-            snapshots: Snapshots::default(),
+            snapshots: Snapshots::new(looked),
             config: config.snapshots,
             voice,
             demand,
@@ -196,15 +198,6 @@ impl Followed {
             tracks: vec![None; found.len()],
             events: Vec::new(),
         }
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        debug!(
-            snapshots.skipped = self.snapshots.skipped(),
-            "following has ended"
-        );
     }
 }
 

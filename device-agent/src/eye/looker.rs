@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use ashya_protocol::DetectedObject;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::capture::Captured;
 use crate::detect::{Candidate, Confidence, DetectError, Detector, Filter, Overlap, Size};
@@ -19,6 +19,10 @@ use crate::track::TrackId;
 use crate::uplink::{Parcel, Uplink};
 use crate::voice::Signed;
 
+/// Failures of the model in a row after which it is given up: enough for a passing lack of memory, and a new start is what
+/// may mend the rest.
+pub(super) const MAX_FAILURES: u32 = 10;
+
 /// The stages between a captured picture and signed events, each after the other.
 pub(super) struct Looker {
     pub(super) masks: PrivacyMasks,
@@ -33,21 +37,31 @@ pub(super) struct Looker {
     pub(super) looked: Looked,
     /// What was seen last, which stands while nothing moves.
     pub(super) seen: Vec<DetectedObject>,
+    /// Failures of the model in a row.
+    pub(super) failures: u32,
 }
 
 impl Looker {
     /// Looks at the latest picture, and then at the next, until no more come or nobody listens.
-    pub(super) fn run(&mut self, latest: &Latest<Captured>, uplink: &Uplink) {
+    ///
+    /// # Errors
+    /// When the model has failed too often in a row.
+    pub(super) fn run(
+        &mut self,
+        latest: &Latest<Captured>,
+        uplink: &Uplink,
+    ) -> Result<(), DetectError> {
         while let Some(captured) = latest.take() {
-            if let Some(parcel) = self.look(captured)
+            if let Some(parcel) = self.look(captured)?
                 && uplink.send_blocking(parcel).is_err()
             {
-                return;
+                break;
             }
         }
+        Ok(())
     }
 
-    fn look(&mut self, captured: Captured) -> Option<Parcel> {
+    pub(super) fn look(&mut self, captured: Captured) -> Result<Option<Parcel>, DetectError> {
         let now = Instant::now();
         self.looked.frame();
         let view = self.masks.burn(captured.time_us, captured.picture);
@@ -57,21 +71,36 @@ impl Looker {
         };
         let events = match glance {
             Glance::Pass | Glance::Restate => self.rest(&view, now),
-            Glance::Whole | Glance::Parts => self
-                .see(&view, (&motion, glance), now)
-                .inspect_err(|error| warn!(%error, "picture skipped"))
-                .ok()?,
+            Glance::Whole | Glance::Parts => match self.see(&view, (&motion, glance), now) {
+                Ok(events) => {
+                    self.failures = 0;
+                    events
+                }
+                Err(error) => return self.fail(error).map(|()| None),
+            },
         };
         let seen = match glance {
             Glance::Pass => None,
             _ => self.publisher.publish(&view, &self.seen, now),
         };
         if seen.is_none() && events.is_empty() {
-            return None;
+            return Ok(None);
         }
         let mut parcel = seen.unwrap_or_default();
         parcel.events.extend(events);
-        Some(parcel)
+        Ok(Some(parcel))
+    }
+
+    /// Counts a failure of the model, which costs a picture; the last one that is allowed is given back.
+    fn fail(&mut self, error: DetectError) -> Result<(), DetectError> {
+        self.looked.failure();
+        self.failures += 1;
+        match self.failures {
+            MAX_FAILURES.. => return Err(error),
+            1 => warn!(%error, "picture skipped"),
+            _ => debug!(%error, "picture skipped"),
+        }
+        Ok(())
     }
 
     /// Looks at a view and keeps what is reported of it: all objects that are there, those included that only stand where
@@ -86,9 +115,9 @@ impl Looker {
         let floor = self.floor();
         let found = self.search.look(picture, (motion, glance), input, |part| {
             let started = Instant::now();
-            let found = self.detector.detect(part, floor, Overlap::CALM);
+            let found = self.detector.detect(part, floor, Overlap::CALM)?;
             self.looked.run(started.elapsed());
-            found
+            Ok(found)
         })?;
         let size = Size::of(picture);
         let suited = found

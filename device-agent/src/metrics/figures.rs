@@ -23,6 +23,8 @@ use crate::voice::Voice;
 /// | `looked_frames_total` | frames that were looked at, whether the model ran or not |
 /// | `inferences_total` | times that the model ran |
 /// | `inference_seconds_total` | seconds that it took, preparation and decoding included |
+/// | `inference_failures_total` | times that it failed; after ten in a row the agent ends |
+/// | `snapshots_skipped_total` | pictures that were the best of their object but found no room in memory |
 /// | `events_signed_total{stream}` | events of each stream that were signed and handed on |
 /// | `stream_watched{stream}` | 1 while somebody who paid watches the stream |
 /// | `mqtt_connected` | 1 while there is a connection to the broker |
@@ -92,6 +94,16 @@ impl Figures {
             "inference_seconds",
             "Seconds that the model took, preparation and decoding included",
             looked.run_micros as f64 / 1e6,
+        )?;
+        page.counter(
+            "inference_failures",
+            "Times that the model failed",
+            looked.failures,
+        )?;
+        page.counter(
+            "snapshots_skipped",
+            "Pictures that were the best of their object but found no room in memory",
+            looked.snapshots_skipped,
         )
     }
 

@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use ashya_protocol::TimeUs;
 
 use crate::detect::PixelBox;
+use crate::looked::Looked;
 use crate::picture::{Picture, PictureError};
+use crate::region::{Region, cut_out};
 use crate::track::TrackId;
 
 /// How many times better a picture must be to replace another: each replacement costs an encoding.
@@ -18,11 +20,11 @@ const LEAST_SIDE: f32 = 320.0;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// The best picture of each object so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Snapshots {
     best: BTreeMap<TrackId, Best>,
     bytes: usize,
-    skipped: u64,
+    looked: Looked,
 }
 
 /// A picture of one object.
@@ -49,16 +51,16 @@ struct Worth {
     clear: f32,
 }
 
-/// Part of a picture, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Part {
-    left: u32,
-    top: u32,
-    width: u32,
-    height: u32,
-}
-
 impl Snapshots {
+    /// No picture yet; `looked` counts those that find no room.
+    pub(crate) const fn new(looked: Looked) -> Self {
+        Self {
+            best: BTreeMap::new(),
+            bytes: 0,
+            looked,
+        }
+    }
+
     /// Keeps a picture of an object if it is the best so far; `quality` is that of a JPEG, 1 to 100.
     ///
     /// # Errors
@@ -78,14 +80,14 @@ impl Snapshots {
         {
             return Ok(());
         }
-        let jpeg = cut(picture, around(picture, bounds))?.to_jpeg(quality)?;
+        let jpeg = cut_out(picture, around(picture, bounds)).to_jpeg(quality)?;
         let freed = self
             .best
             .get(&id)
             .map_or(0, |best| best.snapshot.jpeg.len());
         let bytes = self.bytes - freed + jpeg.len();
         if bytes > MOST_BYTES {
-            self.skipped += 1;
+            self.looked.skip_snapshot();
             return Ok(());
         }
         self.bytes = bytes;
@@ -104,11 +106,6 @@ impl Snapshots {
         let best = self.best.remove(&id)?;
         self.bytes -= best.snapshot.jpeg.len();
         Some(best.snapshot)
-    }
-
-    /// Pictures that were the best but found no room so far.
-    pub(crate) const fn skipped(&self) -> u64 {
-        self.skipped
     }
 }
 
@@ -135,7 +132,7 @@ impl Worth {
 }
 
 /// The square around an object with some of what is around it, moved into the picture, or what of it the picture has.
-fn around(picture: &Picture, bounds: &PixelBox) -> Part {
+fn around(picture: &Picture, bounds: &PixelBox) -> Region {
     let longer = (bounds.x2 - bounds.x1).max(bounds.y2 - bounds.y1);
     let side = (longer * CONTEXT).max(LEAST_SIDE).ceil();
     let along = |middle: f32, length: u32| {
@@ -145,26 +142,12 @@ fn around(picture: &Picture, bounds: &PixelBox) -> Part {
     };
     let (left, width) = along((bounds.x1 + bounds.x2) / 2.0, picture.width());
     let (top, height) = along((bounds.y1 + bounds.y2) / 2.0, picture.height());
-    Part {
+    Region {
         left,
         top,
         width,
         height,
     }
-}
-
-/// A part of a picture as one of its own.
-fn cut(picture: &Picture, part: Part) -> Result<Picture, PictureError> {
-    let stride = picture.width() as usize * 3;
-    let from = part.left as usize * 3;
-    let rows = picture.rgb().chunks_exact(stride);
-    let rgb = rows
-        .skip(part.top as usize)
-        .take(part.height as usize)
-        .flat_map(|row| &row[from..from + part.width as usize * 3])
-        .copied()
-        .collect();
-    Picture::from_rgb(part.width, part.height, rgb)
 }
 
 #[cfg(test)]
@@ -182,7 +165,7 @@ mod tests {
     #[test]
     fn the_best_picture_stays() {
         let picture = Picture::from_rgb(640, 480, vec![90; 640 * 480 * 3]).unwrap();
-        let mut snapshots = Snapshots::default();
+        let mut snapshots = Snapshots::new(Looked::default());
         for (moment, x, side, score, best) in [
             // Cut by the left edge: better than nothing.
             (1, 20.0, 40.0, 0.9, 1),
@@ -215,7 +198,7 @@ mod tests {
     #[test]
     fn the_square_lies_in_the_picture() {
         let picture = Picture::from_rgb(1000, 600, vec![0; 1000 * 600 * 3]).unwrap();
-        let part = |left, top, width, height| Part {
+        let part = |left, top, width, height| Region {
             left,
             top,
             width,
@@ -239,23 +222,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_out_is_what_was_there() {
-        let rgb = (0..6 * 4_u8)
-            .flat_map(|pixel| [pixel, 100 + pixel, 200])
-            .collect();
-        let picture = Picture::from_rgb(6, 4, rgb).unwrap();
-        let part = Part {
-            left: 2,
-            top: 1,
-            width: 3,
-            height: 2,
-        };
-        let found = cut(&picture, part).unwrap();
-        let reds: Vec<u8> = found.rgb().chunks(3).map(|pixel| pixel[0]).collect();
-        assert_eq!(reds, [8, 9, 10, 14, 15, 16]);
-    }
-
-    #[test]
     fn memory_is_bounded() {
         // Noise hardly compresses: a large JPEG each.
         let mut state = 1_u32;
@@ -265,13 +231,17 @@ mod tests {
         });
         let picture = Picture::from_rgb(1200, 1200, rgb.take(1200 * 1200 * 3).collect()).unwrap();
         let bounds = PixelBox::around(600.0, 600.0, 590.0, 590.0);
-        let mut snapshots = Snapshots::default();
+        let looked = Looked::default();
+        let mut snapshots = Snapshots::new(looked.clone());
         for number in 1..=20 {
             snapshots
                 .offer(id(number), (&picture, time(1)), (&bounds, 0.9), 100)
                 .unwrap();
         }
-        assert!(snapshots.bytes <= MOST_BYTES && snapshots.skipped() > 0);
+        let kept = snapshots.best.len() as u64;
+        assert!(snapshots.bytes <= MOST_BYTES);
+        assert_eq!(looked.read().snapshots_skipped, 20 - kept);
+        assert!(kept < 20, "all {kept} found room");
         assert!(snapshots.best(id(1)).is_some());
         let kept: usize = snapshots
             .best

@@ -33,7 +33,7 @@ fn follower(when: SnapshotsWhen, first: FirstSnapshot) -> Follower {
     let rules = FilterRules::above(0.4.try_into().unwrap());
     let filter = Filter::new(&rules, &["person".into()]).unwrap();
     let voice = Voice::new(key, DOMAIN, Boot::try_from(3).unwrap());
-    Follower::new(config, &filter, voice, Demand::default()).unwrap()
+    Follower::new(config, &filter, voice, Demand::default(), Looked::default()).unwrap()
 }
 
 /// A grey picture of a moment.
@@ -138,6 +138,40 @@ fn an_object_ends_with_its_best_picture() {
         told(&mut watched),
         ["New 0", "picture 0 of 400 ms", "End 1 shown by 0"]
     );
+}
+
+/// A mask over the left half lies over half of somebody: the picture of them shows the other half alone.
+#[test]
+fn a_snapshot_shows_nothing_that_is_masked() {
+    let mut follower = follower(SnapshotsWhen::Always, FirstSnapshot::WhenNew);
+    let left = vec![[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]];
+    let mut masks = PrivacyMasks::new(vec![left.try_into().unwrap()]);
+    let start = follower.start;
+    let mut pictures = Vec::new();
+    for millis in [0, 200, 400] {
+        let time_us = TimeUs::try_from(START_US + millis * 1000).unwrap();
+        let bright = Picture::from_rgb(320, 200, vec![200; 320 * 200 * 3]).unwrap();
+        let view = masks.burn(time_us, bright);
+        let now = start + Duration::from_millis(millis);
+        let followed = follower.look(&view, &[walker(160.0)], |_| "person".into(), now);
+        let is_snapshot = |signed: &Signed| signed.stream.as_str() == StreamName::SNAPSHOTS;
+        pictures.extend(followed.events.into_iter().filter(is_snapshot));
+    }
+    let [snapshot] = &pictures[..] else {
+        panic!("{} snapshots", pictures.len());
+    };
+    let verified = Envelope::decode(&snapshot.envelope).unwrap();
+    let verified = verified.verify(&DOMAIN).unwrap();
+    let picture = Picture::decode(&verified.event().payload).unwrap();
+    let width = picture.width() as usize;
+    for (index, pixel) in picture.rgb().chunks_exact(3).enumerate() {
+        match index % width {
+            0..160 => assert!(pixel.iter().all(|&value| value < 25), "{index}: {pixel:?}"),
+            // Blocks that the mask touches, and what a decoder smears of them, are black too.
+            185.. => assert!(pixel.iter().all(|&value| value > 150), "{index}: {pixel:?}"),
+            _ => {}
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::detect::{Confidence, Detector, ModelOptions};
-use crate::runtime::{Runtime, RuntimeOptions};
+use crate::runtime::tests::runtime;
 use crate::source::Scene;
 
 const INPUT: Size = Size {
@@ -167,8 +167,7 @@ fn street_far_away(scene: &Scene, time: Duration) -> (Picture, Vec<PixelBox>) {
 #[test]
 fn the_default_model_finds_in_regions_what_it_misses_in_the_whole() {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/street_tiny_320.onnx");
-    let runtime = Runtime::load(&RuntimeOptions::default()).unwrap();
-    let mut detector = Detector::load(&runtime, &ModelOptions::new(model)).unwrap();
+    let mut detector = Detector::load(runtime(), &ModelOptions::new(model)).unwrap();
     let scene = Scene::new(7);
     let (mut truly, mut by_region, mut by_whole) = (0, 0, 0);
     let mut whole = Search::new(None);

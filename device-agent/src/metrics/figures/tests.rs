@@ -35,6 +35,8 @@ fn metrics_are_read_when_they_are_asked_for() {
     source.stall();
     looked.frame();
     looked.run(Duration::from_millis(1_500));
+    looked.failure();
+    looked.skip_snapshot();
     for _ in 0..3 {
         let (stream, kind) = (StreamName::DETECTIONS, ContentType::JSON);
         voice.sign(stream, kind, now_us().unwrap(), *b"{}").unwrap();
@@ -49,6 +51,8 @@ fn metrics_are_read_when_they_are_asked_for() {
         "ashya_agent_looked_frames_total 1",
         "ashya_agent_inferences_total 1",
         "ashya_agent_inference_seconds_total 1.5",
+        "ashya_agent_inference_failures_total 1",
+        "ashya_agent_snapshots_skipped_total 1",
         "ashya_agent_events_signed_total{stream=\"detections\"} 3",
         "ashya_agent_events_signed_total{stream=\"frames\"} 0",
         "ashya_agent_stream_watched{stream=\"detections\"} 0",
@@ -72,7 +76,7 @@ fn every_metric_is_documented() {
         .lines()
         .filter_map(|line| line.strip_prefix("# HELP ashya_agent_")?.split(' ').next())
         .collect();
-    assert_eq!(names.len(), 19, "{names:?}");
+    assert_eq!(names.len(), 21, "{names:?}");
     for name in names {
         let row = |text: &str| {
             text.contains(&format!("`{name}`"))
