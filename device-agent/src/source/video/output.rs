@@ -1,11 +1,9 @@
 use std::io::{BufRead, Read};
 use std::time::Duration;
 
-use crate::picture::Picture;
+use crate::picture::{Picture, check_size};
 use crate::source::video::VideoError;
 
-/// Longest side of a frame in pixels.
-const MAX_SIDE: u32 = 16_384;
 /// Longest line of ffmpeg's log that is kept; a hostile stream can make one of any length.
 const MAX_LINE: u64 = 4096;
 
@@ -68,9 +66,7 @@ pub(super) fn read_frame(
     info: FrameInfo,
 ) -> Result<Option<Picture>, VideoError> {
     let FrameInfo { width, height, .. } = info;
-    if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
-        return Err(VideoError::Size { width, height });
-    }
+    check_size(width, height).map_err(|_| VideoError::Size { width, height })?;
     let mut rgb = vec![0; width as usize * height as usize * 3];
     if output.read_exact(&mut rgb).is_err() {
         // Cut off in the middle: the child was stopped.
@@ -148,5 +144,6 @@ mod tests {
         assert!(read(1, 1).unwrap().is_none(), "cut off");
         assert!(read(0, 1).is_err());
         assert!(read(20_000, 1).is_err());
+        assert!(read(16_384, 16_384).is_err(), "805 MB");
     }
 }
