@@ -26,6 +26,8 @@ mod child;
 mod output;
 mod version;
 
+/// The program, as the system finds it.
+const FFMPEG: &str = "ffmpeg";
 /// Frames whose size is told before their pixels come.
 const TOLD_AHEAD: usize = 16;
 /// Latest that a frame of a live stream may be against the most punctual one. ffmpeg decodes every frame and cannot skip; on
@@ -139,7 +141,7 @@ impl VideoSource {
             Playback::Live(interval) => (Some(interval), Delivery::NewestOnly),
         };
         let arguments = arguments(&input, live, options, Version::installed()?);
-        let (ffmpeg, output, log) = Ffmpeg::start(&arguments)?;
+        let (ffmpeg, output, log) = Ffmpeg::start(FFMPEG, &arguments)?;
         let frames = Mailbox::new(delivery);
         let (told, infos) = sync_channel(TOLD_AHEAD);
         let url = input.url().cloned();
@@ -163,6 +165,13 @@ impl VideoSource {
         })
     }
 
+    /// Whether an end is none but in words: ffmpeg complains of damage that it concealed, and gave frames nevertheless.
+    fn is_remark(&mut self, end: &VideoError) -> bool {
+        matches!(end, VideoError::Failed { .. })
+            && self.count > 0
+            && self.ffmpeg.as_mut().is_some_and(Ffmpeg::ended_well)
+    }
+
     fn failed(&self, source: VideoError) -> SourceError {
         SourceError::Video {
             path: self.input.to_string(),
@@ -183,6 +192,7 @@ impl FrameSource for VideoSource {
                 }))
             }
             Taken::End(Ok(())) => Ok(None),
+            Taken::End(Err(error)) if self.is_remark(&error) => Ok(None),
             Taken::End(Err(error)) => Err(self.failed(error)),
             Taken::Nothing => Err(self.failed(VideoError::Stalled(self.patience))),
         }

@@ -124,6 +124,28 @@ fn each_frame_comes_once_and_in_its_own_size() {
 }
 
 #[test]
+fn damage_that_ffmpeg_conceals_is_no_failure() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("damaged.mp4");
+    let clip = "testsrc=size=320x240:rate=10:duration=5";
+    make(&path, &["-f", "lavfi", "-i", clip, "-c:v", "mpeg4"]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 400].fill(0x55);
+    std::fs::write(&path, bytes).unwrap();
+    let stop = CancellationToken::new();
+    let mut source = open(VideoInput::File(path), Playback::Once, &stop);
+    let mut frames = 0;
+    while source.next_frame().unwrap().is_some() {
+        frames += 1;
+    }
+    assert!(frames >= 45, "{frames} of 50");
+}
+
+#[test]
 fn a_slow_consumer_gets_frames_that_are_new() {
     if !has_ffmpeg() {
         return;
