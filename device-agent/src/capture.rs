@@ -22,6 +22,10 @@ use crate::picture::Picture;
 use crate::source::{FrameSource, Playback, SourceCounters, SourceError};
 use crate::voice::now_us;
 
+use self::health::{Damage, Health};
+
+mod health;
+
 /// Longest sleep without a look at whether it is time to stop.
 const NAP: Duration = Duration::from_millis(250);
 /// Longest wait before a source is opened again. With the default watchdog of 20 s a camera that comes back is seen
@@ -65,7 +69,7 @@ impl Capture {
         let counters = SourceCounters::default();
         let source = open(&config, &counters, &stop)?;
         let latest = Latest::new();
-        let mut capturing = Capturing {
+        let capturing = Capturing {
             config,
             latest: latest.clone(),
             counters: counters.clone(),
@@ -73,10 +77,7 @@ impl Capture {
         };
         let thread = thread::Builder::new()
             .name("capture".into())
-            .spawn(move || {
-                capturing.run(source);
-                capturing.latest.close();
-            })
+            .spawn(move || capturing.run(source))
             .map_err(CaptureError::Thread)?;
         Ok(Self {
             latest,
@@ -110,14 +111,24 @@ struct Capturing {
     stop: CancellationToken,
 }
 
+impl Drop for Capturing {
+    /// Whoever looks must not wait for a thread that is gone, also when it panicked.
+    fn drop(&mut self) {
+        self.latest.close();
+    }
+}
+
 impl Capturing {
-    fn run(&mut self, mut source: Box<dyn FrameSource>) {
+    fn run(self, mut source: Box<dyn FrameSource>) {
         let mut due = Instant::now();
         let mut backoff = Backoff::up_to(LONGEST_WAIT);
+        let patience = self.config.options.watchdog + self.config.interval;
+        let mut health = Health::new(patience, Instant::now());
         while !self.stop.is_cancelled() {
             match source.next_frame() {
                 Ok(Some(frame)) => {
                     backoff.reset();
+                    health.whole(Instant::now());
                     self.counters.frame();
                     if !self.hand_on(frame.picture) {
                         break;
@@ -130,17 +141,33 @@ impl Capturing {
                     self.reopen(&mut source, &mut backoff);
                     continue;
                 }
-                Err(error) => {
+                Err(error) if error.is_fatal() => {
                     warn!(source = %self.config.spec, error = %causes(&error), "no frame");
                     if error.is_stall() {
                         self.counters.stall();
                     }
-                    if error.is_fatal() {
-                        self.reopen(&mut source, &mut backoff);
-                    } else {
-                        self.counters.decode_error();
-                        self.nap_until(Instant::now() + self.config.interval);
+                    self.reopen(&mut source, &mut backoff);
+                    continue;
+                }
+                Err(error) => {
+                    self.counters.decode_error();
+                    match health.damaged(Instant::now()) {
+                        Damage::First => {
+                            let error = causes(&error);
+                            warn!(source = %self.config.spec, error, "no frame");
+                        }
+                        Damage::Another => {}
+                        Damage::TooLong(damaged) => {
+                            let (spec, error) = (&self.config.spec, causes(&error));
+                            let words = "damaged pictures only; opening the source again";
+                            warn!(source = %spec, damaged, error, "{words}");
+                            self.counters.stall();
+                            self.reopen(&mut source, &mut backoff);
+                            health.reopened(Instant::now());
+                            continue;
+                        }
                     }
+                    self.nap_until(Instant::now() + self.config.interval);
                     continue;
                 }
             }
@@ -214,108 +241,4 @@ pub(crate) fn open(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::source::SourceOptions;
-
-    /// A folder of one picture, which plays for ever.
-    fn folder() -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        let picture = Picture::from_rgb(8, 8, vec![90; 192]).unwrap();
-        let path = folder.path().join("a.jpg");
-        std::fs::write(path, picture.to_jpeg(90).unwrap()).unwrap();
-        folder
-    }
-
-    fn config(folder: &tempfile::TempDir) -> SourceConfig {
-        SourceConfig {
-            spec: folder.path().display().to_string().parse().unwrap(),
-            interval: Duration::from_millis(5),
-            options: SourceOptions::default(),
-        }
-    }
-
-    fn await_figures(counters: &SourceCounters, reached: impl Fn(u64, u64, u64) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
-            let figures = counters.read();
-            if reached(figures.frames, figures.dropped, figures.decode_errors) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{figures:?}");
-            thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn frames_that_nobody_takes_are_counted_as_dropped() {
-        let folder = folder();
-        let stop = CancellationToken::new();
-        let capture = Capture::start(config(&folder), stop.clone()).unwrap();
-        let counters = capture.counters();
-        await_figures(&counters, |frames, dropped, _| frames >= 3 && dropped >= 2);
-        assert_eq!(capture.latest().take().unwrap().picture.width(), 8);
-        stop.cancel();
-        capture.join();
-        let figures = counters.read();
-        assert!(figures.frames - figures.dropped <= 2, "{figures:?}");
-    }
-
-    #[test]
-    fn a_damaged_picture_is_counted_and_the_rest_still_comes() {
-        let folder = folder();
-        std::fs::write(folder.path().join("b.jpg"), b"no picture").unwrap();
-        let stop = CancellationToken::new();
-        let capture = Capture::start(config(&folder), stop.clone()).unwrap();
-        let counters = capture.counters();
-        await_figures(&counters, |frames, _, errors| frames >= 2 && errors >= 2);
-        stop.cancel();
-        capture.join();
-        assert_eq!(counters.read().reconnects, 0);
-    }
-
-    #[test]
-    fn a_silent_camera_is_opened_again_and_again() {
-        // Accepts connections and says nothing.
-        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = silent.local_addr().unwrap();
-        let options = SourceOptions {
-            watchdog: Duration::from_millis(100),
-            ..SourceOptions::default()
-        };
-        let config = SourceConfig {
-            spec: format!("http://{address}/").parse().unwrap(),
-            interval: Duration::from_millis(5),
-            options,
-        };
-        let stop = CancellationToken::new();
-        let capture = Capture::start(config, stop.clone()).unwrap();
-        let counters = capture.counters();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while counters.read().stalls < 3 {
-            assert!(Instant::now() < deadline, "{:?}", counters.read());
-            thread::yield_now();
-        }
-        let begun = Instant::now();
-        stop.cancel();
-        capture.join();
-        assert!(begun.elapsed() < Duration::from_secs(2), "it stops at once");
-        let figures = counters.read();
-        assert_eq!(figures.frames, 0);
-        assert!(figures.reconnects >= 2, "{figures:?}");
-    }
-
-    #[test]
-    fn a_source_that_is_not_there_is_an_error_at_once() {
-        let config = SourceConfig {
-            spec: "no/such.mp4".parse().unwrap(),
-            interval: Duration::from_millis(5),
-            options: SourceOptions::default(),
-        };
-        let stop = CancellationToken::new();
-        assert!(matches!(
-            Capture::start(config, stop).err(),
-            Some(CaptureError::Source(_))
-        ));
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ use crate::voice::Voice;
 /// |---|---|
 /// | `source_frames_total` | frames that the source gave |
 /// | `source_dropped_total` | frames that a newer one replaced before anybody looked at them |
-/// | `source_stalls_total` | times that the source gave nothing for as long as the watchdog waits |
+/// | `source_stalls_total` | times that the source gave no whole picture for as long as the watchdog waits |
 /// | `source_reconnects_total` | times that the source was opened again |
 /// | `source_decode_errors_total` | pictures that came damaged |
 /// | `looked_frames_total` | frames that were looked at, whether the model ran or not |
@@ -71,7 +71,7 @@ impl Figures {
         )?;
         page.counter(
             "source_stalls",
-            "Times that the source gave nothing for as long as the watchdog waits",
+            "Times that the source gave no whole picture for as long as the watchdog waits",
             source.stalls,
         )?;
         page.counter(

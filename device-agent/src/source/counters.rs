@@ -26,7 +26,7 @@ pub struct SourceFigures {
     pub frames: u64,
     /// Frames that a newer one replaced before anybody looked at them: the model is slower than the source.
     pub dropped: u64,
-    /// Times that the source gave nothing for as long as the watchdog waits, and was closed.
+    /// Times that the source gave no whole picture for as long as the watchdog waits, and was closed.
     pub stalls: u64,
     /// Times that the source was opened again after it had ended, failed or stalled.
     pub reconnects: u64,
