@@ -1,3 +1,4 @@
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::picture::Picture;
@@ -14,12 +15,19 @@ impl FolderSource {
     /// Lists the pictures of a folder, or takes the one picture that `path` names.
     ///
     /// # Errors
-    /// When the folder cannot be read or holds no picture.
+    /// When it is not there or cannot be read, or the folder holds no picture.
     pub fn open(path: &Path, playback: Playback) -> Result<Self, SourceError> {
-        let pictures = if path.is_dir() {
+        let read = |source| SourceError::Read {
+            path: path.display().to_string(),
+            source,
+        };
+        let what = std::fs::metadata(path).map_err(read)?;
+        let pictures = if what.is_dir() {
             list(path)?
-        } else {
+        } else if what.is_file() {
             vec![path.to_owned()]
+        } else {
+            return Err(read(io::Error::other("neither a file nor a folder")));
         };
         if pictures.is_empty() {
             return Err(SourceError::Empty(path.display().to_string()));
@@ -76,6 +84,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_picture_that_is_not_there_is_an_error_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing.jpg");
+        for playback in [Playback::Once, Playback::Live(Duration::ZERO)] {
+            let error = FolderSource::open(&missing, playback).err().unwrap();
+            assert!(error.is_fatal(), "{error:?}");
+            let text = format!("{:#}", anyhow::Error::from(error));
+            assert!(text.contains("missing.jpg") && text.contains("No such file"));
+        }
+    }
 
     #[test]
     fn pictures_come_in_order_and_damaged_ones_do_not_stop_the_rest() {
