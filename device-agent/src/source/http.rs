@@ -37,6 +37,8 @@ pub struct HttpSource {
     counters: SourceCounters,
     stop: CancellationToken,
     pictures: Mailbox<Vec<u8>, End>,
+    /// How long the next picture may take.
+    patience: Duration,
     count: u64,
     worker: Option<Worker>,
     /// The answer is a video.
@@ -135,6 +137,7 @@ impl HttpSource {
             counters: counters.clone(),
             stop,
             pictures,
+            patience: options.watchdog + interval,
             count: 0,
             worker: Some(worker),
             video: None,
@@ -167,14 +170,9 @@ impl FrameSource for HttpSource {
         if let Some(video) = &mut self.video {
             return video.next_frame();
         }
-        let interval = match self.playback {
-            Playback::Once => DEFAULT_INTERVAL,
-            Playback::Live(interval) => interval,
-        };
-        let patience = self.options.watchdog + interval;
-        match self.pictures.take(patience, &self.stop) {
+        match self.pictures.take(self.patience, &self.stop) {
             Taken::Item(bytes) => self.decoded(&bytes),
-            Taken::Nothing => Err(self.failed(HttpError::Stalled(patience))),
+            Taken::Nothing => Err(self.failed(HttpError::Stalled(self.patience))),
             Taken::End(Ok(())) => Ok(None),
             Taken::End(Err(End::Failed(error))) => Err(self.failed(error)),
             Taken::End(Err(End::Video(input))) => {
