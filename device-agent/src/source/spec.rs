@@ -1,10 +1,11 @@
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use thiserror::Error;
 
 use crate::source::camera_url::{CameraUrl, CameraUrlError};
+use crate::source::is_picture;
 
 /// What a source may be, for messages.
 const KINDS: &str = "rtsp://…, rtsps://…, http://…, https://…, v4l2:/dev/video0, a video file, a folder of pictures, \
@@ -51,6 +52,21 @@ pub enum SourceSpecError {
 }
 
 impl SourceSpec {
+    /// The folder that holds its pictures, where they are files already.
+    pub(crate) fn pictures_folder(&self) -> Option<&Path> {
+        match self {
+            Self::Path(path) if path.is_dir() => Some(path),
+            Self::Path(path) if is_picture(path) => path.parent().map(|folder| {
+                if folder.as_os_str().is_empty() {
+                    Path::new(".")
+                } else {
+                    folder
+                }
+            }),
+            _ => None,
+        }
+    }
+
     /// Whether the source ends by itself when it is played once.
     pub const fn is_endless(&self) -> bool {
         !matches!(self, Self::Path(_))

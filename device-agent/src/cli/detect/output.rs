@@ -1,14 +1,16 @@
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::Serialize;
 
 use super::DetectArgs;
 use super::ahead::Ready;
 use crate::annotate::annotate;
 use crate::detect::{Candidate, Detector};
+use crate::source::SourceSpec;
 
 /// Quality of annotated pictures, as JPEG counts it.
 const ANNOTATED_QUALITY: u8 = 90;
@@ -54,6 +56,7 @@ impl<'a> Output<'a> {
         if let Some(folder) = &args.annotate {
             fs::create_dir_all(folder)
                 .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            spare_originals(folder, &args.source)?;
         }
         if !to_stdout {
             writeln!(
@@ -92,7 +95,7 @@ impl<'a> Output<'a> {
         }
         if let (Some(folder), Some(picture)) = (self.folder, &mut seen.picture) {
             annotate(picture, objects, |class| detector.label(class).to_owned());
-            let path = folder.join(&seen.name).with_extension("jpg");
+            let path = folder.join(annotated_name(&seen.name).as_ref());
             fs::write(&path, picture.to_jpeg(ANNOTATED_QUALITY)?)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
@@ -101,6 +104,32 @@ impl<'a> Output<'a> {
 
     pub(super) fn finish(self) -> io::Result<()> {
         self.json.map_or(Ok(()), |mut json| json.flush())
+    }
+}
+
+/// # Errors
+/// When `folder` is the one that the pictures come from: they would be overwritten.
+fn spare_originals(folder: &Path, source: &SourceSpec) -> anyhow::Result<()> {
+    let Some(originals) = source.pictures_folder() else {
+        return Ok(());
+    };
+    let real = |path: &Path| {
+        fs::canonicalize(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    ensure!(
+        real(originals)? != real(folder)?,
+        "--annotate {} would overwrite the pictures it shows: name another folder",
+        folder.display()
+    );
+    Ok(())
+}
+
+/// Annotated pictures are JPEGs; `a.png` and `a.jpg` must not become one file.
+fn annotated_name(name: &str) -> Cow<'_, str> {
+    if name.ends_with(".jpg") {
+        name.into()
+    } else {
+        format!("{name}.jpg").into()
     }
 }
 
@@ -168,6 +197,42 @@ mod tests {
             },
             score: 0.75,
             class: 16,
+        }
+    }
+
+    #[test]
+    fn annotated_pictures_have_names_of_their_own() {
+        for (name, expected) in [
+            ("a.jpg", "a.jpg"),
+            ("a.png", "a.png.jpg"),
+            ("a.JPG", "a.JPG.jpg"),
+            ("a.jpeg", "a.jpeg.jpg"),
+            ("clip.1-000001.jpg", "clip.1-000001.jpg"),
+        ] {
+            assert_eq!(annotated_name(name), expected);
+        }
+    }
+
+    #[test]
+    fn the_owners_pictures_are_never_overwritten() {
+        let root = tempfile::tempdir().unwrap();
+        let (own, seen) = (root.path().join("own"), root.path().join("seen"));
+        for folder in [&own, &seen] {
+            fs::create_dir(folder).unwrap();
+        }
+        fs::write(own.join("a.jpg"), b"a picture").unwrap();
+        for (source, folder, refused) in [
+            (own.clone(), own.clone(), true),
+            (own.join("a.jpg"), own.clone(), true),
+            (own.clone(), seen.join("../own/"), true),
+            (own.clone(), seen.clone(), false),
+            (own.join("a.jpg"), seen.clone(), false),
+            // Its frames are files of other names.
+            (own.join("clip.mp4"), own.clone(), false),
+        ] {
+            let found = spare_originals(&folder, &SourceSpec::Path(source.clone()));
+            let shown = source.display();
+            assert_eq!(found.is_err(), refused, "{shown}: {found:?}");
         }
     }
 
