@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::EXIT_USAGE;
 use crate::cli::authorize::parse_time;
-use crate::cli::stop::stop_signal;
+use crate::cli::stop::{stop_signal, until_second_signal};
 use crate::config::{Config, RunArgs};
 use crate::publish::{Input, Outcome, Publication, Receipts, publish};
 
 /// Exit code when the gateway did not take some of it (`EX_DATAERR` of sysexits.h).
 const EXIT_REFUSED: u8 = 65;
-/// Exit code when some of it waits on the disk for the next time (`EX_TEMPFAIL` of sysexits.h).
+/// Exit code when some of it waits for the next time (`EX_TEMPFAIL` of sysexits.h).
 const EXIT_KEPT: u8 = 75;
 
 /// `ashya-agent publish`.
@@ -102,8 +102,14 @@ pub(super) async fn run(args: PublishArgs) -> anyhow::Result<ExitCode> {
         signal = stop_signal() => {
             tracing::info!("{}: stopping", signal?);
             stop.cancel();
-            publishing.await?
+            until_second_signal(publishing).await?
         }
+    };
+    let Some(outcome) = outcome else {
+        eprintln!(
+            "stopped before the gateway answered for the first time: nothing was read or published"
+        );
+        return Ok(ExitCode::from(EXIT_KEPT));
     };
     let Outcome {
         safe,

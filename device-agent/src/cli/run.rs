@@ -5,7 +5,7 @@ use tracing::info;
 
 use crate::agent;
 use crate::cli::EXIT_USAGE;
-use crate::cli::stop::stop_signal;
+use crate::cli::stop::{stop_signal, until_second_signal};
 use crate::config::{Config, RunArgs};
 use crate::logging;
 
@@ -26,7 +26,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         signal = stop_signal() => {
             info!("{}: stopping", signal?);
             stop.cancel();
-            working.await?;
+            until_second_signal(working).await?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,11 @@
 //! Signals by which people and service managers end a command.
 
+use std::process;
+
 use tokio::signal;
+
+/// Exit code after a second signal, as shells tell of Ctrl-C.
+const EXIT_AT_ONCE: i32 = 130;
 
 /// Waits for SIGTERM or Ctrl-C and names it.
 #[cfg(unix)]
@@ -16,4 +21,16 @@ pub(super) async fn stop_signal() -> std::io::Result<&'static str> {
 #[cfg(not(unix))]
 pub(super) async fn stop_signal() -> std::io::Result<&'static str> {
     signal::ctrl_c().await.map(|()| "Ctrl-C")
+}
+
+/// Waits for work that was told to stop. A second signal ends the program at once.
+pub(super) async fn until_second_signal<T>(work: impl Future<Output = T>) -> T {
+    tokio::select! {
+        done = work => done,
+        Ok(signal) = stop_signal() => {
+            eprintln!("{signal} again: stopped at once, whatever was not safe is lost");
+            // Whoever is stuck in a read or a write would hold up a return for ever.
+            process::exit(EXIT_AT_ONCE);
+        }
+    }
 }

@@ -3,10 +3,13 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use ashya_protocol::{Position, Status, Wei};
 use ashya_tests::{FeedPlan, OpenFeed, Receipt, Sensor, Watcher, World, repository};
-use tokio::process::Command;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use crate::in_world;
 
@@ -210,4 +213,77 @@ async fn files_and_commands_are_published_and_too_much_is_told() {
         Ok(())
     })
     .await;
+}
+
+/// More receipts than a pipe holds that nobody reads.
+const UNREAD: usize = 2_000;
+/// Far shorter than the wait at the end that the test asks for.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_it_whatever_it_waits_for() {
+    in_world(async |world| {
+        let owner = world.account().await?;
+        // Nobody has told it its ledger yet.
+        let nowhere = ashya_tests::AgentOptions {
+            gateway: "http://127.0.0.1:1".parse()?,
+            ..world.agent("early", owner.address(), 0)?
+        };
+        let mut early = stuck(&nowhere)?;
+        said_by(&mut early, "next attempt").await?;
+        let status = stopped(early).await?;
+        ensure!(status.code() == Some(75), "{status}");
+
+        let (options, _) = thermometer(world).await?;
+        world.gateway.process().kill();
+        let mut full = stuck(&options)?;
+        let mut input = full.stdin.take().context("no input")?;
+        let lines = "21.5\n".repeat(UNREAD);
+        let writing = tokio::spawn(async move { input.write_all(lines.as_bytes()).await });
+        said_by(&mut full, "not connected").await?;
+        // The pipe is full, and the rest waits for it or for the end.
+        let status = stopped(full).await?;
+        ensure!(status.code() == Some(75), "{status}");
+        writing.abort();
+        Ok(())
+    })
+    .await;
+}
+
+/// A publisher whose receipts nobody reads and whose end waits for the gateway.
+fn stuck(options: &ashya_tests::AgentOptions) -> Result<Child> {
+    let mut command = Command::from(options.publish("temperature")?);
+    let command = command
+        .args(["--receipts", "--wait", "600s"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    Ok(command.spawn()?)
+}
+
+/// Reads the log until it says something.
+async fn said_by(child: &mut Child, words: &str) -> Result<()> {
+    let errors = child.stderr.as_mut().context("no log")?;
+    let mut lines = BufReader::new(errors).lines();
+    let saying = async {
+        while let Some(line) = lines.next_line().await? {
+            if line.contains(words) {
+                return Ok(());
+            }
+        }
+        bail!("it never said {words:?}")
+    };
+    timeout(LIMIT, saying).await.context("silent")?
+}
+
+/// Sends SIGTERM and waits for the end.
+async fn stopped(mut child: Child) -> Result<std::process::ExitStatus> {
+    let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+    kill_process(pid.context("it has ended")?, Signal::TERM)?;
+    // Whoever keeps the input open must not keep it alive, so it is not closed here.
+    let input = child.stdin.take();
+    let status = timeout(STOP_LIMIT, child.wait()).await;
+    drop(input);
+    Ok(status.context("it does not stop")??)
 }
