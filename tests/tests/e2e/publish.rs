@@ -215,8 +215,9 @@ async fn files_and_commands_are_published_and_too_much_is_told() {
     .await;
 }
 
-/// More receipts than a pipe holds that nobody reads.
+/// More receipts than a pipe of 64 KiB and the memory of the publisher hold that nobody reads, and more than the pipe holds.
 const UNREAD: usize = 2_000;
+const FULL: u64 = 1_050;
 /// Far shorter than the wait at the end that the test asks for.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
@@ -230,7 +231,7 @@ async fn a_signal_ends_it_whatever_it_waits_for() {
             ..world.agent("early", owner.address(), 0)?
         };
         let mut early = stuck(&nowhere)?;
-        said_by(&mut early, "next attempt").await?;
+        until_said(&mut early, |line| line.contains("next attempt")).await?;
         let status = stopped(early).await?;
         ensure!(status.code() == Some(75), "{status}");
 
@@ -240,8 +241,13 @@ async fn a_signal_ends_it_whatever_it_waits_for() {
         let mut input = full.stdin.take().context("no input")?;
         let lines = "21.5\n".repeat(UNREAD);
         let writing = tokio::spawn(async move { input.write_all(lines.as_bytes()).await });
-        said_by(&mut full, "not connected").await?;
-        // The pipe is full, and the rest waits for it or for the end.
+        let is_full = |line: &str| {
+            let rest = line.split_once("spooled=").map(|(_, rest)| rest);
+            let digits = rest.and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+            let spooled = digits.and_then(|digits| digits.parse().ok());
+            spooled.is_some_and(|spooled: u64| spooled >= FULL)
+        };
+        until_said(&mut full, is_full).await?;
         let status = stopped(full).await?;
         ensure!(status.code() == Some(75), "{status}");
         writing.abort();
@@ -263,16 +269,16 @@ fn stuck(options: &ashya_tests::AgentOptions) -> Result<Child> {
 }
 
 /// Reads the log until it says something.
-async fn said_by(child: &mut Child, words: &str) -> Result<()> {
+async fn until_said(child: &mut Child, is_it: impl Fn(&str) -> bool) -> Result<()> {
     let errors = child.stderr.as_mut().context("no log")?;
     let mut lines = BufReader::new(errors).lines();
     let saying = async {
         while let Some(line) = lines.next_line().await? {
-            if line.contains(words) {
+            if is_it(&line) {
                 return Ok(());
             }
         }
-        bail!("it never said {words:?}")
+        bail!("it never said it")
     };
     timeout(LIMIT, saying).await.context("silent")?
 }
