@@ -39,9 +39,10 @@ pub(crate) use news::Voice;
 pub(crate) use plan::{Leaving, Plan};
 
 use self::news::News;
-use self::payer::{CancelError, PayError};
+use self::payer::{CancelError, PayError, Payer};
 use self::start::{StartError, Started};
-use self::viewer::{Seen, ViewError};
+use self::viewer::{Seen, ViewError, Viewer};
+use crate::causes::causes;
 
 /// How long whoever reads may take to take the event that it is being handed when everything ends.
 const LAST_EVENT: Duration = Duration::from_secs(5);
@@ -111,32 +112,24 @@ pub(crate) async fn subscribe(
         mut payer,
         mut viewer,
     } = started;
-    let stop = CancellationToken::new();
-    let ended = {
-        let mut viewing = pin!(viewer.run(&stop));
-        let first = tokio::select! {
-            stopped = payer.run() => Ok(Ended::Paid(stopped?)),
-            seen = &mut viewing => Err(seen?),
-            signal = &mut asked => Ok(Ended::Signal(signal?)),
-        };
-        match first {
-            Ok(ended) => {
-                stop.cancel();
-                // Events that were handed on are remembered; a reader that takes none is not waited for.
-                if let Ok(seen) = timeout(LAST_EVENT, viewing).await {
-                    seen?;
-                }
-                ended
-            }
-            Err(seen) => Ended::Seen(seen),
+    let ended = watch_and_pay(&mut payer, &mut viewer, asked).await;
+    // However it ended, what was not used comes back.
+    let cancelled = match leaving {
+        Leaving::Keep => Ok(()),
+        Leaving::Cancel => tokio::select! {
+            cancelled = payer.cancel() => cancelled.map_err(SubscribeError::from),
+            signal = hurried => signal.map(drop).map_err(SubscribeError::from),
+        },
+    };
+    let ended = match (ended, cancelled) {
+        (Ok(ended), Ok(())) => ended,
+        (Ok(_), Err(error)) | (Err(error), Ok(())) => return Err(error),
+        (Err(error), Err(second)) => {
+            let reason = causes(&second);
+            voice.tell(&News::NotCancelled { reason });
+            return Err(error);
         }
     };
-    if leaving == Leaving::Cancel {
-        tokio::select! {
-            cancelled = payer.cancel() => cancelled?,
-            signal = hurried => { signal?; }
-        }
-    }
     let (tally, account) = (viewer.tally(), payer.account());
     voice.tell(&News::Stopped {
         reason: ended.to_string(),
@@ -151,6 +144,29 @@ pub(crate) async fn subscribe(
         Ended::Paid(stop) => Ending::Stopped(stop),
         Ended::Seen(_) | Ended::Signal(_) => Ending::Asked,
     })
+}
+
+/// Pays and watches until either ends, or somebody asks to stop by resolving `asked`.
+async fn watch_and_pay(
+    payer: &mut Payer,
+    viewer: &mut Viewer,
+    asked: impl Future<Output = io::Result<&'static str>>,
+) -> Result<Ended, SubscribeError> {
+    let stop = CancellationToken::new();
+    let mut viewing = pin!(viewer.run(&stop));
+    let ended = tokio::select! {
+        stopped = payer.run() => stopped.map(Ended::Paid).map_err(SubscribeError::from),
+        seen = &mut viewing => return Ok(Ended::Seen(seen?)),
+        signal = asked => signal.map(Ended::Signal).map_err(SubscribeError::from),
+    };
+    stop.cancel();
+    // Events that were handed on are remembered; a reader that takes none is not waited for.
+    let seen = timeout(LAST_EVENT, viewing).await;
+    let ended = ended?;
+    if let Ok(seen) = seen {
+        seen?;
+    }
+    Ok(ended)
 }
 
 /// What came to its end first.

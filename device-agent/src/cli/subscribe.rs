@@ -28,8 +28,8 @@ const SECONDS_PER_HOUR: u128 = 3600;
 
 const AFTER_HELP: &str = "\
 Events go to stdout, a JSON object a line: {\"type\":\"event\",…} as in the gateway's JSON, {\"type\":\"gap\",…} for what
-will not come. What happens goes to stderr. All that leaves the wallet, gas included, stays within --budget, over all starts
-with the same --state.
+will not come. What happens goes to stderr. All that is paid for one feed, gas included, stays within --budget, over all
+starts with the same --state; the gas of --cancel comes on top, and is never more than what it brings back.
 
 Exit codes: 0 asked to stop, or --count reached; 1 failed; 3 the budget is spent; 4 price or listing are not (any more) what
 was agreed; 5 the gateway contradicts the chain or does not serve what was paid; 6 the feed was retired; 64 the arguments
@@ -69,7 +69,7 @@ pub(super) struct SubscribeArgs {
     /// Refuse to pay on another chain than this one
     #[arg(long, value_name = "ID", env = "ASHYA_CHAIN_ID")]
     chain_id: Option<u64>,
-    /// Most ETH to spend in all, gas included
+    /// Most ETH to spend on this feed, gas included but for that of --cancel
     #[arg(long, value_name = "ETH", value_parser = parse_eth)]
     budget: Wei,
     /// Time that is bought at once, such as 90s, 10m or 1h; 60s at least
@@ -99,7 +99,7 @@ pub(super) struct SubscribeArgs {
     /// Run this shell command for each event, with its JSON on stdin, one after the other
     #[arg(long, value_name = "COMMAND")]
     exec: Option<String>,
-    /// At the end, cancel what was not used for the money
+    /// At the end, cancel what was not used for the money, where it is worth the gas
     #[arg(long)]
     cancel: bool,
     /// Folder of the books: what was paid, and the last event of each stream

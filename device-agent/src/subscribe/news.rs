@@ -100,6 +100,10 @@ pub(crate) enum News {
     },
     /// There is nothing to cancel.
     NothingToCancel,
+    /// What would come back is less than the gas that it may cost.
+    NotWorthCancelling { refund: Wei, most_fee: Wei },
+    /// Watching or paying has failed, and then the cancel too.
+    NotCancelled { reason: String },
     /// The end, with the whole account.
     Stopped {
         reason: String,
@@ -235,6 +239,16 @@ impl fmt::Display for News {
                 show_eth(*fee)
             ),
             Self::NothingToCancel => write!(f, "there is no paid time left to cancel"),
+            Self::NotWorthCancelling { refund, most_fee } => write!(
+                f,
+                "not cancelled, not worth its gas: {} would come back, for up to {} of gas",
+                show_eth(*refund),
+                show_eth(*most_fee)
+            ),
+            Self::NotCancelled { reason } => write!(
+                f,
+                "{reason}; to have the rest back, start the same command again with --cancel, and stop it"
+            ),
             Self::Stopped {
                 reason,
                 events,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ashya_protocol::limits::MAX_STREAMS;
 use ashya_protocol::{Boot, Position, Seq, StreamName};
 
 /// The last event of each stream, and what the gateway has told of missing ones since.
@@ -61,14 +62,13 @@ impl Order {
         *self = Self::default();
     }
 
-    /// Takes an event. The first of a stream, and of a new start, may have any number: what was before is not ours, or
-    /// cannot be known.
-    pub(crate) fn take(&mut self, stream: &StreamName, position: Position) -> Place {
+    /// What the number of an event says. The first of a stream, and of a new start, may have any number: what was before
+    /// is not ours, or cannot be known.
+    pub(crate) fn place(&self, stream: &StreamName, position: Position) -> Place {
         let last = self.last.get(stream).copied();
         if last.is_some_and(|last| position <= last) {
             return Place::Old;
         }
-        self.last.insert(stream.clone(), position);
         let expected = match last {
             Some(last) if last.boot == position.boot => last.seq.get() + 1,
             // Every start counts from zero.
@@ -86,15 +86,25 @@ impl Order {
         Place::New(missing)
     }
 
-    /// Hears from the gateway that events are missing.
+    /// Remembers an event that was handed on. One that was not is to come again.
+    pub(crate) fn accept(&mut self, stream: &StreamName, position: Position) {
+        self.last.insert(stream.clone(), position);
+    }
+
+    /// Hears from the gateway that events are missing. No feed has more streams than [`MAX_STREAMS`]: what is told of
+    /// others is not remembered.
     pub(crate) fn hear(&mut self, stream: &StreamName, missing: Missing) {
         let told = Told {
             boot: missing.boot,
             to: missing.to,
         };
-        let later = |old: &Told| (old.boot, old.to) < (told.boot, told.to);
-        if self.told.get(stream).is_none_or(later) {
-            self.told.insert(stream.clone(), told);
+        let is_full = self.told.len() >= MAX_STREAMS;
+        match self.told.get_mut(stream) {
+            Some(old) if (old.boot, old.to) < (told.boot, told.to) => *old = told,
+            None if !is_full => {
+                self.told.insert(stream.clone(), told);
+            }
+            Some(_) | None => {}
         }
     }
 }
@@ -123,6 +133,43 @@ mod tests {
         }
     }
 
+    /// An event that comes and is handed on.
+    fn take(order: &mut Order, stream: &StreamName, position: Position) -> Place {
+        let place = order.place(stream, position);
+        if place != Place::Old {
+            order.accept(stream, position);
+        }
+        place
+    }
+
+    #[test]
+    fn an_event_that_was_not_handed_on_comes_again() {
+        let stream: StreamName = "detections".parse().unwrap();
+        let mut order = Order::after([(stream.clone(), at(1, 4))].into());
+        for _ in 0..2 {
+            let gap = Place::New(Some(missing(1, 5, 5)));
+            assert_eq!(order.place(&stream, at(1, 6)), gap);
+            assert_eq!(order.last()[&stream], at(1, 4));
+        }
+        order.accept(&stream, at(1, 6));
+        assert_eq!(order.place(&stream, at(1, 6)), Place::Old);
+    }
+
+    #[test]
+    fn told_gaps_take_no_more_room_than_a_feed_has_streams() {
+        let mut order = Order::default();
+        let names = (0..10_000).map(|number| format!("s{number}").parse().unwrap());
+        let names: Vec<StreamName> = names.collect();
+        for name in &names {
+            order.hear(name, missing(1, 0, 4));
+        }
+        assert_eq!(order.told.len(), MAX_STREAMS);
+        // Those that are known are still followed.
+        let first = &names[0];
+        order.hear(first, missing(1, 5, 9));
+        assert_eq!(order.told[first].to, missing(1, 5, 9).to);
+    }
+
     #[test]
     fn places() {
         let stream: StreamName = "detections".parse().unwrap();
@@ -143,9 +190,9 @@ mod tests {
                 Place::New(Some(missing(6, 0, 1))),
             ),
         ] {
-            assert_eq!(order.take(&stream, position), place, "{name}");
+            assert_eq!(take(&mut order, &stream, position), place, "{name}");
         }
-        assert_eq!(order.take(&other, at(1, 3)), Place::New(None));
+        assert_eq!(take(&mut order, &other, at(1, 3)), Place::New(None));
         assert_eq!(order.last()[&stream], at(6, 2));
     }
 
@@ -154,14 +201,18 @@ mod tests {
         let stream: StreamName = "frames".parse().unwrap();
         let mut order = Order::after([(stream.clone(), at(1, 4))].into());
         order.hear(&stream, missing(1, 5, 9));
-        assert_eq!(order.take(&stream, at(1, 10)), Place::New(None));
+        assert_eq!(take(&mut order, &stream, at(1, 10)), Place::New(None));
         order.hear(&stream, missing(1, 11, 12));
         let rest = Place::New(Some(missing(1, 13, 14)));
-        assert_eq!(order.take(&stream, at(1, 15)), rest, "more than was told");
+        assert_eq!(
+            take(&mut order, &stream, at(1, 15)),
+            rest,
+            "more than was told"
+        );
         order.hear(&stream, missing(1, 16, 99));
-        assert_eq!(order.take(&stream, at(2, 0)), Place::New(None));
-        assert_eq!(order.take(&stream, at(2, 1)), Place::New(None));
+        assert_eq!(take(&mut order, &stream, at(2, 0)), Place::New(None));
+        assert_eq!(take(&mut order, &stream, at(2, 1)), Place::New(None));
         order.clear();
-        assert_eq!(order.take(&stream, at(1, 0)), Place::New(None));
+        assert_eq!(take(&mut order, &stream, at(1, 0)), Place::New(None));
     }
 }

@@ -1,6 +1,7 @@
 //! Keeps a feed paid: looks at the chain, decides, and sends what was decided once.
 
 mod cancel;
+mod dear;
 mod settle;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::subscribe::offer;
 use crate::subscribe::plan::Plan;
 use crate::subscribe::purse::{OverBudget, Purpose};
 
+use self::dear::Dear;
 pub(crate) use cancel::CancelError;
 
 /// Gas of the dearest payment, the first into 256 hours of a feed, with the quarter that is added to estimates.
@@ -67,8 +69,8 @@ pub(crate) struct Payer {
     watched: bool,
     /// Since when the gateway's word differs from the chain.
     doubted: Option<Instant>,
-    /// What the gas of a payment was found to cost, where that was more than expected.
-    dear: Wei,
+    /// What the gas of a payment was found to cost a moment ago, where that was more than expected.
+    dear: Dear,
     /// When open transactions were handed to the node for the last time.
     sent_at: Option<Instant>,
     /// Why nothing is paid, since when, and whether it was told.
@@ -115,7 +117,7 @@ impl Payer {
             said,
             watched: false,
             doubted: None,
-            dear: Wei::default(),
+            dear: Dear::default(),
             sent_at: None,
             waiting: None,
             backoff: Backoff::default(),
@@ -230,10 +232,10 @@ impl Payer {
         let needed = draft.value().get().saturating_add(draft.most_fee().get());
         if needed > self.account().purse.left(self.plan.budget).get() {
             // Gas is dearer than expected: what is left buys less, or nothing.
-            self.dear = draft.most_fee();
+            self.dear = Dear::found(draft.most_fee(), Instant::now());
             return Ok(Round::Wait(Duration::ZERO));
         }
-        self.dear = Wei::default();
+        self.dear = Dear::default();
         self.dispatch(purpose, draft).await?;
         Ok(Round::Wait(Duration::ZERO))
     }
@@ -282,7 +284,7 @@ impl Payer {
             listing,
             clock,
             held,
-            fee: fee.max(self.dear),
+            fee: fee.max(self.dear.at(Instant::now())),
         })
     }
 

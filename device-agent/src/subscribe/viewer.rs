@@ -318,6 +318,12 @@ impl Viewer {
                 });
                 self.ask(socket).await?;
             }
+            // Of what is not watched here a gap means nothing.
+            ServerMessage::Gap { device, stream, .. }
+                if device != self.device || !self.wants(&stream) =>
+            {
+                self.tally.refused += 1;
+            }
             ServerMessage::Gap {
                 stream,
                 boot,
@@ -350,7 +356,7 @@ impl Viewer {
         missing: Missing,
         reason: Reason,
     ) -> Result<Option<Seen>, VisitError> {
-        self.tally.missing += missing.count();
+        self.tally.missing = self.tally.missing.saturating_add(missing.count());
         let told = self
             .out
             .gap(self.device, stream, missing, reason, self.plan.voice)

@@ -1,6 +1,7 @@
 //! The machine subscriber: the real `ashya-agent subscribe` buys from a real agent or device.
 
 mod demo;
+mod leaving;
 mod money;
 mod trouble;
 

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use ashya_contracts::ChainError;
+use ashya_contracts::{ChainError, SubscriptionRecord};
+use ashya_protocol::Wei;
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{PayError, Payer, RECEIPT_EVERY};
 use crate::data::unix_seconds;
 use crate::subscribe::news::News;
-use crate::subscribe::purse::Purpose;
+use crate::subscribe::purse::{Purpose, refund};
 
 /// How long a cancel may take: ten blocks of the main chain.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -30,8 +31,8 @@ pub(crate) enum CancelError {
 }
 
 impl Payer {
-    /// Cancels the live subscription, if there is one, and waits until the refund is in a block. Transactions that are
-    /// on their way come first.
+    /// Cancels the live subscription, if there is one that is worth the gas, and waits until the refund is in a block.
+    /// Transactions that are on their way come first.
     ///
     /// # Errors
     /// When the chain refuses, or does not answer in time.
@@ -77,6 +78,11 @@ impl Payer {
             .ledger
             .draft_cancel(wallet, feed, wallet.address(), wallet.address())
             .await?;
+        let (refund, most_fee) = (refund_at(&held, feed_time), draft.most_fee());
+        if refund <= most_fee {
+            self.tell(&News::NotWorthCancelling { refund, most_fee });
+            return Ok(Step::Done);
+        }
         *asked = true;
         self.dispatch(Purpose::Cancel { held }, draft).await?;
         Ok(Step::Wait)
@@ -88,6 +94,15 @@ enum Step {
     Wait,
 }
 
+/// What a cancel at this second of the feed's time brings back.
+fn refund_at(held: &SubscriptionRecord, feed_time: u64) -> Wei {
+    let ended = SubscriptionRecord {
+        expiry: held.expiry.min(feed_time),
+        ..*held
+    };
+    refund(*held, ended)
+}
+
 /// Whether trying again may help.
 fn is_passing(error: &ChainError) -> bool {
     matches!(
@@ -97,4 +112,22 @@ fn is_passing(error: &ChainError) -> bool {
             | ChainError::Rpc { .. }
             | ChainError::Refused(_)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_back_is_the_price_of_the_seconds_that_are_left() {
+        let held = SubscriptionRecord {
+            price: Wei::new(1_000),
+            start: 100,
+            expiry: 700,
+        };
+        for (feed_time, refund) in [(100, 600_000), (699, 1_000), (700, 0), (900, 0)] {
+            let found = refund_at(&held, feed_time);
+            assert_eq!(found, Wei::new(refund), "{feed_time}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ashya_protocol::{Envelope, Event};
+use ashya_protocol::{Envelope, Event, StreamName};
 use tokio::time::Instant;
 
 use super::{Seen, Viewer, VisitError, handed};
@@ -18,8 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 impl Viewer {
     /// Checks an event and hands it on.
     pub(super) async fn take(&mut self, envelope: Envelope) -> Result<Option<Seen>, VisitError> {
-        let wanted = self.plan.streams.as_ref();
-        if wanted.is_some_and(|wanted| !wanted.contains(&envelope.event.stream)) {
+        if !self.wants(&envelope.event.stream) {
             self.refuse(&envelope.event, "it is of a stream that was not asked for");
             return Ok(None);
         }
@@ -40,7 +39,7 @@ impl Viewer {
         let Event {
             stream, position, ..
         } = event.event();
-        match self.order.take(stream, *position) {
+        match self.order.place(stream, *position) {
             // Usual after a kill of the gateway or of the device, so not worth a line.
             Place::Old => {
                 self.tally.replayed += 1;
@@ -57,6 +56,7 @@ impl Viewer {
         if let Some(seen) = handed(done)? {
             return Ok(Some(seen));
         }
+        self.order.accept(stream, *position);
         self.unsaved = true;
         self.tally.events += 1;
         if self
@@ -70,6 +70,12 @@ impl Viewer {
             self.save()?;
         }
         Ok(None)
+    }
+
+    /// Whether a stream was asked for.
+    pub(super) fn wants(&self, stream: &StreamName) -> bool {
+        let wanted = self.plan.streams.as_ref();
+        wanted.is_none_or(|wanted| wanted.contains(stream))
     }
 
     /// Whether the feed belongs to the device of an event by now, as the ledger says.
