@@ -1,5 +1,7 @@
 //! A gateway's REST interface, as far as a device needs it.
 
+mod answer;
+
 use std::time::Duration;
 
 use ashya_protocol::rest::{
@@ -8,7 +10,8 @@ use ashya_protocol::rest::{
 };
 use ashya_protocol::{DeviceId, DeviceKey, Domain, FeedId};
 use reqwest::header::DATE;
-use reqwest::{Certificate, Client, RequestBuilder, StatusCode};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -16,6 +19,9 @@ use time::format_description::well_known::Rfc2822;
 use url::Url;
 
 use crate::trust::Trust;
+
+pub(crate) use answer::shown;
+use answer::{BodyError, body, redirected, words};
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,13 +35,15 @@ const DEVICE_UNKNOWN: &str = "device-unknown";
 #[derive(Debug, Clone)]
 pub struct Gateway {
     base: Url,
+    /// The same without the name and the password in it.
+    shown: String,
     http: Client,
 }
 
 /// Why a gateway did not do what it was asked.
 #[derive(Debug, Error)]
 pub enum GatewayError {
-    /// It cannot be reached, or its answer makes no sense.
+    /// It cannot be reached.
     #[error("{what} at {gateway} failed")]
     Http {
         /// What was asked.
@@ -44,6 +52,26 @@ pub enum GatewayError {
         gateway: String,
         /// The reason.
         source: reqwest::Error,
+    },
+    /// Its answer makes no sense.
+    #[error("{what} at {gateway} failed: the answer makes no sense: {reason}")]
+    Nonsense {
+        /// What was asked.
+        what: &'static str,
+        /// The gateway.
+        gateway: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It leads elsewhere. Neither signatures nor passwords go where nobody has named.
+    #[error("{what} at {gateway} failed: the answer leads elsewhere; {advice}")]
+    Redirected {
+        /// What was asked.
+        what: &'static str,
+        /// The gateway.
+        gateway: String,
+        /// What to do.
+        advice: String,
     },
     /// It refused.
     #[error("{what} refused by {gateway}: {status} {code}: {detail}")]
@@ -91,14 +119,14 @@ impl Gateway {
     /// When the address is not http or https, or no client can be made.
     pub fn with_trust(base: &Url, trust: &Trust) -> Result<Self, GatewayError> {
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(GatewayError::Address(base.to_string()));
+            return Err(GatewayError::Address(shown(base).into()));
         }
-        let failed = |source| GatewayError::Http {
+        let failed = |source: reqwest::Error| GatewayError::Http {
             what: "setting up",
-            gateway: base.to_string(),
-            source,
+            gateway: shown(base).into(),
+            source: source.without_url(),
         };
-        let mut http = Client::builder().timeout(TIMEOUT);
+        let mut http = Client::builder().timeout(TIMEOUT).redirect(Policy::none());
         if let Some(own) = trust.own() {
             let own = own.iter().map(|der| Certificate::from_der(der));
             http = http.tls_certs_only(own.collect::<Result<Vec<_>, _>>().map_err(failed)?);
@@ -106,6 +134,7 @@ impl Gateway {
         let http = http.build().map_err(failed)?;
         Ok(Self {
             base: base.clone(),
+            shown: shown(base).into(),
             http,
         })
     }
@@ -120,7 +149,7 @@ impl Gateway {
         self.base.host_str().unwrap_or_default()
     }
 
-    /// Where the gateway is.
+    /// Where the gateway is, with what it takes to enter.
     pub(crate) fn base(&self) -> &Url {
         &self.base
     }
@@ -165,10 +194,8 @@ impl Gateway {
         let what = "asking for the listing";
         let path = self.address(&format!("v1/feeds/{feed}/listing"))?;
         let response = self.send(what, self.http.get(path)).await?;
-        response
-            .text()
-            .await
-            .map_err(|source| self.failed(what, source))
+        String::from_utf8(self.read(what, response).await?)
+            .map_err(|error| self.nonsense(what, &error))
     }
 
     /// The chain and ledger that the gateway follows.
@@ -195,7 +222,7 @@ impl Gateway {
         match self.send("registration", request).await {
             Err(GatewayError::Refused { code, .. }) if code == REVISION_OLD => {
                 // The gateway keeps the number of what was removed, and shows no such device.
-                let gateway = self.base.to_string();
+                let gateway = self.shown.clone();
                 Err(if self.shows(document.registration.device).await? {
                     GatewayError::Outranked(gateway)
                 } else {
@@ -240,7 +267,7 @@ impl Gateway {
     fn address(&self, path: &str) -> Result<Url, GatewayError> {
         self.base
             .join(path)
-            .map_err(|_| GatewayError::Address(self.base.to_string()))
+            .map_err(|_| GatewayError::Address(self.shown.clone()))
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -249,17 +276,22 @@ impl Gateway {
         request: RequestBuilder,
     ) -> Result<T, GatewayError> {
         let response = self.send(what, request).await?;
-        response
-            .json()
-            .await
-            .map_err(|source| self.failed(what, source))
+        serde_json::from_slice(&self.read(what, response).await?)
+            .map_err(|error| self.nonsense(what, &error))
+    }
+
+    async fn read(&self, what: &'static str, response: Response) -> Result<Vec<u8>, GatewayError> {
+        body(response).await.map_err(|error| match error {
+            BodyError::Http(source) => self.failed(what, source),
+            BodyError::TooLong => self.nonsense(what, &error),
+        })
     }
 
     async fn send(
         &self,
         what: &'static str,
         request: RequestBuilder,
-    ) -> Result<reqwest::Response, GatewayError> {
+    ) -> Result<Response, GatewayError> {
         let response = request
             .send()
             .await
@@ -268,13 +300,23 @@ impl Gateway {
         if status.is_success() {
             return Ok(response);
         }
-        let (code, detail) = response.json::<Problem>().await.map_or_else(
+        if status.is_redirection() {
+            return Err(GatewayError::Redirected {
+                what,
+                gateway: self.shown.clone(),
+                advice: redirected(&self.base, &response),
+            });
+        }
+        // Its status alone says enough where it gives no reason.
+        let problem = body(response).await.unwrap_or_default();
+        let problem = serde_json::from_slice::<Problem>(&problem);
+        let (code, detail) = problem.map_or_else(
             |_| Default::default(),
-            |problem| (problem.code, problem.detail),
+            |problem| (words(&problem.code), words(&problem.detail)),
         );
         Err(GatewayError::Refused {
             what,
-            gateway: self.base.to_string(),
+            gateway: self.shown.clone(),
             status,
             code,
             detail,
@@ -284,8 +326,16 @@ impl Gateway {
     fn failed(&self, what: &'static str, source: reqwest::Error) -> GatewayError {
         GatewayError::Http {
             what,
-            gateway: self.base.to_string(),
+            gateway: self.shown.clone(),
             source: source.without_url(),
+        }
+    }
+
+    fn nonsense(&self, what: &'static str, error: &dyn std::error::Error) -> GatewayError {
+        GatewayError::Nonsense {
+            what,
+            gateway: self.shown.clone(),
+            reason: error.to_string(),
         }
     }
 }
@@ -296,3 +346,6 @@ impl GatewayError {
         matches!(self, Self::Removed(_) | Self::Outranked(_))
     }
 }
+
+#[cfg(test)]
+mod tests;

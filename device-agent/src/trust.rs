@@ -62,7 +62,7 @@ impl Trust {
         self.own.as_ref().map(|own| own.as_slice())
     }
 
-    /// What speaks TLS for MQTT.
+    /// What speaks TLS for MQTT and websockets.
     ///
     /// # Errors
     /// When the certificates cannot be used.

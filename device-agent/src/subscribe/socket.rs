@@ -1,21 +1,16 @@
 //! A websocket to a gateway's `/v1/ws`, in the binary subprotocol.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ashya_protocol::Envelope;
 use ashya_protocol::limits::MAX_ENVELOPE_BYTES;
 use ashya_protocol::ws::{ClientMessage, SUBPROTOCOL_BINARY, ServerMessage};
 use futures_util::{SinkExt, StreamExt};
-use rustls_platform_verifier::BuilderVerifierExt;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{self, ClientConfig};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -23,6 +18,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 use url::Url;
+
+use crate::trust::Trust;
 
 /// From the first packet to the answer of the handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -145,7 +142,9 @@ async fn connect(base: &Url) -> Result<Socket, SocketError> {
     tcp.set_nodelay(true).map_err(|error| failed(&error))?;
     let carrier: Box<dyn Carrier> = if encrypted {
         let name = ServerName::try_from(name).map_err(|error| failed(&error))?;
-        let connector = connector().map_err(|error| failed(&error))?;
+        let connector = Trust::default()
+            .connector()
+            .map_err(|error| failed(&error))?;
         let tls = connector.connect(name, tcp).await;
         Box::new(tls.map_err(|error| failed(&error))?)
     } else {
@@ -169,12 +168,4 @@ async fn connect(base: &Url) -> Result<Socket, SocketError> {
 
 fn failed(error: &dyn std::error::Error) -> SocketError {
     SocketError::Connect(crate::causes::causes(error))
-}
-
-fn connector() -> Result<TlsConnector, rustls::Error> {
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }

@@ -81,7 +81,7 @@ impl StartError {
     /// Whether trying again may help.
     fn is_passing(&self) -> bool {
         match self {
-            Self::Gateway(GatewayError::Http { .. }) => true,
+            Self::Gateway(GatewayError::Http { .. } | GatewayError::Nonsense { .. }) => true,
             Self::Gateway(GatewayError::Refused { status, .. }) => status.is_server_error(),
             Self::Chain(error) => matches!(
                 error,
