@@ -175,7 +175,7 @@ fn streams(config: &Config) -> Result<Vec<StreamName>, NameError> {
 }
 
 /// A stream of what the model cannot see would stay empty for ever.
-fn check_labels(derived: &[DerivedStream], known: &[String]) -> Result<(), AgentError> {
+pub(crate) fn check_labels(derived: &[DerivedStream], known: &[String]) -> Result<(), AgentError> {
     let wanted = derived
         .iter()
         .flat_map(|stream| stream.labels.iter().map(move |label| (stream, label)));
@@ -190,7 +190,10 @@ fn check_labels(derived: &[DerivedStream], known: &[String]) -> Result<(), Agent
 }
 
 /// A zone for what the model cannot see would stay empty for ever.
-fn check_zones(tracking: Option<&TrackingConfig>, known: &[String]) -> Result<(), AgentError> {
+pub(crate) fn check_zones(
+    tracking: Option<&TrackingConfig>,
+    known: &[String],
+) -> Result<(), AgentError> {
     let zones = tracking.iter().flat_map(|config| &config.zones);
     let mut wanted = zones.flat_map(|zone| zone.labels.iter().map(move |label| (zone, label)));
     match wanted.find(|(_, label)| !known.contains(label)) {

@@ -34,7 +34,7 @@ pub(crate) async fn check(config: Config) -> bool {
     let seen = tokio::task::spawn_blocking(move || camera::check(&source)).await;
     let (camera, picture) = seen.unwrap_or_else(|error| (panicked(&error), None));
     well &= report("camera", &camera);
-    let settings = config.model.clone();
+    let settings = config.clone();
     let tried = tokio::task::spawn_blocking(move || model::check(&settings, &stand_in(picture)));
     let model = tried.await.unwrap_or_else(|error| panicked(&error));
     well &= report("model", &model);

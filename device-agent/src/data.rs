@@ -105,6 +105,18 @@ impl DataDir {
         })
     }
 
+    /// The folder where it is there already; none is made.
+    pub(crate) fn find(path: &Path) -> Option<Self> {
+        let path = path.to_owned();
+        path.is_dir().then_some(Self { path })
+    }
+
+    /// Whether another process has the folder. Nothing is made.
+    pub(crate) fn is_in_use(&self) -> bool {
+        let file = File::open(self.path.join(LOCK_FILE));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Where events wait for the gateway.
     pub fn spool_folder(&self) -> PathBuf {
         self.path.join(SPOOL_FOLDER)

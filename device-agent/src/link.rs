@@ -34,14 +34,15 @@ use crate::pictures::Pictures;
 use crate::trust::Trust;
 use crate::uplink::Parcel;
 use crate::voice::Signed;
-use broker::{Door, Heard, accepted, door, drive, network_options, options, renewal};
+pub(crate) use broker::{Door, door};
+use broker::{Heard, accepted, drive, network_options, options, renewal};
 use error::LinkError;
 pub(crate) use figures::{LinkFigures, LinkState};
 use keeper::Keeper;
 pub(crate) use keeper::SpoolPlace;
 use notices::Notices;
 use pace::Pace;
-use tunnel::Tunnel;
+pub(crate) use tunnel::Tunnel;
 
 /// Requests between us and the MQTT client. Where it is full, what is due stays with us until there is room.
 const REQUESTS: usize = WINDOW * 2;

@@ -1,14 +1,17 @@
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use ashya_protocol::DeviceKey;
 
 use super::Finding;
 use crate::causes::causes;
-use crate::data::{DataDir, DataError};
+use crate::data::DataDir;
 
 /// As much as a spool of pictures writes at once.
 const PROBE_BYTES: usize = 1 << 20;
+
+const NO_KEY: &str =
+    "there is none yet; the first start makes one (`key restore` brings back another device's)";
 
 /// What was found of the key.
 pub(super) struct KeyFound {
@@ -20,16 +23,24 @@ pub(super) struct KeyFound {
 /// Writes to the data folder, where events wait for a gateway that is away, and reads the key.
 pub(super) fn check(path: &Path) -> (Finding, KeyFound) {
     let nothing = |finding| KeyFound { finding, key: None };
-    let data = match DataDir::open(path) {
-        Ok(data) => data,
-        Err(error) => {
-            let todo =
-                "make the folder and give it to the user that runs the agent (chown, chmod 700)";
-            let key = nothing(Finding::failed("not looked for", "mend the folder first"));
-            return (Finding::failed(causes(&error), todo), key);
-        }
+    let Some(data) = DataDir::find(path) else {
+        return match probe_parent(path) {
+            Ok(()) => {
+                let words = format!(
+                    "{} is not there yet; the first start makes it",
+                    path.display()
+                );
+                (Finding::Ok(words), nothing(Finding::Ok(NO_KEY.into())))
+            }
+            Err(error) => {
+                let todo = "make the folder and give it to the user that runs the agent (chown, chmod 700)";
+                let words = format!("cannot make {}: {error}", path.display());
+                let key = Finding::failed("not looked for", "mend the folder first");
+                (Finding::failed(words, todo), nothing(key))
+            }
+        };
     };
-    let in_use = matches!(data.lock(), Err(DataError::InUse(_)));
+    let in_use = data.is_in_use();
     let folder = match probe(path) {
         Ok(()) if in_use => Finding::Ok(format!(
             "{} can be written, and an agent is using it",
@@ -42,9 +53,7 @@ pub(super) fn check(path: &Path) -> (Finding, KeyFound) {
         ),
     };
     let key = match data.has_key() {
-        false => nothing(Finding::Ok(
-            "there is none yet; the first start makes one (`key restore` brings back another device's)".into(),
-        )),
+        false => nothing(Finding::Ok(NO_KEY.into())),
         true => match data.device_key() {
             Ok(key) => KeyFound {
                 finding: Finding::Ok(format!(
@@ -62,8 +71,18 @@ pub(super) fn check(path: &Path) -> (Finding, KeyFound) {
     (folder, key)
 }
 
+/// Tries the folder in which a missing folder would be made.
+fn probe_parent(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    let parent = path.ancestors().find(|folder| folder.exists());
+    // The parent of a name alone is the current folder.
+    probe(parent.unwrap_or(Path::new(".")))
+}
+
 /// Puts some bytes on the disk and takes them away again.
-fn probe(path: &Path) -> std::io::Result<()> {
+fn probe(path: &Path) -> io::Result<()> {
     let mut file = tempfile::tempfile_in(path)?;
     file.write_all(&vec![0xa5; PROBE_BYTES])?;
     file.sync_all()
@@ -76,9 +95,14 @@ mod tests {
     #[test]
     fn nothing_is_made_and_a_key_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let (data, key) = check(folder.path());
-        assert!(matches!(data, Finding::Ok(_)), "{data}");
-        assert!(key.key.is_none() && !DataDir::open(folder.path()).unwrap().has_key());
+        let missing = folder.path().join("not/there");
+        for path in [missing.as_path(), folder.path()] {
+            let (data, key) = check(path);
+            assert!(matches!(data, Finding::Ok(_)), "{data}");
+            assert!(key.key.is_none());
+            let mut found = std::fs::read_dir(folder.path()).unwrap();
+            assert!(found.next().is_none(), "{}", path.display());
+        }
         let made = DataDir::open(folder.path()).unwrap().device_key().unwrap();
         let (_, key) = check(folder.path());
         assert!(
@@ -86,6 +110,16 @@ mod tests {
                 .to_string()
                 .contains(&made.device_id().to_string())
         );
+    }
+
+    #[test]
+    fn an_agent_that_runs_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = DataDir::open(folder.path()).unwrap().lock().unwrap();
+        let using = "an agent is using it";
+        assert!(check(folder.path()).0.to_string().contains(using));
+        drop(lock);
+        assert!(!check(folder.path()).0.to_string().contains(using));
     }
 
     #[test]

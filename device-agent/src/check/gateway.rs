@@ -1,15 +1,15 @@
 use std::time::Duration;
 
-use ashya_protocol::rest::Credentials;
 use ashya_protocol::{DeviceKey, Domain};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Finding;
 use crate::causes::causes;
-use crate::config::Config;
+use crate::config::{Config, GatewayConfig};
 use crate::data::{DataDir, unix_seconds};
-use crate::gateway::{Gateway, GatewayError};
+use crate::gateway::{Gateway, GatewayError, shown};
+use crate::link::{Door, Tunnel, door};
 
 /// Beyond this, sign-ins are refused.
 const MOST_SKEW_SECONDS: i64 = 60;
@@ -23,14 +23,14 @@ pub(super) async fn check(
     config: &Config,
     key: Option<&DeviceKey>,
 ) -> Vec<(&'static str, Finding)> {
-    let url = &config.gateway.url;
+    let url = shown(&config.gateway.url);
     let unreachable = |error: &GatewayError| {
         Finding::failed(
             causes(error),
             format!("is a gateway running there? Try `curl {url}`; name another by --gateway"),
         )
     };
-    let gateway = match Gateway::new(url) {
+    let gateway = match Gateway::with_trust(&config.gateway.url, &config.gateway.trust) {
         Ok(gateway) => gateway,
         Err(error) => return vec![("gateway", unreachable(&error))],
     };
@@ -41,7 +41,8 @@ pub(super) async fn check(
     let mut found = vec![("gateway", ledger(config, domain))];
     found.push(("clock", clock(gateway.clock().await)));
     if let Some(key) = key {
-        found.push(("broker", broker(&gateway, key, &domain).await));
+        let broker = broker(&gateway, &config.gateway, key, &domain).await;
+        found.push(("broker", broker));
     }
     found
 }
@@ -50,10 +51,10 @@ fn ledger(config: &Config, domain: Domain) -> Finding {
     let Domain { chain_id, ledger } = domain;
     let words = format!(
         "{} follows ledger {ledger} on chain {chain_id}",
-        config.gateway.url
+        shown(&config.gateway.url)
     );
-    let pinned = DataDir::open(&config.data).and_then(|data| data.pinned_ledger());
-    match pinned {
+    let data = DataDir::find(&config.data);
+    match data.map_or(Ok(None), |data| data.pinned_ledger()) {
         Ok(Some(pinned)) if pinned != domain => Finding::failed(
             format!(
                 "{words}, but this device was set up for {} on chain {}",
@@ -96,7 +97,12 @@ fn skew(ours: u64, theirs: u64, todo: &str) -> Finding {
     }
 }
 
-async fn broker(gateway: &Gateway, key: &DeviceKey, domain: &Domain) -> Finding {
+async fn broker(
+    gateway: &Gateway,
+    config: &GatewayConfig,
+    key: &DeviceKey,
+    domain: &Domain,
+) -> Finding {
     match gateway.shows(key.device_id()).await {
         Ok(true) => {}
         Ok(false) => {
@@ -115,16 +121,34 @@ async fn broker(gateway: &Gateway, key: &DeviceKey, domain: &Domain) -> Finding 
             );
         }
     };
-    let Credentials {
-        mqtt_port,
-        mqtt_host,
-        ..
-    } = credentials;
-    let host = mqtt_host.unwrap_or_else(|| gateway.host().to_owned());
-    let name = host.trim_matches(['[', ']']).to_owned();
-    let words = format!("{host}:{mqtt_port}");
+    let host = credentials.mqtt_host.as_deref();
+    let host = host.unwrap_or_else(|| gateway.host());
+    match door(&credentials, gateway.is_secure(), config.clear_mqtt) {
+        None => Finding::failed(
+            format!(
+                "the broker at {host} does not speak TLS, and the device's password would go in the clear"
+            ),
+            "ask the gateway's operator for mqtt.tls_listen, or, where the network between can be trusted, set \
+             clear_mqtt = true in [gateway]",
+        ),
+        Some(Door::Secure(port)) => match Tunnel::open(host, port, &config.trust).await {
+            Ok(_) => Finding::Ok(format!(
+                "{host}:{port} answers by TLS, and the gateway gave credentials"
+            )),
+            Err(error) => Finding::failed(
+                format!("{host}:{port}: {}", causes(&error)),
+                "open that port in the firewalls between; name whose certificates to trust by ca_file in [gateway]",
+            ),
+        },
+        Some(Door::Clear(port)) => clear(host, port).await,
+    }
+}
+
+async fn clear(host: &str, port: u16) -> Finding {
+    let name = host.trim_matches(['[', ']']);
+    let words = format!("{host}:{port}");
     let todo = "open that port in the firewalls between";
-    match timeout(CONNECT_TIMEOUT, TcpStream::connect((name, mqtt_port))).await {
+    match timeout(CONNECT_TIMEOUT, TcpStream::connect((name, port))).await {
         Ok(Ok(_)) => Finding::Ok(format!("{words} answers, and the gateway gave credentials")),
         Ok(Err(error)) => Finding::failed(format!("{words}: {error}"), todo),
         Err(_) => Finding::failed(format!("{words} does not answer"), todo),

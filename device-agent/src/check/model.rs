@@ -1,8 +1,9 @@
 use std::time::{Duration, Instant};
 
 use super::Finding;
+use crate::agent::{AgentError, check_labels, check_zones};
 use crate::causes::causes;
-use crate::config::ModelConfig;
+use crate::config::Config;
 use crate::detect::{Detector, Filter, Overlap};
 use crate::picture::Picture;
 use crate::runtime::Runtime;
@@ -11,7 +12,8 @@ use crate::runtime::Runtime;
 const RUNS: usize = 5;
 
 /// Loads library and model and looks at a picture some times.
-pub(super) fn check(config: &ModelConfig, picture: &Picture) -> Finding {
+pub(super) fn check(settings: &Config, picture: &Picture) -> Finding {
+    let config = &settings.model;
     let runtime = match Runtime::load(&config.runtime) {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -30,9 +32,8 @@ pub(super) fn check(config: &ModelConfig, picture: &Picture) -> Finding {
             );
         }
     };
-    if let Err(error) = Filter::new(&config.rules, detector.labels()) {
-        let known = detector.labels().join(", ");
-        return Finding::failed(causes(&error), format!("this model knows: {known}"));
+    if let Err(error) = check_names(settings, detector.labels()) {
+        return Finding::failed(causes(&error), "name only what this model knows");
     }
     let mut times = Vec::with_capacity(RUNS);
     let mut objects = 0;
@@ -65,6 +66,13 @@ pub(super) fn check(config: &ModelConfig, picture: &Picture) -> Finding {
     ))
 }
 
+/// Whether the model knows every label that filters, derived streams and zones name, as `run` demands.
+fn check_names(config: &Config, known: &[String]) -> Result<(), AgentError> {
+    Filter::new(&config.model.rules, known)?;
+    check_labels(&config.derived, known)?;
+    check_zones(config.tracking.as_ref(), known)
+}
+
 /// The median.
 fn middle(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
@@ -74,6 +82,35 @@ fn middle(times: &mut [Duration]) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RunArgs;
+
+    fn load(toml: &str) -> Config {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), toml).unwrap();
+        let args = RunArgs {
+            config: Some(file.path().to_owned()),
+            owner: Some("0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266".into()),
+            ..RunArgs::default()
+        };
+        Config::load(args).unwrap()
+    }
+
+    #[test]
+    fn labels_that_the_model_does_not_know_are_found_wherever_they_stand() {
+        let known = ["person", "dog"].map(String::from);
+        let zone = "[zones.gate]\npolygon = [[0.0, 0.5], [1.0, 0.5], [1.0, 1.0]]\nlabels";
+        for (place, toml) in [
+            ("labels", "[model]\nlabels"),
+            ("stream", "[[streams]]\nname = 'people'\nlabels"),
+            ("zone", zone),
+        ] {
+            for (label, is_known) in [("dog", true), ("dgo", false)] {
+                let config = load(&format!("{toml} = ['{label}']"));
+                let found = check_names(&config, &known);
+                assert_eq!(found.is_ok(), is_known, "{place} {label}: {found:?}");
+            }
+        }
+    }
 
     #[test]
     fn the_middle_is_no_outlier() {

@@ -56,7 +56,7 @@ pub(super) async fn accepted(events: &mut Receiver<Heard>) -> Result<(), LinkErr
 
 /// Where the broker is, and how it is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Door {
+pub(crate) enum Door {
     /// In the clear.
     Clear(u16),
     /// By TLS.
@@ -65,7 +65,7 @@ pub(super) enum Door {
 
 /// By which door the broker is entered: by TLS wherever it has it. Nothing where the password would have to go in the
 /// clear to the broker of a gateway that itself is spoken to by TLS, unless the owner allows it.
-pub(super) fn door(
+pub(crate) fn door(
     credentials: &Credentials,
     is_gateway_secure: bool,
     is_clear_allowed: bool,

@@ -19,14 +19,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The MQTT client's own TLS is OpenSSL or a rustls-webpki with open advisories, but it does take a Unix socket, and REST
 /// brings a good rustls already. Dropping the tunnel closes it.
 #[derive(Debug)]
-pub(super) struct Tunnel {
+pub(crate) struct Tunnel {
     path: String,
     _pump: JoinSet<io::Result<()>>,
 }
 
 /// Why there is no TLS connection to the broker.
 #[derive(Debug, Error)]
-pub(super) enum TunnelError {
+pub(crate) enum TunnelError {
     #[error(transparent)]
     Trust(#[from] TrustError),
     #[error("the broker's host has no name that a certificate could prove")]
@@ -41,7 +41,7 @@ pub(super) enum TunnelError {
 
 impl Tunnel {
     /// Connects to a broker that proves its name.
-    pub(super) async fn open(host: &str, port: u16, trust: &Trust) -> Result<Self, TunnelError> {
+    pub(crate) async fn open(host: &str, port: u16, trust: &Trust) -> Result<Self, TunnelError> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned()).map_err(|_| TunnelError::Name)?;
         let connector = trust.connector()?;

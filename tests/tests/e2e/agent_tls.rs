@@ -1,10 +1,11 @@
 //! The real agent at a gateway that speaks TLS.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use ashya_tests::{Addresses, AgentOptions, Gateway, GatewayOptions, Sensor};
+use ashya_tests::{Addresses, AgentOptions, Gateway, GatewayOptions, Sensor, binary};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::in_world;
@@ -67,6 +68,37 @@ async fn an_agent_speaks_tls_wherever_its_gateway_does_and_trusts_only_whom_it_i
             let (receipts, status, said) = sensor.finish(LIMIT).await?;
             ensure!(status.success(), "{status}: {said}");
             ensure!(receipts[0].fate == "acknowledged", "{receipts:?}");
+
+            // `check` trusts the same certificates, and tries the same door.
+            for (flags, finding, words) in [
+                (
+                    &["--config", config.as_str()][..],
+                    "ok: ",
+                    "answers by TLS, and the gateway gave credentials",
+                ),
+                (&[], "FAILED: ", "certificate"),
+            ] {
+                let found = Command::new(binary("ashya-agent")?)
+                    .arg("check")
+                    .args(["--gateway", options.gateway.as_str()])
+                    .args(["--owner", &options.owner.to_string()])
+                    .arg("--data")
+                    .arg(&options.data)
+                    .args(["--source", &options.source])
+                    .args(flags)
+                    .output()?;
+                let said = String::from_utf8_lossy(&found.stdout).into_owned();
+                let part = if flags.is_empty() {
+                    "gateway"
+                } else {
+                    "broker"
+                };
+                let line = said.lines().find(|line| line.starts_with(part));
+                ensure!(
+                    line.is_some_and(|line| line.contains(finding) && line.contains(words)),
+                    "{said}"
+                );
+            }
 
             // Nobody vouches for that certificate where nothing is set.
             let mut stranger = Sensor::start(&options, "temperature", &["--wait", "1s"])?;
