@@ -34,7 +34,7 @@ const FRESH_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long the events of this start wait for a disk that was never opened: those of an earlier start may be on it, and a
 /// gateway that has had a later one takes none of them any more. A disk that is full or mounted late is there by then.
-const FIRST_LOOK: Duration = Duration::from_secs(60);
+const FIRST_LOOK: Duration = Duration::from_secs(20);
 
 /// Why a gateway refuses an event that it has had already.
 const REPLAYED: &str = "replayed";
@@ -288,7 +288,7 @@ impl Outbox {
     }
 
     /// The spool failed to do this errand, or to open: what it was to keep is in memory alone. One that was never opened
-    /// holds everything back for a minute; then events go without what an earlier start may have left.
+    /// holds everything back for a while; then events go without what an earlier start may have left.
     pub(crate) fn unsettle(&mut self, errand: Errand, now: Instant) -> Patience {
         self.forget.extend(errand.forget);
         self.lanes.values_mut().for_each(Lane::not_kept);
