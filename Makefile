@@ -44,7 +44,7 @@ packages: ## fetch the npm packages
 web: packages ## build the page
 	npm run --silent --workspace web build
 
-lint: web ## formats, clippy, svelte-check, forge fmt, licences and sources
+lint: web ## formats, clippy, svelte-check, forge fmt, licences and sources, shellcheck
 	@scripts/setup.sh lint
 	cargo fmt --all --check
 	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
@@ -52,7 +52,7 @@ lint: web ## formats, clippy, svelte-check, forge fmt, licences and sources
 	scripts/deny.sh
 	npm run --silent --workspace contracts lint
 	npm run --silent --workspace web check
-	shellcheck scripts/*.sh scripts/prove/*.sh .ci/run
+	shellcheck scripts/*.sh scripts/prove/*.sh $$(grep -lE '^#!.*bash' scripts/prove/*) .ci/run
 
 solidity-test: packages ## contract tests and the drift of the committed ABI
 	npm run --silent --workspace contracts test

@@ -138,7 +138,7 @@ impl Capturing {
                 Ok(None) if self.stop.is_cancelled() => break,
                 Ok(None) => {
                     info!(source = %self.config.spec, "the source has ended; opening it again");
-                    self.reopen(&mut source, &mut backoff);
+                    self.reopen(&mut source, &mut backoff, &mut health);
                     continue;
                 }
                 Err(error) if error.is_fatal() => {
@@ -146,7 +146,7 @@ impl Capturing {
                     if error.is_stall() {
                         self.counters.stall();
                     }
-                    self.reopen(&mut source, &mut backoff);
+                    self.reopen(&mut source, &mut backoff, &mut health);
                     continue;
                 }
                 Err(error) => {
@@ -159,12 +159,14 @@ impl Capturing {
                         Damage::Another => {}
                         Damage::TooLong(damaged) => {
                             let (spec, error) = (&self.config.spec, causes(&error));
-                            let words = "damaged pictures only; opening the source again";
-                            warn!(source = %spec, damaged, error, "{words}");
+                            warn!(source = %spec, damaged, error, "damaged pictures only");
                             self.counters.stall();
-                            self.reopen(&mut source, &mut backoff);
+                            if source.is_live() {
+                                self.reopen(&mut source, &mut backoff, &mut health);
+                                continue;
+                            }
+                            // A folder goes on to its next picture, which a new try would begin before.
                             health.reopened(Instant::now());
-                            continue;
                         }
                     }
                     self.nap_until(Instant::now() + self.config.interval);
@@ -198,13 +200,19 @@ impl Capturing {
         }
     }
 
-    fn reopen(&self, source: &mut Box<dyn FrameSource>, backoff: &mut Backoff) {
+    fn reopen(
+        &self,
+        source: &mut Box<dyn FrameSource>,
+        backoff: &mut Backoff,
+        health: &mut Health,
+    ) {
         while !self.stop.is_cancelled() {
             self.nap_until(Instant::now() + backoff.next_wait());
             match open(&self.config, &self.counters, &self.stop) {
                 Ok(opened) => {
                     self.counters.reconnect();
                     *source = opened;
+                    health.reopened(Instant::now());
                     return;
                 }
                 Err(error) => {

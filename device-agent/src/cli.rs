@@ -38,7 +38,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Buy a feed as a machine: pay step by step, check every event, print it as JSON.
     Subscribe(Box<subscribe::SubscribeArgs>),
-    /// Try camera, model, gateway and key in turn, and say what to do about what does not work.
+    /// Try data folder, key, camera, model, gateway, clock and broker in turn, and say what to do about what does not
+    /// work.
     Check(Box<RunArgs>),
     /// Keep a copy of the device's key, or bring it back.
     #[command(subcommand)]

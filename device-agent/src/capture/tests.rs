@@ -58,10 +58,46 @@ fn a_damaged_picture_is_counted_and_the_rest_still_comes() {
 }
 
 #[test]
-fn a_source_of_damaged_pictures_only_is_opened_again_and_again() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("a.jpg"), b"no picture").unwrap();
+fn more_damage_than_the_watchdog_bears_does_not_hide_what_is_behind_it() {
+    let folder = folder();
+    for n in 0..40 {
+        let path = folder.path().join(format!("{n}.jpg"));
+        std::fs::write(path, b"no picture").unwrap();
+    }
     let mut config = config(&folder);
+    config.options.watchdog = Duration::from_millis(20);
+    let stop = CancellationToken::new();
+    let capture = Capture::start(config, stop.clone()).unwrap();
+    let counters = capture.counters();
+    await_figures(&counters, |frames, _, errors| frames >= 1 && errors >= 40);
+    stop.cancel();
+    capture.join();
+    let figures = counters.read();
+    assert!(
+        figures.stalls >= 1 && figures.reconnects == 0,
+        "{figures:?}"
+    );
+}
+
+/// A camera whose picture is none, for as long as anybody asks.
+fn damaged_camera() -> String {
+    let camera = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = camera.local_addr().unwrap();
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = camera.accept() {
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+            let answer = "HTTP/1.1 200 OK\r\ncontent-type: image/jpeg\r\ncontent-length: 5\r\n\
+                          connection: close\r\n\r\nhello";
+            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+        }
+    });
+    format!("http://{address}/still.jpg")
+}
+
+#[test]
+fn a_source_of_damaged_pictures_only_is_opened_again_and_again() {
+    let mut config = config(&folder());
+    config.spec = damaged_camera().parse().unwrap();
     config.options.watchdog = Duration::from_millis(50);
     let stop = CancellationToken::new();
     let capture = Capture::start(config, stop.clone()).unwrap();

@@ -33,7 +33,7 @@ pub(super) struct DetectArgs {
     /// Write a JSON line a picture to this file, `-` for standard output instead of the table
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write the pictures with their boxes drawn into this folder
+    /// Write the pictures with their boxes drawn into this folder, not the one they come from; `a.png` becomes `a.png.jpg`
     #[arg(long, value_name = "DIR")]
     annotate: Option<PathBuf>,
     /// Least score that counts, 0 to 1

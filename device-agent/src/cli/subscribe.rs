@@ -31,7 +31,7 @@ Events go to stdout, a JSON object a line: {\"type\":\"event\",…} as in the ga
 will not come. What happens goes to stderr. All that is paid for one feed, gas included, stays within --budget, over all
 starts with the same --state; the gas of --cancel comes on top, and is never more than what it brings back.
 
-Exit codes: 0 asked to stop, or --count reached; 1 failed; 3 the budget is spent; 4 price or listing are not (any more) what
+Exit codes: 0 asked to stop, --count reached, or nobody reads stdout; 1 failed; 3 the budget is spent; 4 price or listing are not (any more) what
 was agreed; 5 the gateway contradicts the chain or does not serve what was paid; 6 the feed was retired; 64 the arguments
 make no sense.
 

@@ -10,13 +10,12 @@ use crate::detect::Confidence;
 use crate::zones::Zone;
 
 /// Streams that the agent has of its own, or keeps for itself.
-const RESERVED: [&str; 6] = [
+const RESERVED: [&str; 5] = [
     StreamName::DETECTIONS,
     StreamName::FRAMES,
-    "heartbeat",
     StreamName::OBJECTS,
     StreamName::SNAPSHOTS,
-    "status",
+    StreamName::STATUS,
 ];
 /// Most derived streams, so that those of the agent's own still fit a registration.
 const MAX_DERIVED: usize = MAX_STREAMS - RESERVED.len();

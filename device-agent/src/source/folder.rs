@@ -6,6 +6,7 @@ use crate::source::{Frame, FrameSource, Playback, SourceError, is_picture};
 
 /// The pictures of a folder in the order of their names.
 pub struct FolderSource {
+    path: PathBuf,
     pictures: Vec<PathBuf>,
     next: usize,
     repeat: bool,
@@ -17,23 +18,9 @@ impl FolderSource {
     /// # Errors
     /// When it is not there or cannot be read, or the folder holds no picture.
     pub fn open(path: &Path, playback: Playback) -> Result<Self, SourceError> {
-        let read = |source| SourceError::Read {
-            path: path.display().to_string(),
-            source,
-        };
-        let what = std::fs::metadata(path).map_err(read)?;
-        let pictures = if what.is_dir() {
-            list(path)?
-        } else if what.is_file() {
-            vec![path.to_owned()]
-        } else {
-            return Err(read(io::Error::other("neither a file nor a folder")));
-        };
-        if pictures.is_empty() {
-            return Err(SourceError::Empty(path.display().to_string()));
-        }
         Ok(Self {
-            pictures,
+            path: path.to_owned(),
+            pictures: pictures(path)?,
             next: 0,
             repeat: matches!(playback, Playback::Live(_)),
         })
@@ -42,8 +29,9 @@ impl FolderSource {
 
 impl FrameSource for FolderSource {
     fn next_frame(&mut self) -> Result<Option<Frame>, SourceError> {
-        if self.repeat {
-            self.next %= self.pictures.len();
+        if self.repeat && self.next == self.pictures.len() {
+            // Each round is of what is there now.
+            (self.pictures, self.next) = (pictures(&self.path)?, 0);
         }
         let Some(path) = self.pictures.get(self.next) else {
             return Ok(None);
@@ -60,6 +48,26 @@ impl FrameSource for FolderSource {
             .into_owned();
         Ok(Some(Frame { name, picture }))
     }
+}
+
+/// The pictures that a path means; at least one.
+fn pictures(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let read = |source| SourceError::Read {
+        path: path.display().to_string(),
+        source,
+    };
+    let what = std::fs::metadata(path).map_err(read)?;
+    let pictures = if what.is_dir() {
+        list(path)?
+    } else if what.is_file() {
+        vec![path.to_owned()]
+    } else {
+        return Err(read(io::Error::other("neither a file nor a folder")));
+    };
+    if pictures.is_empty() {
+        return Err(SourceError::Empty(path.display().to_string()));
+    }
+    Ok(pictures)
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
@@ -122,5 +130,11 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(live.next_frame().unwrap().unwrap().name, "a.jpg");
         }
+        let mut live = FolderSource::open(folder.path(), Playback::Live(Duration::ZERO)).unwrap();
+        fs::rename(folder.path().join("c.JPG"), folder.path().join("d.jpg")).unwrap();
+        assert_eq!(live.next_frame().unwrap().unwrap().name, "a.jpg");
+        assert!((0..2).all(|_| live.next_frame().is_err()));
+        let round: Vec<_> = (0..3).map(|_| live.next_frame()).collect();
+        assert_eq!(round[2].as_ref().unwrap().as_ref().unwrap().name, "d.jpg");
     }
 }

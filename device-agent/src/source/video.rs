@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
+use crate::causes::causes;
 use crate::latest::Put;
 use crate::picture::Picture;
 use crate::source::camera_url::CameraUrl;
@@ -192,7 +194,11 @@ impl FrameSource for VideoSource {
                 }))
             }
             Taken::End(Ok(())) => Ok(None),
-            Taken::End(Err(error)) if self.is_remark(&error) => Ok(None),
+            Taken::End(Err(error)) if self.is_remark(&error) => {
+                let error = causes(&error);
+                warn!(source = %self.input, error, "the video ended with a complaint");
+                Ok(None)
+            }
             Taken::End(Err(error)) => Err(self.failed(error)),
             Taken::Nothing => Err(self.failed(VideoError::Stalled(self.patience))),
         }

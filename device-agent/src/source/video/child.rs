@@ -14,9 +14,9 @@ const LAST_STEPS: Duration = Duration::from_secs(1);
 /// Time between two looks at whether it has ended.
 const NAP: Duration = Duration::from_millis(5);
 
-/// A running ffmpeg, with all that it starts: `ffmpeg` may be a script that starts the real one. It never outlives this value, nor this program, even when that is killed: a guard, a shell that holds
-/// the other end of a pipe, ends it then. (ffmpeg by itself would notice when it writes its next frame, which a camera that
-/// is silent keeps it from.)
+/// A running ffmpeg, with all that it starts: `ffmpeg` may be a script that starts the real one. It never outlives this
+/// value, nor this program, even when that is killed: a guard, a shell that holds the other end of a pipe, ends it then.
+/// (ffmpeg by itself would notice when it writes its next frame, which a camera that is silent keeps it from.)
 #[derive(Debug)]
 pub(super) struct Ffmpeg {
     child: Child,

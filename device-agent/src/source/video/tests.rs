@@ -136,6 +136,13 @@ fn damage_that_ffmpeg_conceals_is_no_failure() {
     let middle = bytes.len() / 2;
     bytes[middle..middle + 400].fill(0x55);
     std::fs::write(&path, bytes).unwrap();
+    let complaint = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(&path)
+        .args(["-f", "null", "-"])
+        .output()
+        .unwrap();
+    assert!(complaint.status.success() && !complaint.stderr.is_empty());
     let stop = CancellationToken::new();
     let mut source = open(VideoInput::File(path), Playback::Once, &stop);
     let mut frames = 0;
