@@ -34,7 +34,7 @@ const FRESH_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long the events of this start wait for a disk that was never opened: those of an earlier start may be on it, and a
 /// gateway that has had a later one takes none of them any more. A disk that is full or mounted late is there by then.
-const FIRST_LOOK: Duration = Duration::from_secs(20);
+pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(20);
 
 /// Why a gateway refuses an event that it has had already.
 const REPLAYED: &str = "replayed";
@@ -118,8 +118,9 @@ impl Outbox {
     /// Adds an event behind those of its stream. Where too many wait for the disk, the oldest picture makes room, else
     /// the oldest event.
     pub(crate) fn push(&mut self, event: Signed, receipt: Option<Receipt>, now: Instant) {
+        let holds_back = self.holds_back();
         let lane = self.lanes.entry(event.stream.clone());
-        let lane = lane.or_insert_with(|| Lane::new(matches!(self.past, Past::Unknown(_))));
+        let lane = lane.or_insert_with(|| Lane::new(holds_back));
         lane.push(Waiting::new(Arc::new(event), receipt, now));
         self.make_room();
     }
@@ -138,11 +139,6 @@ impl Outbox {
             lane.deeper = true;
         }
         self.lanes.values_mut().for_each(Lane::move_up);
-    }
-
-    /// Whether it is known what an earlier start has left.
-    pub(crate) fn is_past_known(&self) -> bool {
-        self.past == Past::Known
     }
 
     /// The next event to hand to the connection, if it may take one more; streams take turns. [`Self::handed`]
@@ -285,6 +281,11 @@ impl Outbox {
         }
         self.lanes.values_mut().for_each(Lane::move_up);
         self.lanes.retain(|_, lane| !lane.is_done());
+    }
+
+    /// Whether events wait for what an earlier start may have left.
+    pub(crate) const fn holds_back(&self) -> bool {
+        matches!(self.past, Past::Unknown(_))
     }
 
     /// The spool failed to do this errand, or to open: what it was to keep is in memory alone. One that was never opened

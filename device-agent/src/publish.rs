@@ -63,6 +63,8 @@ pub(crate) struct Outcome {
     pub(crate) safe: u64,
     /// Events that are on the disk, for the next time; of earlier times too.
     pub(crate) waiting: u64,
+    /// Whether the disk could not be opened or failed, so that nobody knows what waits on it.
+    pub(crate) is_disk_away: bool,
     /// Events that the gateway does not take.
     pub(crate) refused: u64,
     /// Readings that became no event, and events that had to make room; of earlier times too.

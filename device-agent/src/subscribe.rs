@@ -101,24 +101,43 @@ pub(crate) async fn subscribe(
     let leaving = plan.leaving;
     let voice = plan.voice;
     let budget = plan.budget;
-    let started = tokio::select! {
-        started = start::start(plan) => started?,
+    let mut hurried = pin!(hurried);
+    let mut starting = pin!(start::start(plan));
+    let (started, early) = tokio::select! {
+        started = &mut starting => (started?, None),
         signal = &mut asked => {
-            signal?;
-            return Ok(Ending::Asked);
+            let signal = signal?;
+            if leaving == Leaving::Keep {
+                return Ok(Ending::Asked);
+            }
+            // An earlier time may have paid for what is to come back.
+            tokio::select! {
+                started = starting => (started?, Some(signal)),
+                signal = &mut hurried => {
+                    signal?;
+                    return Ok(Ending::Asked);
+                }
+            }
         }
     };
     let Started {
         mut payer,
         mut viewer,
     } = started;
-    let ended = watch_and_pay(&mut payer, &mut viewer, asked).await;
+    let ended = match early {
+        None => watch_and_pay(&mut payer, &mut viewer, asked).await,
+        Some(signal) => Ok(Ended::Signal(signal)),
+    };
     // However it ended, what was not used comes back.
     let cancelled = match leaving {
         Leaving::Keep => Ok(()),
         Leaving::Cancel => tokio::select! {
             cancelled = payer.cancel() => cancelled.map_err(SubscribeError::from),
-            signal = hurried => signal.map(drop).map_err(SubscribeError::from),
+            signal = &mut hurried => {
+                let reason = "told to stop before the cancel was through".to_owned();
+                voice.tell(&News::NotCancelled { reason });
+                signal.map(drop).map_err(SubscribeError::from)
+            }
         },
     };
     let ended = match (ended, cancelled) {

@@ -114,15 +114,19 @@ pub(super) async fn run(args: PublishArgs) -> anyhow::Result<ExitCode> {
     let Outcome {
         safe,
         waiting,
+        is_disk_away,
         refused,
         lost,
     } = outcome;
     eprintln!(
         "{safe} events published, {waiting} wait on the disk for the next time, {refused} refused, {lost} lost"
     );
+    if is_disk_away {
+        eprintln!("the disk cannot be used: what an earlier time has left on it was not sent");
+    }
     Ok(match outcome {
         _ if refused > 0 || lost > 0 => ExitCode::from(EXIT_REFUSED),
-        _ if waiting > 0 => ExitCode::from(EXIT_KEPT),
+        _ if waiting > 0 || is_disk_away => ExitCode::from(EXIT_KEPT),
         _ => ExitCode::SUCCESS,
     })
 }

@@ -244,7 +244,7 @@ fn derived_streams_have_names_of_their_own() {
     let zoned = stream("people") + "zones = ['drive']\n" + zone;
     let config = load(&zoned, RunArgs::default()).unwrap();
     assert_eq!(config.derived[0].zones.len(), 1);
-    let many: String = (0..27)
+    let many: String = (0..28)
         .map(|number| stream(&format!("s{number}")))
         .collect();
     for refused in [

@@ -43,7 +43,7 @@ impl Link {
                 }
             }
         }
-        self.state.is_spool_read = self.outbox.is_past_known();
+        self.state.is_spool_read = !self.outbox.holds_back();
         self.tell_figures();
     }
 

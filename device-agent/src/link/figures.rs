@@ -14,7 +14,7 @@ pub(crate) struct LinkState {
     pub(crate) is_connected: bool,
     /// Connections that were made.
     pub(crate) connections: u64,
-    /// Whether it is known what an earlier start has left.
+    /// Whether it is known what an earlier start has left, or nobody waits for it any more.
     pub(crate) is_spool_read: bool,
     /// Events that are in memory alone.
     pub(crate) in_memory: u64,

@@ -136,7 +136,11 @@ impl Lane {
 
     pub(super) fn rewind(&mut self) {
         for waiting in &mut self.head {
-            waiting.was_sent_before |= waiting.state == State::UnderWay;
+            // The gateway takes none of an earlier start once it has had a later one: that it knows such a one means
+            // nothing.
+            let boot = waiting.event.boot;
+            let is_overtaken = self.sent.is_some_and(|sent| sent.boot > boot);
+            waiting.was_sent_before |= waiting.state == State::UnderWay && !is_overtaken;
             waiting.state = State::Due;
         }
     }

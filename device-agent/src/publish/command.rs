@@ -12,7 +12,7 @@ use tokio::time::timeout;
 const COMPLAINT_BYTES: u64 = 400;
 
 /// How long what a command has left behind may hold its pipes: what it printed itself is there by then.
-const AFTERMATH: Duration = Duration::from_millis(250);
+const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// Why a command gave nothing to publish.
 #[derive(Debug, Error)]

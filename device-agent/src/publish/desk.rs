@@ -21,7 +21,7 @@ use super::receipts::{Printer, receipt};
 use super::{Input, Outcome, Publication, PublishError, Receipts, command};
 use crate::causes::causes;
 use crate::link::{LinkFigures, LinkState};
-use crate::outbox::Fate;
+use crate::outbox::{FIRST_LOOK, Fate};
 use crate::uplink::Uplink;
 use crate::voice::{Voice, VoiceError, now_us};
 
@@ -202,6 +202,12 @@ impl Desk {
     ) -> Result<(), PublishError> {
         let (begun, patience) = (Instant::now(), self.publication.patience);
         let mut stopped = pin!(soon_after(stop));
+        // Where the disk is not there yet, events are held back for it.
+        let least = if figures.read().is_spool_read {
+            SAFE_LIMIT
+        } else {
+            FIRST_LOOK + SAFE_LIMIT
+        };
         let safe = async {
             while !self.open.is_empty() {
                 self.step().await?;
@@ -211,7 +217,7 @@ impl Desk {
         tokio::select! {
             settled = safe => settled?,
             // Neither the gateway nor the disk takes them.
-            () = sleep(patience.max(SAFE_LIMIT)) => {}
+            () = sleep(patience.max(least)) => {}
             () = &mut stopped => return Ok(()),
         }
         let delivered = async {
@@ -244,6 +250,7 @@ impl Desk {
         }
         let outcome = Outcome {
             waiting: link.held.events,
+            is_disk_away: link.is_disk_away,
             refused: link.tally.refused,
             lost: self.outcome.lost + link.tally.dropped_events + link.tally.dropped_pictures,
             ..self.outcome
