@@ -97,7 +97,7 @@ impl Endpoints {
 
     /// Turns to another node when the present one stays behind it; true when it did.
     pub(super) async fn prefer_newest(&mut self, head: &Block) -> bool {
-        if self.endpoints.len() < 2 || self.compared.elapsed() < LAG_CHECK {
+        if !self.stands_still() {
             return false;
         }
         self.compared = Instant::now();
@@ -119,6 +119,11 @@ impl Endpoints {
             }
         }
         false
+    }
+
+    /// Whether the head has not moved for so long that the others are worth a look.
+    fn stands_still(&self) -> bool {
+        self.compared.elapsed() >= LAG_CHECK
     }
 
     /// Waits until the node tells of a new head, or one that is near has one when it is asked; for ever where neither
@@ -175,7 +180,74 @@ fn choose(current: usize, rests: &[Option<Instant>], now: Instant) -> (usize, Du
 
 #[cfg(test)]
 mod tests {
+    use ashya_contracts::LogsBloom;
+    use ashya_protocol::{Address, Hash};
+
     use super::*;
+    use crate::defaults::BACKOFF_MAX;
+
+    fn endpoints(urls: &[&str], chain_id: u64) -> Endpoints {
+        let deployment = Deployment {
+            chain_id,
+            ledger: Address::ZERO,
+            block: 1,
+        };
+        let rpcs = urls.iter().map(|url| Rpc::new(&url.parse().unwrap()));
+        let rpcs = rpcs.collect::<Result<_, _>>().unwrap();
+        Endpoints::new(rpcs, deployment, Pace::public())
+    }
+
+    fn head(number: u64) -> Block {
+        Block {
+            number,
+            hash: Hash::ZERO,
+            parent: Hash::ZERO,
+            timestamp: 0,
+            logs_bloom: LogsBloom::EMPTY,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_is_near_on_this_machine_or_on_a_chain_of_ones_own() {
+        for (url, chain_id, is_near) in [
+            ("http://127.0.0.1:8545", 1, true),
+            ("http://127.0.0.1:8545", LOCAL_CHAIN_ID, true),
+            ("http://192.0.2.1:8545", LOCAL_CHAIN_ID, true),
+            ("http://192.0.2.1:8545", 1, false),
+        ] {
+            let endpoints = endpoints(&[url], chain_id);
+            let peeks = endpoints.endpoints[0].peek.is_some();
+            assert_eq!(peeks, is_near, "{url} on chain {chain_id}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_nodes_that_fail_are_asked_in_turn() {
+        let mut endpoints = endpoints(&["http://192.0.2.1", "http://192.0.2.2"], 1);
+        for current in [1, 0, 1, 0] {
+            endpoints.failed();
+            assert_eq!(endpoints.current(), current);
+            tokio::time::advance(BACKOFF_MAX).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_stands_still_makes_one_look_around() {
+        let mut endpoints = endpoints(&["http://192.0.2.1", "http://192.0.2.2"], 1);
+        for (number, is_new) in [(5, true), (5, false), (6, true), (4, true), (4, false)] {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            let before = endpoints.compared;
+            endpoints.saw(&head(number));
+            assert_eq!(endpoints.compared > before, is_new, "{number}");
+        }
+        let instant = Duration::from_millis(1);
+        tokio::time::advance(LAG_CHECK - instant - Duration::from_secs(1)).await;
+        assert!(!endpoints.stands_still());
+        tokio::time::advance(instant).await;
+        assert!(endpoints.stands_still());
+        endpoints.failed();
+        assert_eq!(endpoints.newest, None, "another node may be behind");
+    }
 
     #[test]
     fn another_node_is_chosen_before_the_same_is_asked_again() {

@@ -291,13 +291,13 @@ impl Follower {
                 };
                 let commit = replica.advance(after, branch.drain(..count).collect());
                 after = replica.tip().number;
-                news |= !commit.changed.is_empty();
                 if keep == Keep::InStore {
                     self.parts.store.commit_chain(&commit)?;
+                    news |= !commit.changed.is_empty();
                 }
             }
             // Blocks without events may be read again after a power cut; they cost nothing.
-            if news && keep == Keep::InStore {
+            if news {
                 self.parts.store.flush().await?;
             }
         }

@@ -1,9 +1,14 @@
+use std::ops::RangeInclusive;
+
 use ashya_contracts::{Block, Rpc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::RoundError;
 use super::journal::{BlockId, Journal};
 use super::reader::CONCURRENT;
+
+/// Most blocks that are looked at before the next are asked for.
+const LARGEST_BATCH: u64 = 64;
 
 /// How a node's chain stands to the blocks that are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +44,8 @@ pub(super) async fn relate(
         return Ok(Relation::Parts { after: tip.number });
     }
     let base = journal.base().number;
-    let mut top = head.number.min(tip.number);
-    let mut batch = 1;
-    while top >= base && head.number >= base {
-        let bottom = base.max(top.saturating_sub(batch - 1));
-        let numbers = (bottom..=top).rev();
-        let found = stream::iter(numbers)
+    for numbers in batches(base, head.number.min(tip.number)) {
+        let found = stream::iter(numbers.rev())
             .map(|number| header(rpc, number, head))
             .buffered(CONCURRENT)
             .try_filter(|block| {
@@ -60,12 +61,6 @@ pub(super) async fn relate(
                 }
             });
         }
-        let Some(next) = bottom.checked_sub(1) else {
-            break;
-        };
-        top = next;
-        // Most reorganisations are short.
-        batch = (batch * 2).min(64);
     }
     if head.number >= base {
         return Ok(Relation::Elsewhere);
@@ -86,4 +81,37 @@ pub(super) async fn header(rpc: &Rpc, number: u64, head: &Block) -> Result<Block
     let block = rpc.block(number).await?;
     let block = block.filter(|block| block.number == number);
     block.ok_or(RoundError::Missing(number))
+}
+
+/// The heights from `top` down to `base` in parts that grow: most reorganisations are short.
+fn batches(base: u64, top: u64) -> impl Iterator<Item = RangeInclusive<u64>> {
+    let (mut next, mut size) = (Some(top), 1);
+    std::iter::from_fn(move || {
+        let top = next.filter(|top| *top >= base)?;
+        let bottom = base.max(top.saturating_sub(size - 1));
+        next = bottom.checked_sub(1);
+        size = (size * 2).min(LARGEST_BATCH);
+        Some(bottom..=top)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heights_are_looked_at_from_the_top_in_growing_parts() {
+        for (base, top, expected) in [
+            (5, 4, &[][..]),
+            (5, 5, &[5..=5]),
+            (5, 7, &[7..=7, 5..=6]),
+            (0, 5, &[5..=5, 3..=4, 0..=2]),
+            (10, 30, &[30..=30, 28..=29, 24..=27, 16..=23, 10..=15]),
+        ] {
+            let found: Vec<_> = batches(base, top).collect();
+            assert_eq!(found, expected, "{base} to {top}");
+        }
+        let sizes = batches(0, 200).map(Iterator::count);
+        assert_eq!(sizes.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64, 64, 10]);
+    }
 }

@@ -63,3 +63,35 @@ impl ChainStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_what_is_wrong_and_once_that_it_is() {
+        let status = ChainStatus::default();
+        assert_eq!(status.describe(), "the node has not answered yet");
+        status.reading(5, 9);
+        assert_eq!(status.describe(), "reading block 5 of 9");
+        for (error, news) in [("gone", true), ("gone", false), ("slow", true)] {
+            assert_eq!(status.failing(error.into()), news, "{error}");
+            assert_eq!(status.describe(), error);
+        }
+        status.following();
+        assert_eq!(status.describe(), "the node's newest block is too old");
+        assert!(status.failing("slow".into()), "it had gone well meanwhile");
+    }
+
+    #[test]
+    fn the_newest_final_block_is_remembered() {
+        let status = ChainStatus::default();
+        assert_eq!(status.newest_final(), None);
+        let block = Head {
+            number: 7,
+            timestamp: 90,
+        };
+        status.finalized(block);
+        assert_eq!(status.newest_final(), Some(block));
+    }
+}

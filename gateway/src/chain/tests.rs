@@ -3,6 +3,7 @@
 mod generated;
 mod logs;
 mod node;
+mod outcome;
 mod random;
 mod rig;
 mod stubborn;

@@ -112,6 +112,86 @@ impl LedgerIndex {
 }
 
 #[test]
+fn every_feed_is_found_by_its_id_and_by_who_may_pause_it() {
+    let index = index();
+    let other = FeedId::new([4; 32]);
+    index.apply(&[opened(FEED), opened(other)]);
+    let ids = |feeds: Vec<FeedView>| feeds.iter().map(|feed| feed.id).collect::<Vec<_>>();
+    assert_eq!(ids(index.feeds()), [other, FEED]);
+    assert_eq!(ids(index.feeds_of_pauser(BOB)), []);
+    index.apply(&[LedgerEvent::FeedSet {
+        feed: FEED,
+        device: CAMERA,
+        price: Wei::new(5),
+        payout: OWNER,
+        pauser: BOB,
+        listing: Hash::ZERO,
+    }]);
+    assert_eq!(ids(index.feeds_of_pauser(BOB)), [FEED]);
+    assert_eq!(ids(index.feeds_of_pauser(Address::ZERO)), [other]);
+}
+
+#[test]
+fn what_was_paid_is_known_to_the_second() {
+    let index = index();
+    index.apply(&[
+        opened(FEED),
+        subscribed(ALICE, 10, 60),
+        subscribed(BOB, 100, 120),
+        subscribed(ALICE, 80, 90),
+        clock(Some(BASE + 30), 0, None),
+        clock(None, 5, None),
+    ]);
+    let paid = index.paid(FEED, ALICE).unwrap();
+    let mut windows = paid.windows().to_vec();
+    windows.sort_unstable();
+    assert_eq!(windows, [(10, 60), (80, 90), (100, 120)]);
+    for (second, expected) in [
+        (9, None),
+        (10, Some(10)),
+        (29, Some(29)),
+        // The clock stands still.
+        (30, None),
+        (34, None),
+        (35, Some(30)),
+        (64, Some(59)),
+        (65, None),
+        (84, None),
+        (85, Some(80)),
+        (95, None),
+        (105, Some(100)),
+        (125, None),
+    ] {
+        let found = paid.paid_time_at(BASE + second);
+        assert_eq!(found, expected, "second {second}");
+    }
+    let nothing = index.paid(FEED, BOB).unwrap();
+    assert_eq!(
+        (nothing.windows(), nothing.paid_time_at(BASE + 20)),
+        (&[][..], None)
+    );
+    assert_eq!(index.paid(FeedId::new([0; 32]), ALICE), None);
+}
+
+#[test]
+fn the_version_changes_with_all_that_concerns_anybody() {
+    let index = index();
+    let mut version = index.version();
+    for (name, event, changes) in [
+        ("opened", opened(FEED), true),
+        ("terms", set(CAMERA, 5, 1), true),
+        ("the same terms", set(CAMERA, 5, 1), false),
+        ("payment", subscribed(ALICE, 10, 100), true),
+        ("the same payment", subscribed(ALICE, 10, 100), false),
+        ("clock", clock(Some(BASE + 50), 0, None), true),
+    ] {
+        index.apply([&event]);
+        assert_eq!(index.version() != version, changes, "{name}");
+        version = index.version();
+    }
+}
+
+#[test]
 fn applying_events_again_changes_nothing() {
     let once = index();
     once.apply(&history());

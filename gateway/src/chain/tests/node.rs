@@ -78,6 +78,8 @@ struct Inner {
     /// How many requests in a hundred are lied to.
     percent: u32,
     most_blocks: u64,
+    /// What is called final, instead of the block 20 below the newest.
+    finalized: Option<Arc<Block>>,
     dice: StdRng,
     requests: u64,
     /// Questions for the height alone.
@@ -95,6 +97,7 @@ impl Node {
             lies: Vec::new(),
             percent: 0,
             most_blocks: u64::MAX,
+            finalized: None,
             dice: StdRng::seed_from_u64(seed),
             requests: 0,
             heights: 0,
@@ -133,6 +136,11 @@ impl Node {
     /// Refuses ranges of more blocks.
     pub(super) fn limit(&self, blocks: u64) {
         self.inner.lock().most_blocks = blocks;
+    }
+
+    /// Calls a block final, whatever chain it is of.
+    pub(super) fn finalize(&self, block: &Arc<Block>) {
+        self.inner.lock().finalized = Some(Arc::clone(block));
     }
 
     pub(super) fn heights(&self) -> u64 {
@@ -195,6 +203,11 @@ impl Inner {
             }
             "eth_getBlockByNumber" => {
                 let newest = chain.len() - 1;
+                if params[0] == "finalized"
+                    && let Some(block) = &self.finalized
+                {
+                    return Ok(block.json());
+                }
                 let number = match params[0].as_str().unwrap() {
                     "latest" if lie == Some(Lie::OldHead) => self.dice.random_range(0..=newest),
                     "latest" => newest,

@@ -1,5 +1,6 @@
 //! A follower on a store of its own, and what it has to equal.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use ashya_protocol::Domain;
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::super::{ChainStatus, Follower, FollowerParts, Pace, RoundError};
+use super::super::{ChainStatus, Follower, FollowerError, FollowerParts, Pace, RoundError};
 use super::generated::{Chain, LEDGER};
 use super::node::{CHAIN_ID, Node};
 use crate::chain_clock::{ChainClock, ClockSource, Freshness};
@@ -26,8 +27,9 @@ pub(super) struct Rig {
     pub(super) options: Options,
     pub(super) pace: Pace,
     pub(super) metrics: Metrics,
+    pub(super) status: ChainStatus,
     follower: Option<(Follower, Store)>,
-    index: LedgerIndex,
+    pub(super) index: LedgerIndex,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +37,16 @@ pub(super) struct Options {
     pub(super) deployment: u64,
     pub(super) journal_blocks: usize,
     pub(super) blocks_per_request: u64,
+}
+
+impl Options {
+    pub(super) const fn deployment(self) -> Deployment {
+        Deployment {
+            chain_id: CHAIN_ID,
+            ledger: LEDGER,
+            block: self.deployment,
+        }
+    }
 }
 
 fn empty_index() -> LedgerIndex {
@@ -52,6 +64,7 @@ impl Rig {
             options,
             pace: Pace::every(Duration::from_millis(1)),
             metrics: Metrics::new(),
+            status: ChainStatus::default(),
             follower: None,
             index: empty_index(),
         };
@@ -64,31 +77,42 @@ impl Rig {
         self.follower = None;
         let store = self.open_store();
         self.index = empty_index();
+        let follower = Follower::resume(self.parts(store.clone()));
+        self.follower = Some((follower.unwrap(), store));
+    }
+
+    /// Why the store cannot be used with another ledger; the follower has ended then.
+    pub(super) fn refusal_of(&mut self, deployment: Deployment) -> Option<FollowerError> {
+        self.follower = None;
+        let parts = self.parts(self.open_store());
+        Follower::resume(FollowerParts {
+            deployment,
+            ..parts
+        })
+        .err()
+    }
+
+    fn parts(&self, store: Store) -> FollowerParts {
         let freshness = Freshness {
             max_silence: Duration::from_secs(30),
             max_head_age: None,
         };
-        let follower = Follower::resume(FollowerParts {
+        FollowerParts {
             rpcs: self
                 .nodes
                 .iter()
                 .map(|node| Rpc::new(&node.url).unwrap())
                 .collect(),
-            deployment: Deployment {
-                chain_id: CHAIN_ID,
-                ledger: LEDGER,
-                block: self.options.deployment,
-            },
+            deployment: self.options.deployment(),
             index: self.index.clone(),
             clock: ChainClock::new(ClockSource::Head, freshness),
-            store: store.clone(),
-            status: ChainStatus::default(),
+            store,
+            status: self.status.clone(),
             metrics: self.metrics.clone(),
             pace: self.pace,
             blocks_per_request: self.options.blocks_per_request,
             journal_blocks: self.options.journal_blocks,
-        });
-        self.follower = Some((follower.unwrap(), store));
+        }
     }
 
     /// sled's own threads let go of the lock a moment after the last handle is gone.
@@ -109,6 +133,11 @@ impl Rig {
         let round = follower.round().await;
         follower.conclude(&round);
         round
+    }
+
+    /// Time until the next round, after one that went like this.
+    pub(super) fn wait_after(&mut self, round: &Result<(), RoundError>) -> Duration {
+        self.follower.as_mut().unwrap().0.conclude(round)
     }
 
     /// Lets the follower follow by itself until the guard is dropped.
@@ -180,11 +209,44 @@ impl Rig {
         self.check_equals(&real[..=at].to_vec(), context);
     }
 
-    fn replay(&self, chain: &Chain) -> Snapshot {
+    /// What a start would find if the power went now.
+    pub(super) fn on_disk(&self) -> Option<Snapshot> {
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(
+            &self.folder.path().join("store"),
+            &copy.path().join("store"),
+        );
+        let store = Store::open(&copy.path().join("store")).unwrap();
+        store.load_chain().unwrap().map(|kept| kept.snapshot)
+    }
+
+    pub(super) fn replay(&self, chain: &Chain) -> Snapshot {
         let first = usize::try_from(self.options.deployment).unwrap();
         let index = empty_index();
         let blocks = chain.iter().skip(first);
         index.step([], blocks.map(|block| block.events.as_slice()));
         index.snapshot()
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy_folder(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+/// Waits until something holds.
+pub(super) async fn eventually(mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use super::super::{Pace, RoundError};
 use super::generated::{Chain, genesis, grow};
 use super::node::{Lie, Node};
-use super::rig::{Options, Rig};
+use super::rig::{Options, Rig, eventually};
 use crate::defaults::PUBLIC_POLL;
 
 const OPTIONS: Options = Options {
@@ -131,14 +131,6 @@ async fn a_near_node_is_asked_for_its_height_between_two_looks() {
     let began = Instant::now();
     eventually(|| rig.shows(&longer)).await;
     assert!(began.elapsed() < PUBLIC_POLL / 2, "{:?}", began.elapsed());
-}
-
-async fn eventually(mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited in vain");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test]
