@@ -18,6 +18,14 @@ pub struct Threads(usize);
 pub struct ThreadsError;
 
 impl Threads {
+    /// A single one.
+    pub const ONE: Self = Self(1);
+
+    /// What each of several has of the threads that this machine runs at a time.
+    pub fn shared_by(several: Self) -> Self {
+        Self((Self::default().0 / several.0).max(1))
+    }
+
     /// The number itself.
     pub const fn get(self) -> usize {
         self.0

@@ -1,19 +1,22 @@
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use self::ahead::{After, ahead};
+use self::ahead::After;
+use self::jobs::{Look, LookError, side_by_side};
 use self::output::Output;
 use self::progress::Progress;
 use crate::cli::RuntimeArgs;
-use crate::detect::{Confidence, Detector, ModelOptions, Overlap, Provider, Size};
+use crate::detect::{Confidence, Detector, ModelOptions, Provider, Size};
 use crate::runtime::Runtime;
 use crate::source::{Playback, SourceSpec};
 use crate::threads::Threads;
 
 mod ahead;
+mod jobs;
 mod output;
 mod progress;
 
@@ -39,7 +42,11 @@ pub(super) struct DetectArgs {
     /// Least score that counts, 0 to 1
     #[arg(long, default_value_t = Confidence::DEFAULT)]
     confidence: Confidence,
-    /// CPU threads for one picture [default: as many as there are]
+    /// Pictures to look at side by side, each by a model of its own. As many as there are cores is the fastest way
+    /// through a folder; each takes the memory of a model
+    #[arg(long, value_name = "N", default_value_t = Threads::ONE)]
+    jobs: Threads,
+    /// CPU threads for one picture [default: as many as there are, shared among the jobs]
     #[arg(long)]
     threads: Option<Threads>,
     /// Stop after so many pictures [default: all; 25 of a scene or a camera, which never end]
@@ -52,8 +59,8 @@ pub(super) struct DetectArgs {
     #[arg(long, value_name = "WIDTHxHEIGHT")]
     input: Option<Size>,
     /// Run the model so many times on each picture, to time it alone
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    repeat: u32,
+    #[arg(long, value_name = "N", default_value_t = NonZero::<u32>::MIN)]
+    repeat: NonZero<u32>,
     /// At the end write what a picture took as JSON to standard error
     #[arg(long)]
     timings: bool,
@@ -66,51 +73,45 @@ pub(super) fn run(args: &DetectArgs) -> anyhow::Result<ExitCode> {
     let runtime = Runtime::load(&args.runtime.clone().into())?;
     let options = ModelOptions {
         file: args.model.clone(),
-        threads: args.threads.unwrap_or_default(),
+        threads: args.threads.unwrap_or(Threads::shared_by(args.jobs)),
         providers: args.providers.clone(),
         input: args.input,
     };
-    let mut detector = Detector::load(&runtime, &options)?;
+    let load = |_| Detector::load(&runtime, &options);
+    let detectors: Vec<_> = (0..args.jobs.get()).map(load).collect::<Result<_, _>>()?;
     let source = args
         .source
         .open(Playback::Once, &CancellationToken::new())?;
-    let mut output = Output::open(args, &detector)?;
+    let mut output = Output::open(args, &detectors[0])?;
     let limit = match args.limit {
         Some(limit) => limit,
         None if args.source.is_endless() => ENDLESS_FRAMES,
         None => usize::MAX,
     };
+    let look = Look {
+        confidence: args.confidence,
+        repeat: args.repeat,
+        after: match args.annotate {
+            Some(_) => After::Keep,
+            None => After::Drop,
+        },
+    };
     let mut progress = Progress::new();
     let mut failures = 0;
-    let after = match args.annotate {
-        Some(_) => After::Keep,
-        None => After::Drop,
-    };
-    ahead(source, detector.preparation(), after, |next| {
+    side_by_side(source, detectors, look, |looked| {
         while progress.pictures() < limit
-            && let Some(taken) = next.take()
+            && let Some(looked) = looked.next()
         {
-            match taken {
-                Ok(mut ready) => {
-                    let mut look = || {
-                        let found =
-                            detector.look(&ready.prepared, args.confidence, Overlap::REFERENCE)?;
-                        progress.ran(&found);
-                        anyhow::Ok(found)
-                    };
-                    let mut found = look()?;
-                    for _ in 1..args.repeat {
-                        found = look()?;
-                    }
-                    progress.step(&ready, found.objects.len());
-                    output.write(&detector, &mut ready, &found.objects)?;
-                    next.give_back(ready.prepared);
+            match looked {
+                Ok((mut given, sight)) => {
+                    progress.step(&given, &sight);
+                    output.write(&mut given, &sight.objects)?;
                 }
-                Err(error) if error.is_fatal() => return Err(error.into()),
-                Err(error) => {
+                Err(LookError::Source(error)) if !error.is_fatal() => {
                     failures += 1;
                     eprintln!("{:#}", anyhow::Error::from(error));
                 }
+                Err(error) => return Err(error.into()),
             }
         }
         anyhow::Ok(())

@@ -15,6 +15,8 @@ mod peer;
 
 /// CPU threads of one picture, for all.
 const THREADS: &str = "2";
+/// The same threads for as many pictures side by side.
+const SIDE_BY_SIDE: [&str; 4] = ["--jobs", THREADS, "--threads", "1"];
 /// Runs of the model on one picture, to time it alone.
 const RUNS: &str = "128";
 /// Size of the frames of the video: what cameras give.
@@ -40,6 +42,15 @@ struct Timings {
     run_ms: f64,
 }
 
+/// Ashya's milliseconds a picture in one round.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    /// One after the other.
+    picture_ms: f64,
+    /// Side by side.
+    jobs_ms: f64,
+}
+
 /// Ashya's figures, one a round.
 #[derive(Debug, Default)]
 struct Own {
@@ -47,6 +58,9 @@ struct Own {
     picture_ms: Vec<f64>,
     ratio: Vec<f64>,
     memory: Vec<f64>,
+    jobs_ms: Vec<f64>,
+    jobs_ratio: Vec<f64>,
+    jobs_memory: Vec<f64>,
     video_ratio: Vec<f64>,
     video_memory: Vec<f64>,
 }
@@ -63,27 +77,37 @@ pub(super) fn run(rounds: usize, alone: bool) -> Result<()> {
     );
     let mut own = Own::default();
     for _ in 0..rounds {
-        let picture_ms = own.measure(&work)?;
+        let turn = own.measure(&work)?;
         for peer in &mut peers {
-            peer.measure(&work, picture_ms)?;
+            peer.measure(&work, turn)?;
         }
     }
     println!(
-        "{:<31} {:>10} {:>10} {:>10} {:>10} {:>6}",
-        "", "ms/picture", "run alone", "ratio", "Ashya/it", "MB"
+        "{:<31} {:>10} {:>10} {:>10} {:>10} {:>10} {:>6}",
+        "", "ms/picture", "run alone", "ratio", "Ashya/it", "jobs/it", "MB"
     );
-    println!(
-        "{:<31} {:>10.1} {:>10.1} {:>10.2} {:>10} {:>6.0}",
-        "Ashya",
-        median(&own.picture_ms),
-        median(&own.run_ms),
-        median(&own.ratio),
-        "",
-        median(&own.memory)
-    );
+    for (name, picture_ms, ratio, memory) in [
+        ("Ashya", &own.picture_ms, &own.ratio, &own.memory),
+        (
+            "Ashya, --jobs 2 --threads 1",
+            &own.jobs_ms,
+            &own.jobs_ratio,
+            &own.jobs_memory,
+        ),
+    ] {
+        println!(
+            "{name:<31} {:>10.1} {:>10.1} {:>10.2} {:>10} {:>10} {:>6.0}",
+            median(picture_ms),
+            median(&own.run_ms),
+            median(ratio),
+            "",
+            "",
+            median(memory)
+        );
+    }
     if work.video.is_some() {
         println!(
-            "{:<31} {:>32.2} {:>17.0}",
+            "{:<31} {:>32.2} {:>28.0}",
             "Ashya on a video, CPU",
             median(&own.video_ratio),
             median(&own.video_memory)
@@ -96,23 +120,32 @@ pub(super) fn run(rounds: usize, alone: bool) -> Result<()> {
 }
 
 impl Own {
-    /// One turn; returns milliseconds a picture.
-    fn measure(&mut self, work: &Work) -> Result<f64> {
-        let single = work.detect(&work.first()?, &["--repeat", RUNS])?;
-        let folder = work.detect(&work.pictures, &[])?;
+    /// One turn.
+    fn measure(&mut self, work: &Work) -> Result<Turn> {
+        let one_by_one = ["--threads", THREADS];
+        let single = work.detect(&work.first()?, &["--threads", THREADS, "--repeat", RUNS])?;
+        let folder = work.detect(&work.pictures, &one_by_one)?;
+        let jobs = work.detect(&work.pictures, &SIDE_BY_SIDE)?;
         let picture_ms = folder.wall_seconds * 1e3 / folder.pictures;
         self.run_ms.push(single.run_ms);
         self.picture_ms.push(picture_ms);
         self.ratio.push(picture_ms / single.run_ms);
         self.memory.push(folder.peak_kb * MEGABYTES);
+        let jobs_ms = jobs.wall_seconds * 1e3 / jobs.pictures;
+        self.jobs_ms.push(jobs_ms);
+        self.jobs_ratio.push(jobs_ms / single.run_ms);
+        self.jobs_memory.push(jobs.peak_kb * MEGABYTES);
         if let Some(video) = &work.video {
-            let frames = work.detect(video, &[])?;
+            let frames = work.detect(video, &one_by_one)?;
             let run = single.cpu_seconds / single.runs;
             self.video_ratio
                 .push(frames.cpu_seconds / frames.pictures / run);
             self.video_memory.push(frames.peak_kb * MEGABYTES);
         }
-        Ok(picture_ms)
+        Ok(Turn {
+            picture_ms,
+            jobs_ms,
+        })
     }
 }
 
@@ -173,7 +206,7 @@ impl Work {
 
     fn detect(&self, source: &Path, more: &[&str]) -> Result<Timings> {
         let mut command = Command::new(binary("ashya-agent")?);
-        command.args(["detect", "--timings", "--threads", THREADS, "--json", "-"]);
+        command.args(["detect", "--timings", "--json", "-"]);
         command.arg("--model").arg(&self.model);
         command.arg("--source").arg(source).args(more);
         let output = command.output()?;

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use serde::Serialize;
 
 use super::DetectArgs;
-use super::ahead::Ready;
+use super::ahead::Given;
 use crate::annotate::annotate;
 use crate::detect::{Candidate, Detector};
 use crate::source::SourceSpec;
@@ -39,6 +39,7 @@ pub(super) struct Output<'a> {
     table: bool,
     json: Option<BufWriter<Box<dyn Write>>>,
     folder: Option<&'a Path>,
+    labels: Vec<String>,
 }
 
 impl<'a> Output<'a> {
@@ -73,28 +74,25 @@ impl<'a> Output<'a> {
             table: !to_stdout,
             json: json.map(BufWriter::new),
             folder: args.annotate.as_deref(),
+            labels: detector.labels().to_vec(),
         })
     }
 
-    pub(super) fn write(
-        &mut self,
-        detector: &Detector,
-        seen: &mut Ready,
-        objects: &[Candidate],
-    ) -> anyhow::Result<()> {
+    pub(super) fn write(&mut self, seen: &mut Given, objects: &[Candidate]) -> anyhow::Result<()> {
+        let labels = &self.labels;
         if self.table {
-            let row = row(seen, objects, |class| detector.label(class));
+            let row = row(seen, objects, |class| name(labels, class));
             writeln!(io::stdout(), "{row}")?;
         }
         if let Some(json) = &mut self.json {
             serde_json::to_writer(
                 &mut *json,
-                &line(seen, objects, |class| detector.label(class)),
+                &line(seen, objects, |class| name(labels, class)),
             )?;
             json.write_all(b"\n")?;
         }
         if let (Some(folder), Some(picture)) = (self.folder, &mut seen.picture) {
-            annotate(picture, objects, |class| detector.label(class).to_owned());
+            annotate(picture, objects, |class| name(labels, class).to_owned());
             let path = folder.join(annotated_name(&seen.name).as_ref());
             fs::write(&path, picture.to_jpeg(ANNOTATED_QUALITY)?)
                 .with_context(|| format!("cannot write {}", path.display()))?;
@@ -133,7 +131,12 @@ fn annotated_name(name: &str) -> Cow<'_, str> {
     }
 }
 
-fn line<'a>(seen: &'a Ready, objects: &[Candidate], label: impl Fn(u32) -> &'a str) -> Line<'a> {
+/// The name of a class.
+fn name(labels: &[String], class: u32) -> &str {
+    labels.get(class as usize).map_or("?", String::as_str)
+}
+
+fn line<'a>(seen: &'a Given, objects: &[Candidate], label: impl Fn(u32) -> &'a str) -> Line<'a> {
     let object = |object: &Candidate| Object {
         label: label(object.class),
         class: object.class,
@@ -153,7 +156,7 @@ fn line<'a>(seen: &'a Ready, objects: &[Candidate], label: impl Fn(u32) -> &'a s
     }
 }
 
-fn row<'a>(seen: &Ready, objects: &[Candidate], label: impl Fn(u32) -> &'a str) -> String {
+fn row<'a>(seen: &Given, objects: &[Candidate], label: impl Fn(u32) -> &'a str) -> String {
     let words: Vec<String> = objects
         .iter()
         .map(|object| format!("{} {:.2}", label(object.class), object.score))
@@ -171,17 +174,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::detect::{PixelBox, Prepared, Size};
+    use crate::detect::{PixelBox, Size};
 
-    fn seen() -> Ready {
-        Ready {
+    fn seen() -> Given {
+        Given {
             name: "a.jpg".into(),
             size: Size {
                 width: 2,
                 height: 1,
             },
             picture: None,
-            prepared: Prepared::default(),
             decode: Duration::ZERO,
             prepare: Duration::ZERO,
         }

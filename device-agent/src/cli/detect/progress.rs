@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::ahead::Ready;
-use crate::detect::Found;
+use super::ahead::Given;
+use super::jobs::Sight;
 
 /// How often long work says how far it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
@@ -71,19 +71,15 @@ impl Progress {
         self.pictures
     }
 
-    /// The model has run once.
-    pub(super) fn ran(&mut self, found: &Found) {
-        self.runs += 1;
-        self.run += found.run;
-        self.read += found.read;
-    }
-
     /// A picture is done.
-    pub(super) fn step(&mut self, picture: &Ready, objects: usize) {
+    pub(super) fn step(&mut self, picture: &Given, sight: &Sight) {
         self.pictures += 1;
-        self.objects += objects;
+        self.objects += sight.objects.len();
         self.decode += picture.decode;
         self.prepare += picture.prepare;
+        self.runs += sight.runs as usize;
+        self.run += sight.run;
+        self.read += sight.read;
         let interval = if self.on_terminal {
             TERMINAL_INTERVAL
         } else {

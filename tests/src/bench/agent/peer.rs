@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use ashya_tests::repository;
 use serde::Deserialize;
 
-use super::{MEGABYTES, THREADS, Work, last_json};
+use super::{MEGABYTES, THREADS, Turn, Work, last_json};
 use crate::table::median;
 
 /// A program that does the same work, and its figures, one a round.
@@ -18,8 +18,9 @@ pub(super) struct Peer {
     picture_ms: Vec<f64>,
     run_ms: Vec<f64>,
     ratio: Vec<f64>,
-    /// Ashya's time over its.
+    /// Ashya's time over its, one picture after the other and side by side.
     ours: Vec<f64>,
+    jobs: Vec<f64>,
     memory: Vec<f64>,
 }
 
@@ -47,6 +48,7 @@ pub(super) fn peers() -> Vec<Peer> {
             run_ms: Vec::new(),
             ratio: Vec::new(),
             ours: Vec::new(),
+            jobs: Vec::new(),
             memory: Vec::new(),
         }),
         Err(error) => {
@@ -70,8 +72,8 @@ fn python(tools: &str) -> Result<PathBuf> {
 }
 
 impl Peer {
-    /// One turn, after ours took so long for a picture.
-    pub(super) fn measure(&mut self, work: &Work, own_ms: f64) -> Result<()> {
+    /// One turn, after ours.
+    pub(super) fn measure(&mut self, work: &Work, own: Turn) -> Result<()> {
         let output = Command::new(&self.python)
             .arg(repository().join("tests/bench/vision.py"))
             .arg(self.kind)
@@ -84,7 +86,8 @@ impl Peer {
         self.picture_ms.push(figures.wall_ms);
         self.run_ms.push(figures.run_ms);
         self.ratio.push(figures.wall_ms / figures.run_ms);
-        self.ours.push(own_ms / figures.wall_ms);
+        self.ours.push(own.picture_ms / figures.wall_ms);
+        self.jobs.push(own.jobs_ms / figures.wall_ms);
         self.memory.push(figures.peak_kb * MEGABYTES);
         Ok(())
     }
@@ -94,12 +97,13 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<31} {:>10.1} {:>10.1} {:>10.2} {:>10.2} {:>6.0}",
+            "{:<31} {:>10.1} {:>10.1} {:>10.2} {:>10.2} {:>10.2} {:>6.0}",
             self.name,
             median(&self.picture_ms),
             median(&self.run_ms),
             median(&self.ratio),
             median(&self.ours),
+            median(&self.jobs),
             median(&self.memory)
         )
     }
