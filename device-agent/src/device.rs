@@ -1,5 +1,7 @@
 //! A device, whatever it measures: its key, its ledger, its voice, and its link to the gateway.
 
+mod leftovers;
+
 use std::pin::pin;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use crate::spool::SpoolLimits;
 use crate::status::{self, EyeParts, StatusParts};
 use crate::uplink::Uplink;
 use crate::voice::Voice;
+use leftovers::Leftovers;
 
 /// How far a clock may be behind the last start without a word: a gateway takes starts from a day ahead.
 const LATE_CLOCK: Duration = Duration::from_secs(24 * 3600);
@@ -130,12 +133,25 @@ impl Claim {
             data,
             lock,
             key,
-            document,
+            mut document,
         } = self;
         let gateway = Gateway::with_trust(&config.gateway.url, &config.gateway.trust)?;
         let Some(domain) = domain_of(&gateway, &data, stop).await? else {
             return Ok(None);
         };
+        let place = SpoolPlace {
+            folder: data.spool_folder(),
+            device: key.device_id(),
+            limits: SpoolLimits {
+                bytes: config.spool.max_bytes,
+                age: config.spool.max_age,
+            },
+        };
+        let leftovers = tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            leftovers = Leftovers::find(&data, &place, &document.streams) => leftovers?,
+        };
+        document.streams.extend(leftovers.streams);
         let registration = data.revise(document)?;
         let signature = key.sign(&domain.device_registration(&registration));
         let boot = data.next_boot()?;
@@ -145,14 +161,8 @@ impl Claim {
         let (demand, figures) = (Demand::default(), LinkFigures::default());
         let link = Link::new(LinkParts {
             gateway,
-            spool: SpoolPlace {
-                folder: data.spool_folder(),
-                device: key.device_id(),
-                limits: SpoolLimits {
-                    bytes: config.spool.max_bytes,
-                    age: config.spool.max_age,
-                },
-            },
+            spool: place,
+            opened: leftovers.spool,
             key,
             domain,
             registration: SignedRegistration {
@@ -247,3 +257,6 @@ async fn domain_of(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

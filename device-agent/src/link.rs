@@ -31,6 +31,7 @@ use crate::demand::Demand;
 use crate::gateway::Gateway;
 use crate::outbox::{Outbox, WINDOW};
 use crate::pictures::Pictures;
+use crate::spool::Spool;
 use crate::trust::Trust;
 use crate::uplink::Parcel;
 use crate::voice::Signed;
@@ -68,6 +69,8 @@ pub(crate) struct LinkParts {
     pub(crate) demand: Demand,
     pub(crate) parcels: Receiver<Parcel>,
     pub(crate) spool: SpoolPlace,
+    /// The spool, where it is open already.
+    pub(crate) opened: Option<Box<Spool>>,
     pub(crate) settings: SpoolConfig,
     pub(crate) figures: LinkFigures,
     pub(crate) trust: Trust,
@@ -140,7 +143,7 @@ impl Link {
             state: LinkState::default(),
             outbox: Outbox::default(),
             pictures: Pictures::new(),
-            keeper: Keeper::new(parts.spool),
+            keeper: Keeper::new(parts.spool, parts.opened),
             commits,
             notices: Notices::default(),
             is_ledger_checked: false,

@@ -23,6 +23,16 @@ pub(crate) struct SpoolPlace {
     pub(crate) limits: SpoolLimits,
 }
 
+impl SpoolPlace {
+    /// Opens the spool.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub(crate) fn open(&self) -> Result<Spool, SpoolError> {
+        Spool::open(&self.folder, self.device, self.limits)
+    }
+}
+
 /// The spool, or what there is instead of it.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -48,6 +58,16 @@ struct Job {
     outcome: Result<(Box<Spool>, Done), SpoolError>,
 }
 
+impl Job {
+    fn opened(spool: Box<Spool>) -> Self {
+        let streams = spool.streams();
+        Self {
+            errand: Errand::default(),
+            outcome: Ok((spool, Done::Opened(streams))),
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Done {
     /// The spool was opened, and has events of these streams.
@@ -67,11 +87,15 @@ pub(super) enum Report {
 }
 
 impl Keeper {
-    /// A keeper that opens its spool when it is first asked.
-    pub(super) fn new(place: SpoolPlace) -> Self {
+    /// A keeper that opens its spool when it is first asked, unless it is given one that is open.
+    pub(super) fn new(place: SpoolPlace, opened: Option<Box<Spool>>) -> Self {
+        let state = match opened {
+            Some(spool) => State::Busy(spawn_blocking(move || Job::opened(spool))),
+            None => State::Away(Instant::now()),
+        };
         Self {
             place,
-            state: State::Away(Instant::now()),
+            state,
             held: Held::default(),
             complained: false,
         }
@@ -96,12 +120,12 @@ impl Keeper {
     pub(super) fn try_to_open(&mut self) {
         if matches!(self.state, State::Away(until) if until <= Instant::now()) {
             let place = self.place.clone();
-            self.state = State::Busy(spawn_blocking(move || Job {
-                errand: Errand::default(),
-                outcome: Spool::open(&place.folder, place.device, place.limits).map(|spool| {
-                    let streams = spool.streams();
-                    (Box::new(spool), Done::Opened(streams))
-                }),
+            self.state = State::Busy(spawn_blocking(move || match place.open() {
+                Ok(spool) => Job::opened(Box::new(spool)),
+                Err(error) => Job {
+                    errand: Errand::default(),
+                    outcome: Err(error),
+                },
             }));
         }
     }

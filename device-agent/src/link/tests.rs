@@ -56,6 +56,7 @@ fn link() -> (Link, tempfile::TempDir) {
                 age: SETTINGS.max_age,
             },
         },
+        opened: None,
         key,
         domain: DOMAIN,
         registration: signed,
