@@ -95,12 +95,13 @@ impl Teller {
         let since = now.steady.duration_since(self.clocks.steady);
         self.clocks = now;
         let link = self.parts.link.read();
-        let (mut fps, mut inference_ms) = (None, None);
+        let (mut fps, mut inference_ms, mut inference_failures) = (None, None, None);
         if let Some(eye) = &self.parts.eye {
             let looked = eye.looked.read();
             let (frames, each) = looked.rates_since(self.looked, since);
             self.looked = looked;
             (fps, inference_ms) = (Some(frames), each);
+            inference_failures = Some(looked.failures);
         }
         let mut last = self.parts.voice.last();
         last.retain(|stream, _| stream.as_str() != StreamName::STATUS);
@@ -111,6 +112,7 @@ impl Teller {
             model: self.parts.eye.as_ref().map(|eye| eye.model.clone()),
             fps,
             inference_ms,
+            inference_failures,
             drops: Drops {
                 frames: link.dropped_frames,
                 events: link.tally.dropped_events,
@@ -209,14 +211,27 @@ mod tests {
         }
     }
 
+    const DOMAIN: Domain = Domain {
+        chain_id: 31337,
+        ledger: Address::new([7; 20]),
+    };
+
+    fn voice() -> Voice {
+        let key = DeviceKey::from_bytes([5; 32]).unwrap();
+        Voice::new(key, DOMAIN, Boot::try_from(3).unwrap())
+    }
+
+    fn opened(signed: &crate::voice::Signed) -> (u64, Status) {
+        let envelope = Envelope::decode(&signed.envelope).unwrap();
+        let verified = envelope.verify(&DOMAIN).unwrap();
+        let event = verified.event();
+        let status = serde_json::from_slice(&event.payload).unwrap();
+        (event.position.seq.get(), status)
+    }
+
     #[tokio::test]
     async fn a_heartbeat_names_the_last_event_of_each_stream() {
-        let domain = Domain {
-            chain_id: 31337,
-            ledger: Address::new([7; 20]),
-        };
-        let key = DeviceKey::from_bytes([5; 32]).unwrap();
-        let voice = Voice::new(key, domain, Boot::try_from(3).unwrap());
+        let voice = voice();
         let (uplink, mut parcels) = Uplink::new();
         let stop = CancellationToken::new();
         let parts = StatusParts {
@@ -231,10 +246,8 @@ mod tests {
         for round in 0..4_u64 {
             let parcel = parcels.recv().await.unwrap();
             assert!(began.elapsed() >= EVERY * u32::try_from(round).unwrap());
-            let envelope = Envelope::decode(&parcel.events[0].envelope).unwrap();
-            let event = envelope.verify(&domain).unwrap();
-            let status: Status = serde_json::from_slice(&event.event().payload).unwrap();
-            assert_eq!(event.event().position.seq.get(), round);
+            let (seq, status) = opened(&parcel.events[0]);
+            assert_eq!(seq, round);
             let last: Vec<_> = status.last.values().map(|seq| seq.get()).collect();
             let expected = round.checked_sub(1).map(|round| 2 * round + 1);
             assert_eq!(last, Vec::from_iter(expected), "round {round}");
@@ -245,5 +258,40 @@ mod tests {
         }
         stop.cancel();
         telling.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_model_that_fails_is_told() {
+        let (uplink, _parcels) = Uplink::new();
+        let looked = Looked::default();
+        let model = ModelInfo {
+            name: "street".to_owned(),
+            sha256: ashya_protocol::Hash::ZERO,
+        };
+        let mut teller = Teller {
+            parts: StatusParts {
+                voice: voice(),
+                uplink,
+                link: LinkFigures::default(),
+                every: EVERY,
+                eye: Some(EyeParts {
+                    model,
+                    looked: looked.clone(),
+                    source: SourceCounters::default(),
+                }),
+            },
+            began: Instant::now(),
+            clocks: Clocks::now(),
+            looked: LookedFigures::default(),
+            clock_jumps: 0,
+        };
+        for failures in [0, 1, 1, 3] {
+            while looked.read().failures < failures {
+                looked.failure();
+            }
+            let (_, status) = opened(&teller.next().unwrap());
+            // A total, so that a status that is lost takes nothing with it.
+            assert_eq!(status.inference_failures, Some(failures));
+        }
     }
 }

@@ -35,6 +35,9 @@ pub struct Status {
     /// Milliseconds that the model took for one, on average since the last status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inference_ms: Option<f32>,
+    /// Times that the model failed, each of which cost a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inference_failures: Option<u64>,
     /// What was signed and will not come.
     pub drops: Drops,
     /// What waits for the gateway.
@@ -105,6 +108,7 @@ mod tests {
             model: None,
             fps: None,
             inference_ms: None,
+            inference_failures: None,
             drops: Drops::default(),
             waiting: WaitingEvents::default(),
             connections: 1,
