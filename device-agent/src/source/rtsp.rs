@@ -7,7 +7,7 @@ use retina::client::{
     Credentials, Demuxed, PlayOptions, Session, SessionOptions, SetupOptions, TcpTransportOptions,
     Transport as Carrier, UdpTransportOptions,
 };
-use retina::codec::{CodecItem, FrameFormat, VideoFrame};
+use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParameters};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,11 @@ const USER_AGENT: &str = concat!("ashya-agent/", env!("CARGO_PKG_VERSION"));
 /// Latest that a frame may be against the most punctual one. Beyond that all up to the next key frame are dropped, which
 /// costs nothing.
 const MAX_LAG: Duration = Duration::from_secs(1);
+/// Most pixels of a picture: those of 36,864 macroblocks, level 5.2 of H.264 (table A-1), beyond which OpenH264 answers
+/// each frame with an error that tells nothing. Less than what other sources may send.
+const MAX_PIXELS: u32 = 36_864 * 16 * 16;
+/// Longest side of a picture: √8 times that of a square one (H.264, A.3.1).
+const MAX_SIDE: u32 = 543 * 16;
 /// Highest status of RTSP that tells of a wrong or missing password.
 const UNAUTHORIZED: u16 = 401;
 
@@ -58,6 +63,18 @@ pub enum RtspError {
     Codec {
         /// What it offers.
         found: String,
+    },
+    /// Its pictures are larger than what is decoded here.
+    #[error(
+        "sends pictures of {width}x{height}, and the native decoder takes {} megapixels at most: set \
+         `decoder = \"ffmpeg\"`, or a smaller picture in the camera",
+        f64::from(MAX_PIXELS / 100_000) / 10.0
+    )]
+    TooLarge {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
     },
     /// It ended the stream.
     #[error("ended its stream")]
@@ -174,6 +191,12 @@ impl Watching {
             let CodecItem::VideoFrame(frame) = item.map_err(|error| self.failed(&error))? else {
                 continue;
             };
+            if frame.is_random_access_point()
+                && let Some(ParametersRef::Video(parameters)) =
+                    stream.streams()[frame.stream_id()].parameters()
+            {
+                check_size(parameters)?;
+            }
             if let Some(picture) = self.decode(&mut decoder, &frame) {
                 match self.frames.put(picture) {
                     Put::Stored => {}
@@ -248,6 +271,16 @@ impl Watching {
     }
 }
 
+/// Whether pictures of such a stream are decoded; to be asked before the decoder takes memory for them.
+fn check_size(parameters: &VideoParameters) -> Result<(), RtspError> {
+    let (width, height) = parameters.coded_pixel_dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if width.max(height) > MAX_SIDE || pixels > u64::from(MAX_PIXELS) {
+        return Err(RtspError::TooLarge { width, height });
+    }
+    Ok(())
+}
+
 fn picture(decoded: &DecodedYUV<'_>) -> Option<Picture> {
     let (width, height) = decoded.dimensions();
     let mut rgb = vec![0; width * height * 3];
@@ -259,4 +292,76 @@ fn picture(decoded: &DecodedYUV<'_>) -> Option<Picture> {
 fn one_line(error: &retina::Error) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use retina::codec::h26x::Framing;
+    use retina::codec::h264::parameters_from_sps_and_pps;
+
+    use super::*;
+
+    /// The picture parameters that go with any sequence.
+    const PPS: [u8; 4] = [0x68, 0xce, 0x38, 0x80];
+
+    /// Writes the fields of a sequence parameter set (H.264, 7.3.2.1.1).
+    #[derive(Default)]
+    struct Bits(Vec<bool>);
+
+    impl Bits {
+        fn number(&mut self, value: u32, bits: u32) {
+            self.0
+                .extend((0..bits).rev().map(|bit| value >> bit & 1 == 1));
+        }
+
+        /// An Exp-Golomb code (9.1).
+        fn code(&mut self, value: u32) {
+            let length = (value + 1).ilog2();
+            self.number(0, length);
+            self.number(value + 1, length + 1);
+        }
+
+        fn nal(mut self) -> Vec<u8> {
+            self.number(1, 1);
+            self.0.resize(self.0.len().next_multiple_of(8), false);
+            let byte = |bits: &[bool]| bits.iter().fold(0, |byte, &bit| byte << 1 | u8::from(bit));
+            self.0.chunks(8).map(byte).collect()
+        }
+    }
+
+    fn parameters(width: u32, height: u32) -> VideoParameters {
+        let mut bits = Bits::default();
+        for (value, length) in [(0x67, 8), (66, 8), (0xc0, 8), (52, 8)] {
+            bits.number(value, length);
+        }
+        // Numbers of the set, of frames, of their order, and of reference frames.
+        for value in [0, 0, 2, 1] {
+            bits.code(value);
+        }
+        bits.number(0, 1);
+        bits.code(width / 16 - 1);
+        bits.code(height / 16 - 1);
+        // Whole frames, no cropping, nothing about display.
+        bits.number(0b1100, 4);
+        parameters_from_sps_and_pps(&bits.nal(), &PPS, Framing::AnnexB).unwrap()
+    }
+
+    #[test]
+    fn a_picture_that_is_too_large_is_refused_before_it_is_decoded() {
+        for (width, height, is_taken) in [
+            (640, 480, true),
+            (4096, 2304, true),
+            (8688, 1072, true),
+            (4096, 2320, false),
+            (8704, 16, false),
+            (16, 8704, false),
+            (65_520, 65_520, false),
+        ] {
+            let checked = check_size(&parameters(width, height));
+            assert_eq!(checked.is_ok(), is_taken, "{width}x{height}");
+        }
+        let error = check_size(&parameters(4000, 3008)).unwrap_err().to_string();
+        assert!(error.contains("4000x3008"), "{error}");
+        assert!(error.contains("9.4 megapixels"), "{error}");
+    }
 }
