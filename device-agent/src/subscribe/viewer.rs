@@ -318,20 +318,19 @@ impl Viewer {
                 });
                 self.ask(socket).await?;
             }
-            // Of what is not watched here a gap means nothing.
-            ServerMessage::Gap { device, stream, .. }
-                if device != self.device || !self.wants(&stream) =>
-            {
-                self.tally.refused += 1;
-            }
             ServerMessage::Gap {
+                device,
                 stream,
                 boot,
                 from,
                 to,
                 reason,
-                ..
             } => {
+                // Of what is not watched here a gap means nothing.
+                if !self.wants(&stream) || !self.is_of(device).await {
+                    self.tally.refused += 1;
+                    return Ok(None);
+                }
                 let missing = Missing { boot, from, to };
                 self.order.hear(&stream, missing);
                 return self.miss(&stream, missing, reason.into()).await;

@@ -3,6 +3,7 @@
 mod demo;
 mod leaving;
 mod money;
+mod moving;
 mod trouble;
 
 use std::net::SocketAddr;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ashya_protocol::{Envelope, Event, StreamName};
+use ashya_protocol::{DeviceId, Envelope, Event, StreamName};
 use tokio::time::Instant;
 
 use super::{Seen, Viewer, VisitError, handed};
@@ -22,7 +22,7 @@ impl Viewer {
             self.refuse(&envelope.event, "it is of a stream that was not asked for");
             return Ok(None);
         }
-        if envelope.event.device != self.device && !self.has_moved_to(&envelope).await {
+        if !self.is_of(envelope.event.device).await {
             self.refuse(
                 &envelope.event,
                 "the ledger names another device for this feed",
@@ -78,8 +78,11 @@ impl Viewer {
         wanted.is_none_or(|wanted| wanted.contains(stream))
     }
 
-    /// Whether the feed belongs to the device of an event by now, as the ledger says.
-    async fn has_moved_to(&mut self, envelope: &Envelope) -> bool {
+    /// Whether the feed is of this device, by now, as the ledger says: the gateway's word does not move it.
+    pub(super) async fn is_of(&mut self, device: DeviceId) -> bool {
+        if device == self.device {
+            return true;
+        }
         if self.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
             return false;
         }
@@ -87,13 +90,11 @@ impl Viewer {
         let Ok(Some(record)) = self.ledger.feed(self.plan.feed).await else {
             return false;
         };
-        if record.device != envelope.event.device {
+        if record.device != device {
             return false;
         }
-        self.plan.voice.tell(&News::Moved {
-            device: record.device,
-        });
-        self.device = record.device;
+        self.plan.voice.tell(&News::Moved { device });
+        self.device = device;
         // Another device has numbers of its own.
         self.order.clear();
         true
