@@ -115,6 +115,8 @@ pub(crate) async fn subscribe(
                 started = starting => (started?, Some(signal)),
                 signal = &mut hurried => {
                     signal?;
+                    let reason = "told to stop before it was known what there is to cancel".to_owned();
+                    voice.tell(&News::NotCancelled { reason });
                     return Ok(Ending::Asked);
                 }
             }

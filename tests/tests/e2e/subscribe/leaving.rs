@@ -5,12 +5,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use ashya_tests::{Publisher, Subscriber, eventually};
+use ashya_tests::{Publisher, Subscriber, Tampering, eventually, free_port};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::{PAY_LIMIT, buyer, feed_on_sale, transactions_of};
+use super::{PAY_LIMIT, address_of, buyer, feed_on_sale, transactions_of};
 use crate::in_world;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -80,6 +80,35 @@ async fn the_rest_comes_back_also_where_watching_fails() {
         let held = world.ledger().subscription(feed.id, wallet, wallet).await?;
         let live = held.filter(|held| held.expiry > clock.feed_time(head.timestamp));
         ensure!(live.is_none(), "{live:?}");
+        drop(publisher);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_comes_back_also_where_it_is_stopped_while_it_starts() {
+    in_world(async |world| {
+        let (device, _, feed) = feed_on_sale(world).await?;
+        let publisher = Publisher::start(device, "detections", Duration::from_millis(200));
+        let (account, mut options) = buyer(world, feed, &["--count", "1"]).await?;
+        options.term = "1h".into();
+        let mut first = Subscriber::start(options.clone())?;
+        ensure!(first.ends(PAY_LIMIT).await?.success());
+
+        // A node that is not there yet, so that it does not get on.
+        let port = free_port(0)?;
+        options.rpc = format!("http://127.0.0.1:{port}").parse()?;
+        options.more = vec!["--cancel".into()];
+        let mut second = Subscriber::start(options)?;
+        second.hears("trouble", 1, LIMIT).await?;
+        second.process().interrupt()?;
+        let _node = Tampering::start_on(port, address_of(world.anvil.url())?).await?;
+        let status = second.ends(PAY_LIMIT).await?;
+        let tail = second.process().tail();
+        ensure!(status.success(), "{status}: {tail}");
+        ensure!(second.said("cancelled").len() == 1, "{tail}");
+        ensure!(transactions_of(world, account.address()).await? == 2);
         drop(publisher);
         Ok(())
     })
