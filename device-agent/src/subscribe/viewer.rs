@@ -1,13 +1,14 @@
 //! Watches a feed: one connection after the other, every event checked, in order, and remembered.
 
 mod events;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ashya_contracts::Ledger;
 use ashya_protocol::rest::Session;
-use ashya_protocol::ws::{ClientMessage, CloseCode, ErrorCode, NoticeState, ServerMessage};
+use ashya_protocol::ws::{ClientMessage, CloseCode, ServerMessage};
 use ashya_protocol::{DeviceId, Domain};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -21,8 +22,8 @@ use crate::gateway::{Gateway, GatewayError};
 use crate::subscribe::book::{BookError, Positions, PositionsFile};
 use crate::subscribe::news::News;
 use crate::subscribe::offer::{self, Lie};
-use crate::subscribe::order::{Missing, Order};
-use crate::subscribe::out::{Out, Reason};
+use crate::subscribe::order::Order;
+use crate::subscribe::out::Out;
 use crate::subscribe::payer::Said;
 use crate::subscribe::plan::Plan;
 use crate::subscribe::session::{SignInError, sign_in};
@@ -281,111 +282,6 @@ impl Viewer {
             .await
     }
 
-    async fn obey(
-        &mut self,
-        message: ServerMessage,
-        socket: &mut Socket,
-    ) -> Result<Option<Seen>, VisitError> {
-        match message {
-            ServerMessage::Watching {
-                streams,
-                expires_at,
-                ..
-            } => {
-                self.backoff.reset();
-                if !self.watching {
-                    self.plan.voice.tell(&News::Watching {
-                        streams,
-                        expires_at,
-                    });
-                }
-                // What was accepted between the payment and its discovery is ours, and was not sent.
-                if !std::mem::replace(&mut self.caught_up, true) && !self.order.last().is_empty() {
-                    self.ask(socket).await?;
-                }
-                self.watching = true;
-                self.say(Said::Watching);
-            }
-            ServerMessage::PaymentRequired(offer) => {
-                self.backoff.reset();
-                self.lose();
-                self.say(Said::Asks(offer));
-            }
-            ServerMessage::Ended { reason, .. } => {
-                self.lose();
-                self.plan.voice.tell(&News::Ended {
-                    reason: format!("{reason:?}").to_lowercase(),
-                });
-                self.ask(socket).await?;
-            }
-            ServerMessage::Gap {
-                device,
-                stream,
-                boot,
-                from,
-                to,
-                reason,
-            } => {
-                // Of what is not watched here a gap means nothing.
-                if !self.wants(&stream) || !self.is_of(device).await {
-                    self.tally.refused += 1;
-                    return Ok(None);
-                }
-                let missing = Missing { boot, from, to };
-                self.order.hear(&stream, missing);
-                return self.miss(&stream, missing, reason.into()).await;
-            }
-            ServerMessage::Notice { state, .. } if state != NoticeState::Expiring => {
-                self.plan.voice.tell(&News::Notice {
-                    state: format!("{state:?}").to_lowercase(),
-                });
-            }
-            ServerMessage::Error { code, message } => return Err(refusal(code, message)),
-            ServerMessage::Notice { .. }
-            | ServerMessage::Welcome { .. }
-            | ServerMessage::Event(_)
-            | ServerMessage::Pong {} => {}
-        }
-        Ok(None)
-    }
-
-    async fn miss(
-        &mut self,
-        stream: &ashya_protocol::StreamName,
-        missing: Missing,
-        reason: Reason,
-    ) -> Result<Option<Seen>, VisitError> {
-        self.tally.missing = self.tally.missing.saturating_add(missing.count());
-        let told = self
-            .out
-            .gap(self.device, stream, missing, reason, self.plan.voice)
-            .await;
-        handed(told)
-    }
-
-    fn lose(&mut self) {
-        self.watching = false;
-        self.caught_up = false;
-    }
-
-    fn say(&self, said: Said) {
-        self.said.send_if_modified(|before| {
-            let differs = *before != said;
-            *before = said;
-            differs
-        });
-    }
-
-    fn say_away(&self) {
-        self.said.send_if_modified(|before| {
-            let was_there = !matches!(before, Said::Away(_));
-            if was_there {
-                *before = Said::Away(Instant::now());
-            }
-            was_there
-        });
-    }
-
     fn needs_new_session(&self, error: &VisitError) -> bool {
         let over = [CloseCode::Unauthorized.code(), CloseCode::Revoked.code()];
         matches!(error, VisitError::Socket(SocketError::Closed { code, .. }) if over.contains(code))
@@ -400,14 +296,6 @@ impl Viewer {
             })?;
         }
         Ok(())
-    }
-}
-
-/// What a refusal of the gateway means: most pass.
-fn refusal(code: ErrorCode, message: String) -> VisitError {
-    match code {
-        ErrorCode::UnknownStream => ViewError::Streams(message).into(),
-        _ => VisitError::Refused(message),
     }
 }
 
