@@ -63,9 +63,13 @@ pub(crate) fn decide(
     }
     let (mut last, mut next) = (None, None);
     for (start, expiry) in subscriptions {
-        if start <= feed_time && feed_time < expiry {
+        if expiry <= start.max(feed_time) {
+            // It is over, or never was.
+            continue;
+        }
+        if start <= feed_time {
             last = last.max(Some(expiry));
-        } else if feed_time < start && start < expiry {
+        } else {
             next = Some(next.map_or(start, |next: u64| next.min(start)));
         }
     }

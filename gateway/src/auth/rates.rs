@@ -179,6 +179,14 @@ mod tests {
     }
 
     #[test]
+    fn a_client_comes_back_after_whole_seconds() {
+        for (millis, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (30_000, 30)] {
+            let wait = Duration::from_millis(millis);
+            assert_eq!(TooMany { wait }.retry_after(), seconds, "{millis} ms");
+        }
+    }
+
+    #[test]
     fn nothing_is_limited_by_a_limit_of_zero() {
         let rates = rates(0, 0);
         for _ in 0..1_000 {

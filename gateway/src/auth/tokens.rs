@@ -86,3 +86,40 @@ impl fmt::Debug for Tokens {
         write!(f, "Tokens({})", self.audience)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_ends_at_its_second_and_says_so() {
+        let tokens = Tokens::new(&[7; 32], "test");
+        let now = wall_clock().as_secs();
+        for (name, expires_at, expected) in [
+            ("good", now + 100, Ok(now + 100)),
+            ("this second", now, Err(AuthError::Expired)),
+            ("long ago", now - 100, Err(AuthError::Expired)),
+        ] {
+            let token = tokens.issue("me", None, expires_at);
+            let found = tokens.verify::<String>(&token);
+            assert_eq!(
+                found,
+                expected.map(|end| ("me".into(), None, end)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_kind_or_key_is_refused() {
+        let tokens = Tokens::new(&[7; 32], "test");
+        let end = wall_clock().as_secs() + 100;
+        for other in [
+            Tokens::new(&[7; 32], "other"),
+            Tokens::new(&[8; 32], "test"),
+        ] {
+            let found = tokens.verify::<String>(&other.issue("me", None, end));
+            assert_eq!(found, Err(AuthError::Invalid), "{other:?}");
+        }
+    }
+}

@@ -37,11 +37,10 @@ impl Ranges {
         }
     }
 
-    /// Notes that the node refused `blocks` blocks; false when there is nothing smaller to ask for.
-    pub(super) fn refused(&mut self, blocks: u64) -> bool {
+    /// Notes that the node refused `blocks` blocks. One block is asked for by its hash, which is no range to refuse.
+    pub(super) fn refused(&mut self, blocks: u64) {
         self.size = (blocks / 2).max(1);
         self.successes = 0;
-        blocks > 1
     }
 }
 
@@ -79,7 +78,7 @@ mod tests {
         let mut ranges = Ranges::new(1_000);
         assert_eq!(ranges.end(5, 10_000), 1_004);
         assert_eq!(ranges.end(5, 7), 7);
-        assert!(ranges.refused(1_000));
+        ranges.refused(1_000);
         assert_eq!(ranges.end(1, 10_000), 500);
         for _ in 0..PATIENCE {
             assert_eq!(ranges.end(1, 10_000), 500);
@@ -87,11 +86,11 @@ mod tests {
         }
         assert_eq!(ranges.end(1, 10_000), 1_000);
         for blocks in [1_000, 500, 250, 125, 62, 31, 15, 7, 3] {
-            assert!(ranges.refused(blocks));
+            ranges.refused(blocks);
         }
         assert_eq!(ranges.end(1, 10_000), 1);
-        assert!(!ranges.refused(1), "one block cannot be halved");
-        assert_eq!(ranges.end(1, 10_000), 1);
+        ranges.refused(1);
+        assert_eq!(ranges.end(1, 10_000), 1, "one block cannot be halved");
         for _ in 0..100 {
             ranges.answered(1_000);
         }

@@ -49,10 +49,10 @@ impl Reader {
                     return Ok(read);
                 }
                 Err(RoundError::Refused(error)) => {
-                    let smaller = self.ranges.refused(blocks);
+                    self.ranges.refused(blocks);
                     tracing::debug!(%error, blocks, "asking for fewer blocks at a time");
                     // A node that said no may say yes to less; one that did not answer is left alone for a while.
-                    if !smaller || matches!(error, ChainError::TimedOut) {
+                    if matches!(error, ChainError::TimedOut) {
                         return Err(error.into());
                     }
                 }
@@ -97,8 +97,7 @@ impl Reader {
                 self.metrics.chain_omissions.inc();
             }
             let complete = complete?;
-            if told.is_some_and(|told| *told != complete) || told.is_none() && !complete.is_empty()
-            {
+            if events != complete {
                 self.metrics.chain_omissions.inc();
                 tracing::warn!(
                     block.number,

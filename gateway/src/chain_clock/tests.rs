@@ -129,6 +129,17 @@ async fn only_a_step_beyond_the_clocks_own_error_is_told() {
     }
 }
 
+#[tokio::test]
+async fn nothing_is_written_that_could_end_after_the_access() {
+    for (before_ms, in_time) in [(1_000, true), (6, true), (5, false), (0, false)] {
+        let reading = Reading {
+            time: seconds(5_000.0) - Duration::from_millis(before_ms),
+            at: Instant::now(),
+        };
+        assert_eq!(reading.is_before(5_000), in_time, "{before_ms} ms before");
+    }
+}
+
 #[test]
 fn a_head_may_be_ahead_by_the_tolerance_and_not_more() {
     let timestamp = 1_000_000;

@@ -180,3 +180,46 @@ impl Watchers {
 fn bump(watcher: &watch::Sender<u64>) {
     watcher.send_modify(|count| *count += 1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wallet(number: usize) -> Address {
+        let mut bytes = [0; 20];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        Address::new(bytes)
+    }
+
+    #[test]
+    fn wallets_that_nobody_looks_out_for_are_swept_away() {
+        let mut watchers = Watchers::new();
+        let kept = [0, 1, 2].map(|number| watchers.wallet(wallet(number)));
+        let counts = (100..200).map(|number| {
+            drop(watchers.wallet(wallet(number)));
+            watchers.wallets.len()
+        });
+        assert_eq!(counts.max(), Some(FIRST_SWEEP));
+        assert!(kept.iter().all(|watcher| watcher.has_changed().is_ok()));
+    }
+
+    #[test]
+    fn a_sweep_in_vain_is_made_up_for_by_a_rest() {
+        let mut watchers = Watchers::new();
+        let kept: Vec<_> = (0..5 * FIRST_SWEEP)
+            .map(|number| {
+                let watcher = watchers.wallet(wallet(number));
+                (watcher, watchers.sweep_at)
+            })
+            .collect();
+        for (number, (_, sweep_at)) in kept.iter().enumerate() {
+            let expected = match number / FIRST_SWEEP {
+                0 => FIRST_SWEEP,
+                1 => 2 * FIRST_SWEEP,
+                2 | 3 => 4 * FIRST_SWEEP,
+                _ => 8 * FIRST_SWEEP,
+            };
+            assert_eq!(*sweep_at, expected, "after wallet {number}");
+        }
+    }
+}

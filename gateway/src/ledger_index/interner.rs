@@ -70,4 +70,18 @@ mod tests {
             assert_eq!(interner.number_of(&(value * 3 + 1)), None);
         }
     }
+
+    #[test]
+    fn little_memory_is_kept_free_and_the_values_are_seldom_moved() {
+        let mut interner = Interner::default();
+        let (mut moves, mut capacity) = (0, 0);
+        for value in 0..10_000_u32 {
+            interner.number(value);
+            let (now, len) = (interner.values.capacity(), interner.values.len());
+            assert!(now - len <= (len / 4).max(16), "{now} places for {len}");
+            moves += usize::from(now != capacity);
+            capacity = now;
+        }
+        assert!(moves < 50, "moved {moves} times");
+    }
 }

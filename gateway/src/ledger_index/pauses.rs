@@ -136,6 +136,16 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_is_remembered_once_it_is_over() {
+        let told_again = [(Some(1_100), 0), (Some(1_100), 0)];
+        let over = [(Some(1_100), 0), (None, 50)];
+        for (steps, is_empty) in [(&[][..], true), (&told_again, true), (&over, false)] {
+            let (pauses, _) = after(steps);
+            assert_eq!(pauses.is_empty(), is_empty, "{steps:?}");
+        }
+    }
+
+    #[test]
     fn nobody_has_paid_what_is_no_longer_known() {
         let steps: Vec<_> = (0..MAX_PAUSES as u64 + 2)
             .flat_map(|n| [(Some(2_000 + 10 * n), n), (None, n + 1)])

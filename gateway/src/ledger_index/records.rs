@@ -206,6 +206,24 @@ mod tests {
     }
 
     #[test]
+    fn a_record_says_nothing_of_pauses_that_never_were() {
+        let owner = Address::new([1; 20]);
+        let name = "gate".parse().unwrap();
+        let mut record = FeedRecord::opened(DeviceId::new([2; 20]), name, owner, 1_000);
+        for paused_total in [0, 50] {
+            let before = FeedClock {
+                paused_at: Some(1_100),
+                ..record.clock
+            };
+            record.clock.paused_total = paused_total;
+            record.pauses.step(&before, &record.clock);
+            let json = serde_json::to_value(&record).unwrap();
+            assert_eq!(json.get("pauses").is_some(), paused_total > 0);
+            assert_eq!(serde_json::from_value::<FeedRecord>(json).unwrap(), record);
+        }
+    }
+
+    #[test]
     fn who_buys_by_the_minute_is_remembered_in_part() {
         let mut record = SubscriptionRecord::after(None, Wei::new(1), 0, 60);
         for number in 1..100 {

@@ -406,6 +406,27 @@ fn a_payment_that_both_branches_hold_wakes_nobody() {
 }
 
 #[test]
+fn a_step_that_says_nothing_changes_nothing() {
+    let index = index();
+    for (name, event, is_empty) in [
+        (
+            "a withdrawal",
+            LedgerEvent::Withdrawn {
+                feed: FEED,
+                payout: OWNER,
+                amount: Wei::new(1),
+            },
+            true,
+        ),
+        ("an opening", opened(FEED), false),
+        ("a payment", subscribed(ALICE, 10, 100), false),
+    ] {
+        let stepped = index.step([], [&[event][..]]);
+        assert_eq!(stepped.changed.is_empty(), is_empty, "{name}");
+    }
+}
+
+#[test]
 fn an_undo_has_a_json_form() {
     let index = index();
     let events = history();

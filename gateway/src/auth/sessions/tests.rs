@@ -73,9 +73,11 @@ async fn revoking_reaches_the_sockets_of_that_session_alone() {
         sessions.sit(claims[1]).unwrap(),
     );
     assert_eq!(sessions.list(ALICE).len(), 2);
+    let revocations = [first.revocation(), second.revocation()];
     sessions.end(claims[0]).await.unwrap();
     first.revoked().await;
     assert!(second.revoked().now_or_never().is_none());
+    assert_eq!(revocations.map(|token| token.is_cancelled()), [true, false]);
     assert_eq!(sessions.sit(claims[0]).unwrap_err(), AuthError::Revoked);
 }
 

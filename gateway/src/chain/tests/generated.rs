@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ashya_contracts::{ClockChange, LedgerEvent, LogsBloom};
 use ashya_protocol::{Address, DeviceId, FeedId, Hash, Wei, keccak256};
-use rand::Rng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use super::logs::encode;
@@ -30,6 +30,13 @@ pub(super) type Chain = Vec<Arc<Block>>;
 /// A chain of one block.
 pub(super) fn genesis() -> Chain {
     vec![Arc::new(block(None, vec![], 0, 0))]
+}
+
+/// Always the same chain of so many blocks after the first.
+pub(super) fn chain(blocks: u64) -> Chain {
+    let mut chain = genesis();
+    grow(&mut chain, blocks, &mut StdRng::seed_from_u64(5));
+    chain
 }
 
 /// Adds blocks.

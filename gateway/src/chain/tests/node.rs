@@ -38,6 +38,8 @@ pub(super) enum Lie {
     NoBlock,
     /// No logs.
     NoLogs,
+    /// No logs of a range, but those of each block.
+    NoRange,
     /// All logs but one.
     OneLogLess,
     /// Another branch: a backend that is behind.
@@ -47,7 +49,7 @@ pub(super) enum Lie {
 }
 
 impl Lie {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Cut,
         Self::Http(500),
         Self::Http(429),
@@ -56,6 +58,7 @@ impl Lie {
         Self::OldHead,
         Self::NoBlock,
         Self::NoLogs,
+        Self::NoRange,
         Self::OneLogLess,
         Self::OldBranch,
         Self::Refusal,
@@ -78,6 +81,8 @@ struct Inner {
     /// How many requests in a hundred are lied to.
     percent: u32,
     most_blocks: u64,
+    /// Sizes of the ranges of blocks whose logs were asked for.
+    ranges: Vec<u64>,
     /// What is called final, instead of the block 20 below the newest.
     finalized: Option<Arc<Block>>,
     dice: StdRng,
@@ -97,6 +102,7 @@ impl Node {
             lies: Vec::new(),
             percent: 0,
             most_blocks: u64::MAX,
+            ranges: Vec::new(),
             finalized: None,
             dice: StdRng::seed_from_u64(seed),
             requests: 0,
@@ -141,6 +147,10 @@ impl Node {
     /// Calls a block final, whatever chain it is of.
     pub(super) fn finalize(&self, block: &Arc<Block>) {
         self.inner.lock().finalized = Some(Arc::clone(block));
+    }
+
+    pub(super) fn ranges(&self) -> Vec<u64> {
+        self.inner.lock().ranges.clone()
     }
 
     pub(super) fn heights(&self) -> u64 {
@@ -237,6 +247,7 @@ impl Inner {
                 u64::from_str_radix(&text[2..], 16).unwrap()
             };
             let (from, to) = (bound("fromBlock"), bound("toBlock"));
+            self.ranges.push(to - from + 1);
             let refused = lie == Some(Lie::Refusal) && to > from;
             if to - from >= self.most_blocks || refused {
                 let words = [
@@ -257,6 +268,7 @@ impl Inner {
             .collect();
         match lie {
             Some(Lie::NoLogs) => logs.clear(),
+            Some(Lie::NoRange) if filter["blockHash"].is_null() => logs.clear(),
             Some(Lie::OneLogLess) if !logs.is_empty() => {
                 // Never the last: alike in its topics to another it could not be missed.
                 logs.remove(self.dice.random_range(0..logs.len().max(2) - 1));

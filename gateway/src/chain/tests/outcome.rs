@@ -1,35 +1,17 @@
 //! What a round leaves behind: on the disk, in the index, and for those who look.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use ashya_contracts::{Deployment, LedgerEvent, Rpc};
+use ashya_contracts::{Deployment, LedgerEvent};
 use ashya_protocol::{Address, DeviceId, FeedId, Hash, Wei};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::super::endpoints::Endpoints;
-use super::super::{FollowerError, Pace, RoundError};
-use super::generated::{Chain, add, genesis, grow};
-use super::node::{Lie, Node};
-use super::rig::{Options, Rig, eventually};
-use crate::defaults::{BACKOFF_MIN, LOCAL_POLL};
-use crate::store::StoreError;
+use super::super::FollowerError;
+use super::generated::{Chain, add, chain, genesis, grow};
+use super::rig::{OPTIONS, follow};
 
-const OPTIONS: Options = Options {
-    deployment: 1,
-    journal_blocks: 16,
-    blocks_per_request: 10,
-};
 const FEED: FeedId = FeedId::new([1; 32]);
 const DEVICE: DeviceId = DeviceId::new([2; 20]);
 const OWNER: Address = Address::new([3; 20]);
-
-fn chain(blocks: u64) -> Chain {
-    let mut chain = genesis();
-    grow(&mut chain, blocks, &mut StdRng::seed_from_u64(5));
-    chain
-}
 
 fn opened() -> LedgerEvent {
     LedgerEvent::FeedOpened {
@@ -60,14 +42,6 @@ fn priced_chain(prices: &[u128], salt: u64) -> Chain {
         add(&mut chain, vec![priced(*price)], salt);
     }
     chain
-}
-
-async fn follow(chain: &Chain) -> (Arc<Node>, Rig) {
-    let node = Arc::new(Node::start(chain.clone(), 1).await);
-    let mut rig = Rig::new(vec![Arc::clone(&node)], OPTIONS);
-    rig.settle().await;
-    rig.check_equals(chain, "at the start");
-    (node, rig)
 }
 
 #[tokio::test]
@@ -118,20 +92,6 @@ async fn a_longer_chain_is_told_block_by_block() {
 }
 
 #[tokio::test]
-async fn the_next_block_costs_few_questions() {
-    let mut longer = priced_chain(&[1], 0);
-    let (node, mut rig) = follow(&longer).await;
-    for _ in 0..3 {
-        add(&mut longer, vec![], 0);
-        node.show(longer.clone());
-        let before = node.requests();
-        rig.round().await.unwrap();
-        // For the head, its logs, and the final block.
-        assert_eq!(node.requests() - before, 3);
-    }
-}
-
-#[tokio::test]
 async fn what_stands_on_both_branches_does_not_flicker() {
     let (node, mut rig) = follow(&priced_chain(&[1, 2, 3], 0)).await;
     let version = rig.index.version();
@@ -174,66 +134,6 @@ async fn a_final_block_is_believed_where_it_fits_the_chain() {
         let shown = rig.status.newest_final().unwrap().number;
         assert_eq!(shown == block.number, believed, "{name}");
     }
-}
-
-#[tokio::test]
-async fn the_wait_is_the_paces_and_grows_with_failures() {
-    let (_node, mut rig) = follow(&chain(3)).await;
-    rig.pace = Pace::local();
-    rig.restart();
-    assert_eq!(rig.wait_after(&Ok(())), LOCAL_POLL);
-    let failed = Err(RoundError::Store(StoreError::Key));
-    for step in [1, 2, 4] {
-        let (wait, longest) = (rig.wait_after(&failed), BACKOFF_MIN * step);
-        let slack = Duration::from_millis(50);
-        assert!(longest / 2 - slack <= wait && wait <= longest, "{wait:?}");
-    }
-    assert_eq!(
-        rig.metrics.chain_failovers.get(),
-        0,
-        "there is no other node"
-    );
-    assert_eq!(rig.wait_after(&Ok(())), LOCAL_POLL);
-    let wait = rig.wait_after(&failed);
-    assert!(wait <= BACKOFF_MIN, "{wait:?} after one that went well");
-}
-
-#[tokio::test]
-async fn a_height_that_stays_the_same_is_no_new_head() {
-    let old = chain(20);
-    let node = Node::start(old.clone(), 1).await;
-    let rpc = Rpc::new(&node.url).unwrap();
-    let head = rpc.latest().await.unwrap();
-    let mut endpoints = Endpoints::new(vec![rpc], OPTIONS.deployment(), Pace::public());
-    endpoints.saw(&head);
-    let waiting = tokio::time::timeout(Duration::from_secs(10), endpoints.new_head());
-    let mut waiting = std::pin::pin!(waiting);
-    tokio::select! {
-        _ = &mut waiting => panic!("woken by nothing"),
-        () = eventually(|| node.heights() > 2) => {}
-    }
-    node.show(chain(21));
-    waiting.await.expect("the new head was missed");
-}
-
-#[tokio::test]
-async fn every_change_of_the_node_is_counted() {
-    let mut nodes = Vec::new();
-    for seed in 0..2 {
-        nodes.push(Arc::new(Node::start(chain(20), seed).await));
-    }
-    let mut rig = Rig::new(nodes.clone(), OPTIONS);
-    rig.settle().await;
-    assert_eq!(rig.metrics.chain_failovers.get(), 0);
-    nodes[0].lie(&[Lie::Http(500)], 100);
-    rig.settle().await;
-    assert_eq!(rig.metrics.chain_failovers.get(), 1);
-    rig.settle().await;
-    assert_eq!(
-        rig.metrics.chain_failovers.get(),
-        1,
-        "it stays with the other"
-    );
 }
 
 #[tokio::test]

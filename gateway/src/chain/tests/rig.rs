@@ -39,6 +39,13 @@ pub(super) struct Options {
     pub(super) blocks_per_request: u64,
 }
 
+/// A journal and requests of few blocks.
+pub(super) const OPTIONS: Options = Options {
+    deployment: 1,
+    journal_blocks: 16,
+    blocks_per_request: 10,
+};
+
 impl Options {
     pub(super) const fn deployment(self) -> Deployment {
         Deployment {
@@ -240,6 +247,15 @@ fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(&path, &to).unwrap();
         }
     }
+}
+
+/// A node that serves `chain`, and a follower that is at its head.
+pub(super) async fn follow(chain: &Chain) -> (Arc<Node>, Rig) {
+    let node = Arc::new(Node::start(chain.clone(), 1).await);
+    let mut rig = Rig::new(vec![Arc::clone(&node)], OPTIONS);
+    rig.settle().await;
+    rig.check_equals(chain, "at the start");
+    (node, rig)
 }
 
 /// Waits until something holds.

@@ -7,40 +7,16 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::super::{Pace, RoundError};
-use super::generated::{Chain, genesis, grow};
+use super::generated::{Chain, chain, grow};
 use super::node::{Lie, Node};
-use super::rig::{Options, Rig, eventually};
+use super::rig::{OPTIONS, Rig, eventually, follow};
 use crate::defaults::PUBLIC_POLL;
-
-const OPTIONS: Options = Options {
-    deployment: 1,
-    journal_blocks: 16,
-    blocks_per_request: 10,
-};
-
-fn dice() -> StdRng {
-    StdRng::seed_from_u64(5)
-}
-
-fn chain(blocks: u64) -> Chain {
-    let mut chain = genesis();
-    grow(&mut chain, blocks, &mut dice());
-    chain
-}
 
 /// The chain without its last blocks, and others in their place.
 fn branch(chain: &Chain, depth: usize, blocks: u64) -> Chain {
     let mut branch = chain[..chain.len() - depth].to_vec();
     grow(&mut branch, blocks, &mut StdRng::seed_from_u64(6));
     branch
-}
-
-async fn follow(chain: &Chain) -> (Arc<Node>, Rig) {
-    let node = Arc::new(Node::start(chain.clone(), 1).await);
-    let mut rig = Rig::new(vec![Arc::clone(&node)], OPTIONS);
-    rig.settle().await;
-    rig.check_equals(chain, "at the start");
-    (node, rig)
 }
 
 #[tokio::test]
