@@ -108,6 +108,19 @@ impl Store {
         }
     }
 
+    /// Opens a store that was open before: sled's own threads let go of the lock a moment after the last handle is gone.
+    #[cfg(test)]
+    pub(crate) fn reopen(path: &Path) -> Self {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            match Self::open(path) {
+                Ok(store) => return store,
+                Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// A store that goes with the process.
     #[cfg(test)]
     pub(crate) fn temporary() -> Self {

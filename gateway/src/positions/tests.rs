@@ -12,7 +12,7 @@ fn at(boot: u64, seq: u64) -> Position {
 }
 
 fn open(folder: &tempfile::TempDir) -> Positions {
-    Positions::load(Store::open(&folder.path().join("store")).unwrap()).unwrap()
+    Positions::load(Store::reopen(&folder.path().join("store"))).unwrap()
 }
 
 #[test]

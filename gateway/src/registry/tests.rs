@@ -32,7 +32,7 @@ fn signed_by(key: &DeviceKey, revision: u64, title: &str) -> SignedRegistration 
 }
 
 fn open(folder: &tempfile::TempDir) -> Registry {
-    let store = Store::open(&folder.path().join("store")).unwrap();
+    let store = Store::reopen(&folder.path().join("store"));
     Registry::load(store, DOMAIN, 2).unwrap()
 }
 

@@ -84,7 +84,7 @@ async fn the_chain_index_survives_a_restart() {
         store.flush().await.unwrap();
         store.secret().unwrap()
     };
-    let store = Store::open(&path).unwrap();
+    let store = Store::reopen(&path);
     assert_eq!(store.secret().unwrap(), secret);
     let kept = KeptChain {
         cursor: cursor(3),
@@ -149,7 +149,7 @@ async fn a_damaged_store_is_set_aside() {
         store.flush().await.unwrap();
     }
     std::fs::write(path.join("conf"), "damaged beyond reading").unwrap();
-    let store = Store::open(&path).unwrap();
+    let store = Store::reopen(&path);
     assert!(store.positions.load::<String>().unwrap().is_empty());
     let names = std::fs::read_dir(folder.path()).unwrap();
     let aside = names

@@ -82,7 +82,7 @@ impl Rig {
     /// Ends the follower at once, and takes up from the store.
     pub(super) fn restart(&mut self) {
         self.follower = None;
-        let store = self.open_store();
+        let store = self.store();
         self.index = empty_index();
         let follower = Follower::resume(self.parts(store.clone()));
         self.follower = Some((follower.unwrap(), store));
@@ -91,7 +91,7 @@ impl Rig {
     /// Why the store cannot be used with another ledger; the follower has ended then.
     pub(super) fn refusal_of(&mut self, deployment: Deployment) -> Option<FollowerError> {
         self.follower = None;
-        let parts = self.parts(self.open_store());
+        let parts = self.parts(self.store());
         Follower::resume(FollowerParts {
             deployment,
             ..parts
@@ -122,16 +122,8 @@ impl Rig {
         }
     }
 
-    /// sled's own threads let go of the lock a moment after the last handle is gone.
-    fn open_store(&self) -> Store {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
-            match Store::open(&self.folder.path().join("store")) {
-                Ok(store) => return store,
-                Err(error) => assert!(Instant::now() < deadline, "{error}"),
-            }
-            std::thread::yield_now();
-        }
+    fn store(&self) -> Store {
+        Store::reopen(&self.folder.path().join("store"))
     }
 
     /// One round, as the follower's own loop does it, without the waits.

@@ -76,7 +76,7 @@ fn what_came_after_a_position_is_one_range() {
         keep(&store, &events);
         store.flush_blocking().unwrap();
     }
-    let store = Store::open(&path).unwrap();
+    let store = Store::reopen(&path);
     assert_eq!(store.history.bytes(), weighed(&store));
     for (after, expected) in [
         (
@@ -215,7 +215,7 @@ fn positions_and_events_are_kept_together() {
             .unwrap();
         store.flush_blocking().unwrap();
     }
-    let store = Store::open(&path).unwrap();
+    let store = Store::reopen(&path);
     let positions = store.positions.load::<Position>().unwrap();
     assert_eq!(positions, [(b"somebody".to_vec(), at(3, 4))]);
     assert_eq!(kept(&store, &key, at(1, 0)), [at(3, 4)]);
