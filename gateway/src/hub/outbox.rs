@@ -25,7 +25,7 @@ struct Inner {
     /// What may be written directly, while the socket's task waits and has nothing to write itself.
     pass: Option<Pass>,
     /// What was begun to be written.
-    begun: Option<Begun>,
+    begun: Option<Box<Begun>>,
 }
 
 /// A task that waits for what was just queued.
@@ -94,7 +94,7 @@ impl Outbox {
 
     /// What was begun to be written directly, to be gone on with before anything else.
     pub(crate) fn take_begun(&self) -> Option<Begun> {
-        self.lock().begun.take()
+        self.lock().begun.take().map(|begun| *begun)
     }
 
     /// The next thing to write, if there is one.
@@ -153,7 +153,7 @@ impl Waiting {
             }
             Sent::Part(rest) => {
                 queue.clear();
-                *begun = Some(rest);
+                *begun = Some(Box::new(rest));
                 inner.pass = None;
                 drop(inner);
                 Delivered::Left(self.waker)

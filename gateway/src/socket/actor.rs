@@ -20,10 +20,10 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(parts: Arc<SocketParts>, line: Line, encoding: Encoding) -> Self {
+    pub(super) fn new(parts: Arc<SocketParts>, line: Box<Line>, encoding: Encoding) -> Self {
         Self {
             parts,
-            line: Box::new(line),
+            line,
             encoding,
         }
     }
@@ -60,7 +60,10 @@ impl Socket {
             };
             return match serde_json::from_str(&text) {
                 Ok(ClientMessage::Auth { token }) => match self.sit(&token) {
-                    Ok(seat) => Ok(seat),
+                    Ok(seat) => {
+                        self.line.forget(&text);
+                        Ok(seat)
+                    }
                     Err(error) => {
                         let (code, close) = refusal(error);
                         self.refuse(code, error.to_string()).await;

@@ -81,9 +81,10 @@ fn refusal(error: &Error) -> Response {
 }
 
 /// The bare connection: hyper has nothing more to do with it.
-fn line_of(upgraded: Upgraded) -> Option<Line> {
+fn line_of(upgraded: Upgraded) -> Option<Box<Line>> {
     let parts = upgraded.downcast::<TokioIo<Connection>>().ok()?;
-    Some(Line::new(parts.io.into_inner(), &parts.read_buf))
+    let line = Line::new(parts.io.into_inner(), &parts.read_buf);
+    Some(Box::new(line))
 }
 
 /// The client asks for subprotocols that the gateway does not speak.

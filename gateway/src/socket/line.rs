@@ -27,12 +27,15 @@ use tokio_tungstenite::tungstenite::{Error, Message as Received};
 use crate::hub::{Encoding, Message, framed};
 use crate::server::{Connection, Tcp};
 
-/// Bytes that one read takes: more than any ordinary message of a client.
-const READ_BYTES: usize = 512;
+/// Bytes that one read takes: more than most messages of a client. The room for them stays with each socket.
+const READ_BYTES: usize = 256;
 /// Batches up to this are copied together.
 const GATHER_BYTES: usize = 8 * 1024;
 /// Most pieces of one vectored write.
 const MAX_PIECES: usize = 64;
+
+/// Bytes of the key that masks what a client sends (RFC 6455, section 5.3).
+const MASK_BYTES: usize = 4;
 
 /// Opcode of a ping (RFC 6455, section 5.2).
 const PING: u8 = 9;
@@ -44,6 +47,8 @@ const TEXT: u8 = 1;
 pub(super) struct Line {
     connection: Connection,
     rules: WebSocketContext,
+    /// Bytes that have come since the rules began.
+    received: usize,
     out: Output,
 }
 
@@ -78,6 +83,7 @@ impl Line {
         Self {
             connection,
             rules: client_rules(early),
+            received: early.len(),
             out: Output::default(),
         }
     }
@@ -135,6 +141,7 @@ impl Line {
         };
         let mut nothing_read = Stream {
             input: None,
+            received: &mut self.received,
             out: &mut self.out,
         };
         // It only fills the queue: whether it gets out shows when that is flushed.
@@ -151,11 +158,21 @@ impl Line {
     ) -> Poll<Result<Received, Error>> {
         let mut stream = Stream {
             input: Some((&mut self.connection, context)),
+            received: &mut self.received,
             out: &mut self.out,
         };
         match self.rules.read(&mut stream) {
             Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
             received => Poll::Ready(received),
+        }
+    }
+
+    /// Gives back the memory of a text that was all that came so far: tokens are longer than anything that comes later, and
+    /// tungstenite keeps room for the longest.
+    pub(super) fn forget(&mut self, text: &str) {
+        if self.received == shortest_frame(text.len()) {
+            self.rules = client_rules(&[]);
+            self.received = 0;
         }
     }
 
@@ -191,6 +208,16 @@ impl Line {
     pub(super) async fn receive(&mut self) -> Result<Received, Error> {
         poll_fn(|context| self.poll_receive(context)).await
     }
+}
+
+/// Bytes that a client's message of so many takes at least. Who has sent no more than that has sent nothing else.
+const fn shortest_frame(payload: usize) -> usize {
+    let header = match payload {
+        0..=125 => 2,
+        126..=0xffff => 4,
+        _ => 10,
+    };
+    header + MASK_BYTES + payload
 }
 
 impl Output {
@@ -246,6 +273,8 @@ impl Output {
             self.written -= length;
             self.pieces.pop_front();
         }
+        // Sockets that wait hold no memory for what they may write one day.
+        self.pieces = VecDeque::new();
     }
 }
 
@@ -259,25 +288,31 @@ impl Piece {
 }
 
 /// What tungstenite takes for a connection: reads come from the client, writes go into the queue.
-struct Stream<'a, 'b, 'c> {
+struct Stream<'a, 'b> {
     input: Option<(&'a mut Connection, &'a mut Context<'b>)>,
-    out: &'c mut Output,
+    received: &'a mut usize,
+    out: &'a mut Output,
 }
 
-impl Read for Stream<'_, '_, '_> {
+impl Read for Stream<'_, '_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let Some((connection, context)) = &mut self.input else {
             return Err(ErrorKind::WouldBlock.into());
         };
         let mut buffer = ReadBuf::new(bytes);
         match Pin::new(&mut **connection).poll_read(context, &mut buffer) {
-            Poll::Ready(result) => result.map(|()| buffer.filled().len()),
+            Poll::Ready(result) => {
+                result?;
+                let read = buffer.filled().len();
+                *self.received += read;
+                Ok(read)
+            }
             Poll::Pending => Err(ErrorKind::WouldBlock.into()),
         }
     }
 }
 
-impl Write for Stream<'_, '_, '_> {
+impl Write for Stream<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.out.push(Bytes::copy_from_slice(bytes));
         Ok(bytes.len())
@@ -290,6 +325,10 @@ impl Write for Stream<'_, '_, '_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
+    use tokio_tungstenite::tungstenite::protocol::WebSocket;
+
     use super::*;
 
     /// All that is queued, read by writes of so many bytes.
@@ -319,6 +358,23 @@ mod tests {
             let mut out = Output::default();
             frames.iter().for_each(|frame| out.push(frame.clone()));
             assert_eq!(drain(out, step), expected, "writes of {step}");
+        }
+    }
+
+    #[test]
+    fn a_frame_of_a_client_takes_at_least_so_many_bytes() {
+        for (payload, bytes) in [
+            (0, 6),
+            (125, 131),
+            (126, 134),
+            (65_535, 65_543),
+            (65_536, 65_550),
+        ] {
+            let wire = Cursor::new(Vec::new());
+            let mut client = WebSocket::from_raw_socket(wire, Role::Client, None);
+            client.send(Received::text("x".repeat(payload))).unwrap();
+            let sent = client.get_ref().get_ref().len();
+            assert_eq!((shortest_frame(payload), sent), (bytes, bytes));
         }
     }
 

@@ -18,6 +18,8 @@ use ashya_protocol::Address;
 use ashya_protocol::ws::{CloseCode, EndReason, ErrorCode, GapReason, NoticeState, ServerMessage};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::protocol::frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::hub::tests::{device_key, position};
 use crate::presence::{Door, Word};
@@ -60,6 +62,36 @@ async fn who_has_not_paid_gets_the_offer_and_no_event_until_they_pay() {
     assert_eq!(streams(&alice.message().await), ["detections", "frames"]);
     world.publish("detections", 10);
     assert_eq!(seq(&alice.hear().await), 10);
+}
+
+#[tokio::test]
+async fn a_client_may_say_all_at_once_in_whatever_pieces() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let token = world.parts.sessions.issue(ALICE).token;
+    let auth = format!(r#"{{"type":"auth","token":"{token}"}}"#);
+    let watch = format!(r#"{{"type":"watch","feed":"{FEED}"}}"#);
+    let part = |text: &str, data, is_final| {
+        let (opcode, bytes) = (OpCode::Data(data), text.to_owned().into_bytes());
+        Frame::Frame(frame::Frame::message(bytes, opcode, is_final))
+    };
+    let (first, second) = auth.split_at(auth.len() / 2);
+    let in_pieces = [
+        part(first, Data::Text, false),
+        Frame::Ping(Vec::new().into()),
+        part(second, Data::Continue, true),
+    ];
+    for said in [vec![Frame::text(auth.clone())], in_pieces.into()] {
+        let mut alice = world.connect(None).await.unwrap();
+        alice
+            .send_together(said.into_iter().chain([Frame::text(watch.clone())]))
+            .await;
+        assert_eq!(
+            alice.message().await,
+            ServerMessage::Welcome { wallet: ALICE }
+        );
+        assert_eq!(streams(&alice.message().await), ["detections", "frames"]);
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ mod history;
 mod notices;
 mod rights;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use ashya_protocol::limits::MAX_WATCHES_PER_SOCKET;
 use ashya_protocol::ws::{CloseCode, EndReason, NoticeState, ServerMessage};
 use ashya_protocol::{Address, FeedId, Position, StreamName};
+use litemap::LiteMap;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -36,9 +37,9 @@ use rights::Right;
 pub(crate) struct Viewer {
     parts: Arc<SocketParts>,
     wallet: Address,
-    // Boxed, since a map keeps room for more than the one or two that most viewers have.
-    watches: BTreeMap<FeedId, Box<Watch>>,
-    followed: HashMap<StreamKey, Box<Following>>,
+    // In vectors, since other maps keep room for more than the one or two that most viewers have.
+    watches: LiteMap<FeedId, Box<Watch>>,
+    followed: LiteMap<StreamKey, Box<Following>>,
     /// Of those, the ones of which older events come from the disk first.
     catching_up: CatchingUp,
     outbox: Outbox,
@@ -80,8 +81,8 @@ impl Viewer {
         signals.await_presence(parts.presence.changes());
         Self {
             wallet,
-            watches: BTreeMap::new(),
-            followed: HashMap::new(),
+            watches: LiteMap::with_capacity(1),
+            followed: LiteMap::with_capacity(1),
             catching_up: CatchingUp::default(),
             outbox: Outbox::default(),
             ready: VecDeque::new(),
@@ -232,7 +233,7 @@ impl Viewer {
     pub(crate) fn next(&mut self, now: Reading) -> Step {
         self.look_at_changed();
         loop {
-            let next = match self.ready.pop_front() {
+            let next = match self.next_ready() {
                 Some(next) => next,
                 None => match self.outbox.pop() {
                     Err(_) => return Step::TooSlow,
@@ -256,6 +257,15 @@ impl Viewer {
                 },
             }
         }
+    }
+
+    /// The next of what goes out first. It is rare that there is any, so its memory goes with the last.
+    fn next_ready(&mut self) -> Option<Outgoing> {
+        let next = self.ready.pop_front()?;
+        if self.ready.is_empty() {
+            self.ready = VecDeque::new();
+        }
+        Some(next)
     }
 
     /// Waits until there may be something to write. Safe to drop while it waits.

@@ -18,7 +18,7 @@ pub(super) struct Watch {
     /// The streams asked for; all when `None`.
     pub(super) wanted: Option<BTreeSet<StreamName>>,
     /// The streams that it gets.
-    pub(super) streams: BTreeSet<StreamName>,
+    pub(super) streams: Box<[StreamName]>,
     pub(super) phase: Phase,
     /// Unix second at which an unpaid watch begins, where what was paid has not begun.
     pub(super) begins: Option<u64>,
@@ -151,11 +151,11 @@ pub(super) const fn begins(access: Access) -> Option<u64> {
     }
 }
 
-/// The streams that a watch gets of what the feed's listing holds now.
+/// The streams that a watch gets of what the feed's listing holds now, in the order of their names.
 pub(super) fn streams_of(
     feed: &FeedView,
     wanted: Option<&BTreeSet<StreamName>>,
-) -> Result<BTreeSet<StreamName>, WatchRefusal> {
+) -> Result<Box<[StreamName]>, WatchRefusal> {
     if feed.document.is_none() {
         return Err(WatchRefusal::ListingMissing);
     }
@@ -165,8 +165,8 @@ pub(super) fn streams_of(
         .map(|stream| stream.name.clone())
         .collect();
     match wanted {
-        None => Ok(held),
-        Some(wanted) if wanted.is_subset(&held) => Ok(wanted.clone()),
+        None => Ok(held.into_iter().collect()),
+        Some(wanted) if wanted.is_subset(&held) => Ok(wanted.iter().cloned().collect()),
         Some(_) => Err(WatchRefusal::UnknownStream),
     }
 }

@@ -60,6 +60,14 @@ impl Client {
         self.0.send(frame).await.unwrap();
     }
 
+    /// Sends frames in one write.
+    pub(super) async fn send_together(&mut self, frames: impl IntoIterator<Item = Frame>) {
+        for frame in frames {
+            self.0.feed(frame).await.unwrap();
+        }
+        self.0.flush().await.unwrap();
+    }
+
     pub(super) async fn watch(&mut self, feed: FeedId) {
         self.send(format!(r#"{{"type":"watch","feed":"{feed}"}}"#))
             .await;

@@ -108,15 +108,14 @@ impl Viewer {
 
     pub(super) fn leave_unwatched(&mut self) {
         let watches = &self.watches;
-        self.followed.retain(|key, following| {
-            let mut paid = watches
-                .values()
-                .filter(|watch| watch.is_paid() && watch.holds(key))
-                .peekable();
-            let is_followed = paid.peek().is_some();
-            following.set_wanted(paid.any(|watch| watch.is_live()));
-            is_followed
+        self.followed.retain(|key, _| {
+            let mut watches = watches.values();
+            watches.any(|watch| watch.is_paid() && watch.holds(key))
         });
+        for (key, following) in self.followed.iter_mut() {
+            let mut watches = watches.values();
+            following.set_wanted(watches.any(|watch| watch.is_live() && watch.holds(key)));
+        }
         let followed = &self.followed;
         self.catching_up.retain(|key| followed.contains_key(key));
         self.held.retain(|outgoing| {
