@@ -148,9 +148,9 @@ impl Hub {
     pub(crate) fn publish(&self, events: &[Arc<Message>], now: impl Fn() -> Now) {
         let mut left = Vec::new();
         for of_stream in events.chunk_by(|one, next| one.key() == next.key()) {
-            let parcel = Parcel::new(of_stream);
+            let parcel = Arc::new(Parcel::new(of_stream));
             let mut written = 0;
-            let queued = self.queue(of_stream);
+            let queued = self.queue(&parcel);
             let mut at = now();
             for (index, waiting) in queued.into_iter().enumerate() {
                 if index % CROWD == CROWD - 1 {
@@ -171,20 +171,20 @@ impl Hub {
     }
 
     /// Queues events of one stream; gives back who waits for them.
-    fn queue(&self, events: &[Arc<Message>]) -> Vec<Waiting> {
+    fn queue(&self, parcel: &Arc<Parcel>) -> Vec<Waiting> {
         let mut waiting = Vec::new();
-        let Some(first) = events.first() else {
+        let Some(first) = parcel.events().first() else {
             return waiting;
         };
         let channel = self.channel(first.key());
         let mut channel = channel.lock();
         let now = Instant::now();
-        for event in events {
+        for event in parcel.events() {
             channel.ring.push(now, event.clone());
         }
         let mut dropped = 0;
         for outbox in &channel.watchers {
-            let (lost, waits) = outbox.push(events);
+            let (lost, waits) = outbox.push(parcel);
             dropped += lost;
             waiting.extend(waits);
         }

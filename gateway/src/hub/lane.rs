@@ -104,7 +104,7 @@ impl Lane {
     }
 
     /// Writes a parcel, as far as the kernel takes it at once.
-    pub(super) fn send(&self, parcel: &Parcel<'_>, pass: Pass, now: Now) -> Sent {
+    pub(super) fn send(&self, parcel: &Parcel, pass: &Pass, now: Now) -> Sent {
         let mut events = parcel.events().iter();
         let is_good = !self.revoked.is_cancelled() && parcel.size() <= MAX_BYTES;
         if !(is_good && events.all(|event| pass.admits(event, now))) {
@@ -119,7 +119,7 @@ impl Lane {
             written => Sent::Part(Begun {
                 events: parcel.events().to_vec(),
                 written,
-                pass,
+                pass: *pass,
             }),
         }
     }

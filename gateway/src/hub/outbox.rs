@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::lane::{Begun, Lane, Now, Pass, Sent};
 use super::parcel::Parcel;
 use super::queue::{Pushed, Queue, Queued};
-use super::{Encoding, Message, StreamKey};
+use super::{Encoding, StreamKey};
 use crate::server::Tcp;
 
 /// The bounded queue between the hub and one socket. Cheap to clone.
@@ -17,6 +17,8 @@ pub(crate) struct Outbox(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     queue: Queue,
+    /// What is about to be written directly; it comes after all that is queued, unless that happens first.
+    lent: Option<Arc<Parcel>>,
     /// Whoever waits for the queue to fill. Taken by the event that fills it, so that a socket is woken once for all
     /// that comes until it has looked.
     waits: Option<Waker>,
@@ -56,17 +58,19 @@ impl Outbox {
         self.lock().lane = Some(Lane::new(tcp, encoding, revoked));
     }
 
-    /// Queues events; gives back how many were lost for it, and who waits. That is handed out so that it can be
+    /// Takes events; gives back how many were lost for it, and who waits. That is handed out so that it can be
     /// delivered to without the lock of all watchers.
-    pub(super) fn push(&self, events: &[Arc<Message>]) -> (u64, Option<Waiting>) {
+    pub(super) fn push(&self, parcel: &Arc<Parcel>) -> (u64, Option<Waiting>) {
         let mut inner = self.lock();
-        let mut lost = 0;
-        for event in events {
-            if let Pushed::Dropped(dropped) = inner.queue.push(event.clone()) {
-                lost += dropped;
-            }
-        }
-        let waiting = inner.waits.take().map(|waker| Waiting {
+        let waker = inner.waits.take();
+        let lost = if waker.is_some() && inner.may_lend(parcel) {
+            inner.lent = Some(parcel.clone());
+            0
+        } else {
+            inner.queue_lent();
+            inner.queue_all(parcel)
+        };
+        let waiting = waker.map(|waker| Waiting {
             outbox: self.clone(),
             waker,
         });
@@ -77,6 +81,7 @@ impl Outbox {
     /// directly, as far as `pass` covers it.
     pub(crate) fn poll_filled(&self, context: &mut Context<'_>, pass: Option<Pass>) -> Poll<()> {
         let mut inner = self.lock();
+        inner.queue_lent();
         if !inner.queue.is_empty() || inner.begun.is_some() {
             return Poll::Ready(());
         }
@@ -103,6 +108,7 @@ impl Outbox {
     /// When the socket has stayed behind for too long.
     pub(crate) fn pop(&self) -> Result<Option<Queued>, Overflown> {
         let mut inner = self.lock();
+        inner.queue_lent();
         if inner.queue.is_overflown() {
             return Err(Overflown);
         }
@@ -111,7 +117,9 @@ impl Outbox {
 
     /// Takes out everything of one stream.
     pub(super) fn forget(&self, key: &StreamKey) {
-        self.lock().queue.forget(key);
+        let mut inner = self.lock();
+        inner.queue_lent();
+        inner.queue.forget(key);
     }
 
     pub(super) fn is(&self, other: &Self) -> bool {
@@ -123,45 +131,68 @@ impl Outbox {
     }
 }
 
+impl Inner {
+    /// Whether a parcel may be written directly: nothing is before it, and all of it can be queued if that fails.
+    fn may_lend(&self, parcel: &Parcel) -> bool {
+        let is_idle = self.queue.is_empty() && self.lent.is_none();
+        is_idle && self.lane.is_some() && self.pass.is_some() && parcel.fits()
+    }
+
+    /// Queues what was about to be written directly: somebody has come before that. Nothing is lost for it.
+    fn queue_lent(&mut self) {
+        if let Some(parcel) = self.lent.take() {
+            self.queue_all(&parcel);
+        }
+    }
+
+    /// Queues events, and gives back how many were lost for it.
+    fn queue_all(&mut self, parcel: &Parcel) -> u64 {
+        let mut lost = 0;
+        for event in parcel.events() {
+            if let Pushed::Dropped(dropped) = self.queue.push(event.clone()) {
+                lost += dropped;
+            }
+        }
+        lost
+    }
+}
+
 impl Waiting {
-    /// Writes a parcel that was just queued, if nothing else is there to do for the socket.
-    pub(super) fn deliver(self, parcel: &Parcel<'_>, now: Now) -> Delivered {
+    /// Writes a parcel that was just taken, if nothing else is there to do for the socket.
+    pub(super) fn deliver(self, parcel: &Arc<Parcel>, now: Now) -> Delivered {
         let mut inner = self.outbox.lock();
-        let Inner {
-            queue,
-            waits,
-            lane: Some(lane),
-            pass: Some(pass),
-            begun,
-        } = &mut *inner
-        else {
-            drop(inner);
-            return Delivered::Left(self.waker);
-        };
-        if !queue.is_just(parcel.events()) {
+        let lent = inner.lent.take_if(|lent| Arc::ptr_eq(lent, parcel));
+        if lent.is_none() {
             drop(inner);
             return Delivered::Left(self.waker);
         }
-        match lane.send(parcel, *pass, now) {
-            sent @ (Sent::All | Sent::Late) => {
-                queue.clear();
-                waits.get_or_insert(self.waker);
-                match sent {
-                    Sent::Late => Delivered::Late,
-                    _ => Delivered::Written,
-                }
+        let sent = match (&inner.lane, &inner.pass) {
+            (Some(lane), Some(pass)) => lane.send(parcel, pass, now),
+            _ => Sent::Nothing,
+        };
+        match sent {
+            Sent::All => {
+                inner.waits.get_or_insert(self.waker);
+                Delivered::Written
+            }
+            Sent::Late => {
+                inner.waits.get_or_insert(self.waker);
+                Delivered::Late
             }
             Sent::Part(rest) => {
-                queue.clear();
-                *begun = Some(Box::new(rest));
+                inner.begun = Some(Box::new(rest));
                 inner.pass = None;
                 drop(inner);
                 Delivered::Left(self.waker)
             }
             Sent::Nothing => {
+                inner.queue_all(parcel);
                 drop(inner);
                 Delivered::Left(self.waker)
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

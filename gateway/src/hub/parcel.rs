@@ -1,28 +1,36 @@
-use std::borrow::Cow;
-use std::cell::OnceCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::queue::MAX_PICTURES;
 use super::{Encoding, Message};
 
 /// Events of one stream that came together, with their frames in one piece, made once for everybody who gets them.
 #[derive(Debug)]
-pub(super) struct Parcel<'a> {
-    events: &'a [Arc<Message>],
-    binary: OnceCell<Cow<'a, [u8]>>,
-    json: OnceCell<Cow<'a, [u8]>>,
+pub(super) struct Parcel {
+    events: Vec<Arc<Message>>,
+    fits: bool,
+    /// The frames of several events; a single one has its own.
+    binary: OnceLock<Vec<u8>>,
+    json: OnceLock<Vec<u8>>,
 }
 
-impl<'a> Parcel<'a> {
-    pub(super) fn new(events: &'a [Arc<Message>]) -> Self {
+impl Parcel {
+    pub(super) fn new(events: &[Arc<Message>]) -> Self {
+        let pictures = events.iter().filter(|event| event.is_picture());
         Self {
-            events,
-            binary: OnceCell::new(),
-            json: OnceCell::new(),
+            fits: pictures.count() <= MAX_PICTURES,
+            events: events.to_vec(),
+            binary: OnceLock::new(),
+            json: OnceLock::new(),
         }
     }
 
-    pub(super) const fn events(&self) -> &'a [Arc<Message>] {
-        self.events
+    pub(super) fn events(&self) -> &[Arc<Message>] {
+        &self.events
+    }
+
+    /// Whether an empty queue takes all of it.
+    pub(super) const fn fits(&self) -> bool {
+        self.fits
     }
 
     /// Bytes on the wire, about.
@@ -32,16 +40,16 @@ impl<'a> Parcel<'a> {
 
     /// The frames.
     pub(super) fn frames(&self, encoding: Encoding) -> &[u8] {
+        if let [one] = &*self.events {
+            return one.frame(encoding);
+        }
         let made = match encoding {
             Encoding::Binary => &self.binary,
             Encoding::Json => &self.json,
         };
-        made.get_or_init(|| match self.events {
-            [one] => Cow::Borrowed(one.frame(encoding)),
-            many => {
-                let frames: Vec<_> = many.iter().map(|event| event.frame(encoding)).collect();
-                Cow::Owned(frames.concat())
-            }
+        made.get_or_init(|| {
+            let frames = self.events.iter().map(|event| event.frame(encoding));
+            frames.collect::<Vec<_>>().concat()
         })
     }
 }

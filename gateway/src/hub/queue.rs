@@ -114,20 +114,6 @@ impl Queue {
         });
     }
 
-    /// Whether these events are all that there is to say.
-    pub(super) fn is_just(&self, events: &[Arc<Message>]) -> bool {
-        let is_same = |(one, other)| Arc::ptr_eq(one, other);
-        self.waiting.len() == events.len()
-            && self.missed.is_empty()
-            && self.waiting.iter().zip(events).all(is_same)
-    }
-
-    /// Takes out all events.
-    pub(super) fn clear(&mut self) {
-        self.waiting.clear();
-        (self.pictures, self.picture_bytes) = (0, 0);
-    }
-
     /// Whether there is nothing to say.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.missed.is_empty() && !self.overflown

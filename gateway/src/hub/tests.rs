@@ -93,7 +93,7 @@ impl Hub {
 }
 
 /// What comes out of an outbox, in words.
-fn drain(outbox: &Outbox) -> Vec<String> {
+pub(super) fn drain(outbox: &Outbox) -> Vec<String> {
     std::iter::from_fn(|| outbox.pop().unwrap())
         .map(|queued| match queued {
             Queued::Event(message) => {
@@ -326,20 +326,23 @@ fn a_paused_place_wants_nothing_and_still_receives() {
     assert!(demand.borrow().streams.is_empty());
 }
 
+fn push(outbox: &Outbox, event: &Arc<Message>) -> u64 {
+    outbox
+        .push(&Arc::new(Parcel::new(std::slice::from_ref(event))))
+        .0
+}
+
 #[test]
 fn a_socket_that_lets_detections_pile_up_is_given_up() {
     let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
     let _detections = hub.follow(key("detections"), &outbox, None);
     let event = Arc::new(small(3, 0));
     for _ in 0..MAX_SMALL {
-        assert_eq!(outbox.push(std::slice::from_ref(&event)).0, 0);
+        assert_eq!(push(&outbox, &event), 0);
     }
-    assert_eq!(
-        outbox.push(std::slice::from_ref(&event)).0,
-        MAX_SMALL as u64 + 1
-    );
+    assert_eq!(push(&outbox, &event), MAX_SMALL as u64 + 1);
     assert!(outbox.pop().is_err());
-    assert_eq!(outbox.push(&[event]).0, 1);
+    assert_eq!(push(&outbox, &event), 1);
     assert!(outbox.pop().is_err());
 }
 

@@ -16,7 +16,7 @@ impl Viewer {
         let message = ServerMessage::Watching {
             feed,
             device: watch.device,
-            streams: watch.streams.iter().cloned().collect(),
+            streams: watch.streams.to_vec(),
             expires_at: watch.expires_at(),
         };
         let offline = !self.parts.presence.is_online(watch.device);

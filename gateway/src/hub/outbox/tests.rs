@@ -1,0 +1,137 @@
+use std::time::Duration;
+
+use ashya_protocol::FeedId;
+use futures_util::task::noop_waker;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout};
+
+use super::*;
+use crate::chain_clock::{ChainClock, ClockSource, Freshness};
+use crate::hub::Moment;
+use crate::hub::tests::{drain, message};
+use crate::ledger_index::LedgerVersion;
+
+const FEED: FeedId = FeedId::new([1; 32]);
+
+/// An outbox whose task waits, and what its client reads.
+async fn waiting() -> (Outbox, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap());
+    let (client, accepted) = tokio::join!(client, listener.accept());
+    let outbox = Outbox::default();
+    let tcp = Tcp::new(accepted.unwrap().0);
+    outbox.open_lane(tcp, Encoding::Binary, CancellationToken::new());
+    assert!(wait(&outbox).is_pending());
+    (outbox, client.unwrap())
+}
+
+fn wait(outbox: &Outbox) -> Poll<()> {
+    let pass = Pass {
+        feed: FEED,
+        paid: None,
+        until: None,
+        session_ends: Instant::now() + Duration::from_secs(60),
+        ledger: LedgerVersion::default(),
+    };
+    outbox.poll_filled(&mut Context::from_waker(&noop_waker()), Some(pass))
+}
+
+fn parcel(stream: &str, seqs: std::ops::Range<u64>) -> Arc<Parcel> {
+    let moment = Moment {
+        at: 0,
+        feed_times: vec![(FEED, 1)],
+    };
+    let event = |seq| Arc::new(message(stream, 1, seq, 10, moment.clone()));
+    Arc::new(Parcel::new(&seqs.map(event).collect::<Vec<_>>()))
+}
+
+fn now() -> Now {
+    let freshness = Freshness {
+        max_silence: Duration::ZERO,
+        max_head_age: None,
+    };
+    Now {
+        clock: ChainClock::new(ClockSource::Wall, freshness).read(),
+        ledger: LedgerVersion::default(),
+    }
+}
+
+#[tokio::test]
+async fn what_comes_while_the_task_waits_is_written_at_once() {
+    let (outbox, mut client) = waiting().await;
+    for seqs in [0..1, 1..4, 4..20] {
+        let parcel = parcel("detections", seqs);
+        let (lost, waiting) = outbox.push(&parcel);
+        assert_eq!(lost, 0);
+        let delivered = waiting.unwrap().deliver(&parcel, now());
+        assert!(matches!(delivered, Delivered::Written), "{delivered:?}");
+        let mut read = vec![0; parcel.size()];
+        timeout(Duration::from_secs(10), client.read_exact(&mut read))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(read, parcel.frames(Encoding::Binary));
+        assert!(drain(&outbox).is_empty());
+    }
+}
+
+/// What somebody does between the taking of a parcel and its delivery.
+type Meanwhile<'a> = &'a dyn Fn(&Outbox);
+
+#[tokio::test]
+async fn nothing_comes_twice_or_out_of_order_when_others_are_quicker() {
+    const BOTH: &[&str] = &["detections 0", "detections 1"];
+    let (own, other) = (parcel("detections", 0..2), parcel("objects", 0..1));
+    let cases: [(&str, Meanwhile<'_>, &[&str]); 6] = [
+        ("the task takes over", &Outbox::take_over, BOTH),
+        (
+            "the task looks",
+            &|outbox| assert_eq!(drain(outbox), BOTH),
+            &[],
+        ),
+        (
+            "the task waits again",
+            &|outbox| assert!(wait(outbox).is_ready()),
+            BOTH,
+        ),
+        (
+            "the stream is forgotten",
+            &|outbox| outbox.forget(own.events()[0].key()),
+            &[],
+        ),
+        (
+            "another stream is forgotten",
+            &|outbox| outbox.forget(other.events()[0].key()),
+            BOTH,
+        ),
+        (
+            "more comes",
+            &|outbox| assert!(outbox.push(&other).1.is_none()),
+            &["detections 0", "detections 1", "objects 0"],
+        ),
+    ];
+    for (what, meanwhile, left) in cases {
+        let (outbox, _client) = waiting().await;
+        let (_, waiting) = outbox.push(&own);
+        meanwhile(&outbox);
+        let delivered = waiting.unwrap().deliver(&own, now());
+        assert!(
+            matches!(delivered, Delivered::Left(_)),
+            "{what}: {delivered:?}"
+        );
+        assert_eq!(drain(&outbox), left, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn more_pictures_than_a_queue_takes_are_left_to_the_task() {
+    let (outbox, _client) = waiting().await;
+    let parcel = parcel("frames", 0..10);
+    let (lost, waiting) = outbox.push(&parcel);
+    assert_eq!(lost, 2);
+    assert!(matches!(
+        waiting.unwrap().deliver(&parcel, now()),
+        Delivered::Left(_)
+    ));
+}
