@@ -156,6 +156,19 @@ async fn a_node_that_stays_behind_another_is_left() {
 }
 
 #[tokio::test]
+async fn a_branch_of_any_height_is_taken_over() {
+    let old = chain(40);
+    // Shorter, as high, one block higher as the next block would be, and much higher.
+    for (depth, blocks) in [(3, 2), (1, 1), (1, 2), (5, 6), (2, 30)] {
+        let (node, mut rig) = follow(&old).await;
+        let other = branch(&old, depth, blocks);
+        node.show(other.clone());
+        rig.round().await.unwrap();
+        rig.check_equals(&other, "another branch");
+    }
+}
+
+#[tokio::test]
 async fn a_branch_is_not_taken_over_by_halves() {
     let old = chain(40);
     let (node, mut rig) = follow(&old).await;
