@@ -14,7 +14,7 @@ pub struct Threads(usize);
 
 /// Not a number of threads.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("expected 1 to {MAX} threads")]
+#[error("expected a number from 1 to {MAX}")]
 pub struct ThreadsError;
 
 impl Threads {
@@ -68,6 +68,14 @@ impl fmt::Display for Threads {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn jobs_share_the_processor_and_each_has_a_thread() {
+        let all = Threads::default().get();
+        for (jobs, threads) in [(1, all), (2, (all / 2).max(1)), (256, (all / 256).max(1))] {
+            assert_eq!(Threads::shared_by(Threads(jobs)).get(), threads, "{jobs}");
+        }
+    }
 
     #[test]
     fn more_threads_than_a_machine_can_start_are_refused() {

@@ -150,9 +150,9 @@ impl Hub {
         for of_stream in events.chunk_by(|one, next| one.key() == next.key()) {
             let parcel = Arc::new(Parcel::new(of_stream));
             let mut written = 0;
-            let queued = self.queue(&parcel);
+            let waiting = self.hand_out(&parcel);
             let mut at = now();
-            for (index, waiting) in queued.into_iter().enumerate() {
+            for (index, waiting) in waiting.into_iter().enumerate() {
                 if index % CROWD == CROWD - 1 {
                     at = now();
                 }
@@ -170,8 +170,8 @@ impl Hub {
         self.wake(left);
     }
 
-    /// Queues events of one stream; gives back who waits for them.
-    fn queue(&self, parcel: &Arc<Parcel>) -> Vec<Waiting> {
+    /// Keeps events of one stream and hands them to its watchers; gives back who of them waits.
+    fn hand_out(&self, parcel: &Arc<Parcel>) -> Vec<Waiting> {
         let mut waiting = Vec::new();
         let Some(first) = parcel.events().first() else {
             return waiting;

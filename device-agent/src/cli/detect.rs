@@ -42,8 +42,9 @@ pub(super) struct DetectArgs {
     /// Least score that counts, 0 to 1
     #[arg(long, default_value_t = Confidence::DEFAULT)]
     confidence: Confidence,
-    /// Pictures to look at side by side, each by a model of its own. As many as there are cores is the fastest way
-    /// through a folder; each takes the memory of a model
+    /// Pictures to look at side by side, each by a model of its own: with as many as there are cores the fastest way
+    /// through a folder, as long as decoding keeps up. Each takes the memory of a model, and with `--annotate` of
+    /// three pictures
     #[arg(long, value_name = "N", default_value_t = Threads::ONE)]
     jobs: Threads,
     /// CPU threads for one picture [default: as many as there are, shared among the jobs]
@@ -79,9 +80,8 @@ pub(super) fn run(args: &DetectArgs) -> anyhow::Result<ExitCode> {
     };
     let load = |_| Detector::load(&runtime, &options);
     let detectors: Vec<_> = (0..args.jobs.get()).map(load).collect::<Result<_, _>>()?;
-    let source = args
-        .source
-        .open(Playback::Once, &CancellationToken::new())?;
+    let stop = CancellationToken::new();
+    let source = args.source.open(Playback::Once, &stop)?;
     let mut output = Output::open(args, &detectors[0])?;
     let limit = match args.limit {
         Some(limit) => limit,
@@ -99,6 +99,8 @@ pub(super) fn run(args: &DetectArgs) -> anyhow::Result<ExitCode> {
     let mut progress = Progress::new();
     let mut failures = 0;
     side_by_side(source, detectors, look, |looked| {
+        // However it ends, nobody waits for a camera's next frame.
+        let _enough = stop.drop_guard();
         while progress.pictures() < limit
             && let Some(looked) = looked.next()
         {

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{Begun, Lane, Now, Pass, Sent};
+use super::lane::{Begun, Lane, MAX_BYTES, Now, Pass, Sent};
 use super::parcel::Parcel;
 use super::queue::{Pushed, Queue, Queued};
 use super::{Encoding, StreamKey};
@@ -17,7 +17,7 @@ pub(crate) struct Outbox(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     queue: Queue,
-    /// What is about to be written directly; it comes after all that is queued, unless that happens first.
+    /// What is about to be written directly. Nothing is queued meanwhile: whoever comes first queues this before.
     lent: Option<Arc<Parcel>>,
     /// Whoever waits for the queue to fill. Taken by the event that fills it, so that a socket is woken once for all
     /// that comes until it has looked.
@@ -30,7 +30,7 @@ struct Inner {
     begun: Option<Box<Begun>>,
 }
 
-/// A task that waits for what was just queued.
+/// A task that waits for what was just taken.
 #[derive(Debug)]
 pub(super) struct Waiting {
     outbox: Outbox,
@@ -135,7 +135,8 @@ impl Inner {
     /// Whether a parcel may be written directly: nothing is before it, and all of it can be queued if that fails.
     fn may_lend(&self, parcel: &Parcel) -> bool {
         let is_idle = self.queue.is_empty() && self.lent.is_none();
-        is_idle && self.lane.is_some() && self.pass.is_some() && parcel.fits()
+        let may_write = self.lane.is_some() && self.pass.is_some();
+        is_idle && may_write && parcel.fits() && parcel.size() <= MAX_BYTES
     }
 
     /// Queues what was about to be written directly: somebody has come before that. Nothing is lost for it.

@@ -1,6 +1,6 @@
 use std::sync::{Arc, OnceLock};
 
-use super::queue::MAX_PICTURES;
+use super::queue::{MAX_PICTURES, MAX_SMALL};
 use super::{Encoding, Message};
 
 /// Events of one stream that came together, with their frames in one piece, made once for everybody who gets them.
@@ -17,7 +17,7 @@ impl Parcel {
     pub(super) fn new(events: &[Arc<Message>]) -> Self {
         let pictures = events.iter().filter(|event| event.is_picture());
         Self {
-            fits: pictures.count() <= MAX_PICTURES,
+            fits: pictures.count() <= MAX_PICTURES && events.len() <= MAX_SMALL,
             events: events.to_vec(),
             binary: OnceLock::new(),
             json: OnceLock::new(),
@@ -28,7 +28,7 @@ impl Parcel {
         &self.events
     }
 
-    /// Whether an empty queue takes all of it.
+    /// Whether an empty queue takes all of it, were it as large as a lane takes at most.
     pub(super) const fn fits(&self) -> bool {
         self.fits
     }

@@ -167,8 +167,8 @@ impl Line {
         }
     }
 
-    /// Gives back the memory of a text that was all that came so far: tokens are longer than anything that comes later, and
-    /// tungstenite keeps room for the longest.
+    /// Gives back the memory of a text that was all that came so far. Tungstenite keeps room for the longest, and most
+    /// clients say nothing as long as their token again.
     pub(super) fn forget(&mut self, text: &str) {
         if self.received == shortest_frame(text.len()) {
             self.rules = client_rules(&[]);

@@ -19,8 +19,7 @@ use super::ahead::{After, Given, Ready, Way, prepare_all};
 use crate::detect::{Candidate, Confidence, DetectError, Detector, Overlap, Prepared};
 use crate::source::{FrameSource, SourceError};
 
-/// Pictures that wait for a model, beside the one that is being prepared: a picture takes less time to prepare than to
-/// look at.
+/// Pictures that wait for each model, so that it need not wait for the one that is being prepared.
 const AHEAD: usize = 1;
 /// Results of a model that wait for whoever takes them.
 const BEHIND: usize = 1;

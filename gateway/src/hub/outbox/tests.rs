@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::time::Duration;
 
 use ashya_protocol::FeedId;
@@ -37,12 +38,16 @@ fn wait(outbox: &Outbox) -> Poll<()> {
     outbox.poll_filled(&mut Context::from_waker(&noop_waker()), Some(pass))
 }
 
-fn parcel(stream: &str, seqs: std::ops::Range<u64>) -> Arc<Parcel> {
+fn parcel(stream: &str, seqs: Range<u64>) -> Arc<Parcel> {
+    parcel_of(stream, seqs, 10)
+}
+
+fn parcel_of(stream: &str, seqs: Range<u64>, bytes: usize) -> Arc<Parcel> {
     let moment = Moment {
         at: 0,
         feed_times: vec![(FEED, 1)],
     };
-    let event = |seq| Arc::new(message(stream, 1, seq, 10, moment.clone()));
+    let event = |seq| Arc::new(message(stream, 1, seq, bytes, moment.clone()));
     Arc::new(Parcel::new(&seqs.map(event).collect::<Vec<_>>()))
 }
 
@@ -122,6 +127,55 @@ async fn nothing_comes_twice_or_out_of_order_when_others_are_quicker() {
         );
         assert_eq!(drain(&outbox), left, "{what}");
     }
+}
+
+#[tokio::test]
+async fn a_late_delivery_takes_nothing_that_was_lent_since() {
+    let (outbox, _client) = waiting().await;
+    let (first, second) = (parcel("detections", 0..2), parcel("detections", 2..3));
+    let (_, late) = outbox.push(&first);
+    assert_eq!(drain(&outbox), ["detections 0", "detections 1"]);
+    assert!(wait(&outbox).is_pending());
+    let (_, next) = outbox.push(&second);
+    let late = late.unwrap().deliver(&first, now());
+    assert!(matches!(late, Delivered::Left(_)), "{late:?}");
+    let next = next.unwrap().deliver(&second, now());
+    assert!(matches!(next, Delivered::Written), "{next:?}");
+    assert!(drain(&outbox).is_empty());
+}
+
+#[tokio::test]
+async fn what_the_kernel_takes_in_part_is_left_to_the_task_to_end() {
+    let (outbox, mut client) = waiting().await;
+    let mut before = Vec::new();
+    let (last, begun) = loop {
+        let parcel = parcel_of("detections", 0..16, 10_000);
+        let (_, waiting) = outbox.push(&parcel);
+        match waiting.unwrap().deliver(&parcel, now()) {
+            Delivered::Written => before.extend_from_slice(parcel.frames(Encoding::Binary)),
+            Delivered::Left(_) => break (parcel, outbox.take_begun()),
+            Delivered::Late => panic!("late"),
+        }
+        assert!(
+            before.len() < 1 << 30,
+            "a client that reads nothing takes all"
+        );
+    };
+    let Begun {
+        events, written, ..
+    } = begun.expect("the kernel took whole parcels only");
+    assert_eq!(events.len(), 16);
+    assert!(drain(&outbox).is_empty());
+    let mut read = vec![0; before.len() + written];
+    let reading = client.read_exact(&mut read);
+    timeout(Duration::from_secs(10), reading)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        read,
+        [&before, &last.frames(Encoding::Binary)[..written]].concat()
+    );
 }
 
 #[tokio::test]
