@@ -217,17 +217,21 @@ mod tests {
         assert_eq!(set_aside(folder.path()), 0);
     }
 
-    /// Wherever the log is hit, the gateway starts and goes on.
+    /// Wherever the log is hit, the gateway starts and goes on. About one hit in four is beyond repair, so that a few more
+    /// than usual may be needed until there is one.
     #[test]
     fn a_store_damaged_anywhere_lets_the_gateway_start() {
+        const USUAL: u64 = 12;
         let (mut intact, mut anew, mut holes) = (0, 0, 0);
-        for seed in 0..12_u64 {
+        for seed in 0..10 * USUAL {
+            if seed >= USUAL && anew > 0 {
+                break;
+            }
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("store");
             fill(folder.path());
             let file = path.join("db");
             let mut bytes = fs::read(&file).unwrap();
-            // Half of them in the part that is written last, which is read first.
             let length = bytes.len() as u64;
             let at = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) % length;
             for offset in 0..64 {
