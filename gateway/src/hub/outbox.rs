@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{Begun, Lane, MAX_BYTES, Now, Pass, Sent};
+use super::lane::{Begun, Lane, Now, Pass, Sent};
 use super::parcel::Parcel;
 use super::queue::{Pushed, Queue, Queued};
 use super::{Encoding, StreamKey};
@@ -136,7 +136,7 @@ impl Inner {
     fn may_lend(&self, parcel: &Parcel) -> bool {
         let is_idle = self.queue.is_empty() && self.lent.is_none();
         let may_write = self.lane.is_some() && self.pass.is_some();
-        is_idle && may_write && parcel.fits() && parcel.size() <= MAX_BYTES
+        is_idle && may_write && parcel.fits()
     }
 
     /// Queues what was about to be written directly: somebody has come before that. Nothing is lost for it.

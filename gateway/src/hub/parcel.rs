@@ -1,5 +1,6 @@
 use std::sync::{Arc, OnceLock};
 
+use super::lane::MAX_BYTES;
 use super::queue::{MAX_PICTURES, MAX_SMALL};
 use super::{Encoding, Message};
 
@@ -16,8 +17,10 @@ pub(super) struct Parcel {
 impl Parcel {
     pub(super) fn new(events: &[Arc<Message>]) -> Self {
         let pictures = events.iter().filter(|event| event.is_picture());
+        let bytes: usize = events.iter().map(|event| event.bytes()).sum();
+        let is_queued_whole = pictures.count() <= MAX_PICTURES && events.len() <= MAX_SMALL;
         Self {
-            fits: pictures.count() <= MAX_PICTURES && events.len() <= MAX_SMALL,
+            fits: is_queued_whole && bytes <= MAX_BYTES,
             events: events.to_vec(),
             binary: OnceLock::new(),
             json: OnceLock::new(),
@@ -28,14 +31,9 @@ impl Parcel {
         &self.events
     }
 
-    /// Whether an empty queue takes all of it, were it as large as a lane takes at most.
+    /// Whether a lane takes it at once, and an empty queue all of it.
     pub(super) const fn fits(&self) -> bool {
         self.fits
-    }
-
-    /// Bytes on the wire, about.
-    pub(super) fn size(&self) -> usize {
-        self.events.iter().map(|event| event.bytes()).sum()
     }
 
     /// The frames.

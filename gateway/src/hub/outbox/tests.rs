@@ -71,7 +71,7 @@ async fn what_comes_while_the_task_waits_is_written_at_once() {
         assert_eq!(lost, 0);
         let delivered = waiting.unwrap().deliver(&parcel, now());
         assert!(matches!(delivered, Delivered::Written), "{delivered:?}");
-        let mut read = vec![0; parcel.size()];
+        let mut read = vec![0; parcel.frames(Encoding::Binary).len()];
         timeout(Duration::from_secs(10), client.read_exact(&mut read))
             .await
             .unwrap()
