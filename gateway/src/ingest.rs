@@ -232,6 +232,7 @@ impl Work {
     fn run(&self, mut queue: mpsc::Receiver<Job>) {
         while let Some(first) = queue.blocking_recv() {
             let (mut accepted, mut bytes) = (Vec::new(), 0);
+            let mut decided = Vec::new();
             let more = std::iter::from_fn(|| queue.try_recv().ok());
             for job in std::iter::once(first).chain(more).take(TOGETHER) {
                 bytes += job.envelope.len();
@@ -242,13 +243,17 @@ impl Work {
                     job.room,
                     &mut accepted,
                 );
-                // A session that has gone no longer wants to know.
-                let _ = job.decision.send(decision);
+                decided.push((job.decision, decision));
                 if bytes >= TOGETHER_BYTES {
                     break;
                 }
             }
             self.0.hub.publish(&accepted, || self.now());
+            // Only now, so that a session that wakes for them all does so once, and takes no time from those who watch.
+            for (session, decision) in decided {
+                // One that has gone no longer wants to know.
+                let _ = session.send(decision);
+            }
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Which devices are connected now.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ashya_protocol::DeviceId;
-use parking_lot::RwLock;
-use tokio::sync::broadcast;
+use parking_lot::Mutex;
+use tokio::sync::watch;
 
-/// Changes that a slow reader may fall behind before it must ask [`Presence::is_online`] afresh.
-const CHANGES_KEPT: usize = 1024;
+/// How many devices there are before those are first swept away of which nobody wants to know and that are not there.
+const FIRST_SWEEP: usize = 64;
 
 /// Longest presence text, in bytes: `online` or `offline`, with room.
 pub(crate) const MAX_BYTES: usize = 64;
@@ -16,10 +16,20 @@ pub(crate) const MAX_BYTES: usize = 64;
 const OFFLINE: &[u8] = b"offline";
 
 /// The devices that are connected. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Presence {
-    online: Arc<RwLock<BTreeSet<(DeviceId, Door)>>>,
-    changes: broadcast::Sender<(DeviceId, bool)>,
+#[derive(Debug, Clone, Default)]
+pub struct Presence(Arc<Mutex<Devices>>);
+
+#[derive(Debug, Default)]
+struct Devices {
+    known: HashMap<DeviceId, Standing>,
+    sweep_at: usize,
+}
+
+/// Where a device stands, and who wants to know.
+#[derive(Debug, Default)]
+struct Standing {
+    doors: BTreeSet<Door>,
+    online: watch::Sender<bool>,
 }
 
 /// Where a device is connected. Nobody who speaks at one door takes a device away that stands at the other.
@@ -54,47 +64,47 @@ impl Word {
 impl Presence {
     /// Nobody is online.
     pub fn new() -> Self {
-        Self {
-            online: Arc::default(),
-            changes: broadcast::Sender::new(CHANGES_KEPT),
-        }
+        Self::default()
     }
 
     /// Notes that a device came or went.
     pub(crate) fn set(&self, door: Door, device: DeviceId, word: Word) {
-        let mut set = self.online.write();
-        let before = stands(&set, device);
+        let mut devices = self.0.lock();
+        let standing = devices.of(device);
         match word {
-            Word::Online => set.insert((device, door)),
-            Word::Offline => set.remove(&(device, door)),
+            Word::Online => standing.doors.insert(door),
+            Word::Offline => standing.doors.remove(&door),
         };
-        let after = stands(&set, device);
-        // Sent under the lock, so that changes arrive in the order in which they happened. Nobody listening is fine.
-        if after != before {
-            let _ = self.changes.send((device, after));
-        }
+        let is_online = !standing.doors.is_empty();
+        // Told under the lock, so that changes arrive in the order in which they happened.
+        standing.online.send_if_modified(|told| {
+            let before = std::mem::replace(told, is_online);
+            before != is_online
+        });
     }
 
     /// Whether the device is connected now.
     pub fn is_online(&self, device: DeviceId) -> bool {
-        stands(&self.online.read(), device)
+        let devices = self.0.lock();
+        let standing = devices.known.get(&device);
+        standing.is_some_and(|standing| !standing.doors.is_empty())
     }
 
-    /// Devices that come (`true`) and go (`false`) from now on. After `Lagged`, ask [`Self::is_online`].
-    pub fn changes(&self) -> broadcast::Receiver<(DeviceId, bool)> {
-        self.changes.subscribe()
-    }
-}
-
-impl Default for Presence {
-    fn default() -> Self {
-        Self::new()
+    /// Whether the device is connected, now and from now on.
+    pub(crate) fn of(&self, device: DeviceId) -> watch::Receiver<bool> {
+        self.0.lock().of(device).online.subscribe()
     }
 }
 
-fn stands(online: &BTreeSet<(DeviceId, Door)>, device: DeviceId) -> bool {
-    let doors = (device, Door::Broker)..=(device, Door::Bridge);
-    online.range(doors).next().is_some()
+impl Devices {
+    fn of(&mut self, device: DeviceId) -> &mut Standing {
+        if self.known.len() >= self.sweep_at {
+            self.known
+                .retain(|_, one| !one.doors.is_empty() || one.online.receiver_count() > 0);
+            self.sweep_at = (self.known.len() * 2).max(FIRST_SWEEP);
+        }
+        self.known.entry(device).or_default()
+    }
 }
 
 #[cfg(test)]
@@ -104,19 +114,50 @@ mod tests {
     #[test]
     fn a_device_is_online_while_it_stands_at_a_door() {
         let (presence, device) = (Presence::new(), DeviceId::new([1; 20]));
-        let mut changes = presence.changes();
-        for (door, word, expected, told) in [
-            (Door::Broker, Word::Online, true, Some(true)),
-            (Door::Bridge, Word::Offline, true, None),
-            (Door::Bridge, Word::Online, true, None),
-            (Door::Broker, Word::Offline, true, None),
-            (Door::Bridge, Word::Offline, false, Some(false)),
+        let mut told = presence.of(device);
+        for (door, word, expected, change) in [
+            (Door::Broker, Word::Online, true, true),
+            (Door::Bridge, Word::Offline, true, false),
+            (Door::Bridge, Word::Online, true, false),
+            (Door::Broker, Word::Offline, true, false),
+            (Door::Bridge, Word::Offline, false, true),
         ] {
             presence.set(door, device, word);
             assert_eq!(presence.is_online(device), expected, "{door:?} {word:?}");
-            let change = changes.try_recv().ok().map(|(_, online)| online);
-            assert_eq!(change, told, "{door:?} {word:?}");
+            assert_eq!(told.has_changed().unwrap(), change, "{door:?} {word:?}");
+            assert_eq!(*told.borrow_and_update(), expected, "{door:?} {word:?}");
         }
+    }
+
+    #[test]
+    fn only_those_who_look_out_for_a_device_are_told_of_it() {
+        let presence = Presence::new();
+        let [one, other] = [1, 2].map(|number| DeviceId::new([number; 20]));
+        let [mut of_one, of_other] = [one, other].map(|device| presence.of(device));
+        presence.set(Door::Broker, one, Word::Online);
+        assert!(of_one.has_changed().unwrap() && *of_one.borrow_and_update());
+        assert!(!of_other.has_changed().unwrap() && !*of_other.borrow());
+    }
+
+    #[test]
+    fn devices_that_are_gone_and_that_nobody_looks_out_for_are_swept_away() {
+        let presence = Presence::new();
+        let device = |number: u16| {
+            let mut bytes = [0; 20];
+            bytes[..2].copy_from_slice(&number.to_be_bytes());
+            DeviceId::new(bytes)
+        };
+        let mut awaited = presence.of(device(0));
+        presence.set(Door::Bridge, device(1), Word::Online);
+        for number in 2..2_000 {
+            presence.set(Door::Broker, device(number), Word::Online);
+            presence.set(Door::Broker, device(number), Word::Offline);
+            let known = presence.0.lock().known.len();
+            assert!(known <= FIRST_SWEEP, "{known} after {number}");
+        }
+        assert!(presence.is_online(device(1)));
+        presence.set(Door::Broker, device(0), Word::Online);
+        assert!(*awaited.borrow_and_update());
     }
 
     #[test]

@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use ashya_protocol::{Demand, DeviceId, Notice, StreamName, Topic, TopicFilter};
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -281,8 +281,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(self.connection.flush().await?)
     }
 
-    /// Acknowledges an event: it is durably accepted, already known, or refused for good.
-    async fn acknowledge(&mut self, decided: Option<Decided>) -> Result<(), End> {
+    /// Acknowledges what is decided, in one go: it is durably accepted, already known, or refused for good.
+    async fn acknowledge(&mut self, first: Option<Decided>) -> Result<(), End> {
+        self.answer(first)?;
+        while let Some(Some(decided)) = self.verdicts.next().now_or_never() {
+            self.answer(decided)?;
+        }
+        Ok(self.connection.flush().await?)
+    }
+
+    fn answer(&mut self, decided: Option<Decided>) -> Result<(), End> {
         // Without a verdict there is no acknowledgement: the device keeps the event and sends it again.
         let Some(decided) = decided else {
             return Err(End::Ended(DisconnectReason::ShuttingDown));
@@ -296,7 +304,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         if let Some(packet_id) = decided.packet_id {
             self.connection.queue(Outgoing::PublishAck { packet_id })?;
         }
-        Ok(self.connection.flush().await?)
+        Ok(())
     }
 
     async fn subscribe(&mut self, packet_id: NonZeroU16, filters: &[String]) -> Result<(), End> {

@@ -36,8 +36,8 @@ impl Socket {
             Ok(seat) => {
                 let wallet = tracing::field::display(seat.claims().wallet);
                 tracing::Span::current().record("wallet", wallet);
-                let served = Served::new(self.parts, self.line, self.encoding, &seat);
-                Box::pin(served.serve(seat)).await
+                let served = Served::new(self.parts, self.line, self.encoding, seat);
+                Box::pin(served.serve()).await
             }
             Err(end) => (self.line, end),
         };

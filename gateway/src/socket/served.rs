@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message as Received};
 use super::end::{End, refusal, text_of};
 use super::limits::{CLOSE_TIMEOUT, MAX_MALFORMED};
 use super::line::Line;
+use super::signals::Silencer;
 use super::times::Times;
 use super::{Outgoing, SocketParts, Step, Viewer};
 use crate::auth::sessions::{Seat, SessionClaims};
@@ -24,6 +25,7 @@ pub(super) struct Served {
     parts: Arc<SocketParts>,
     line: Box<Line>,
     encoding: Encoding,
+    seat: Seat,
     viewer: Viewer,
     times: Times,
     malformed: u32,
@@ -43,7 +45,7 @@ impl Served {
         parts: Arc<SocketParts>,
         line: Box<Line>,
         encoding: Encoding,
-        seat: &Seat,
+        seat: Seat,
     ) -> Box<Self> {
         let claims = seat.claims();
         Box::new(Self {
@@ -52,17 +54,16 @@ impl Served {
             parts,
             line,
             encoding,
+            seat,
             malformed: 0,
             drained: false,
         })
     }
 
     /// Serves the socket until it is over; then there is only the goodbye to say.
-    pub(super) async fn serve(mut self: Box<Self>, mut seat: Seat) -> (Box<Line>, End) {
-        self.open_lane(&seat);
-        let shutdown = self.parts.shutdown.clone().cancelled_owned();
-        let _shutdown = self.viewer.end_on(shutdown, CloseCode::GoingAway);
-        let mut _revoked = self.viewer.end_on(seat.revoked(), CloseCode::Revoked);
+    pub(super) async fn serve(mut self: Box<Self>) -> (Box<Line>, End) {
+        self.open_lane();
+        let mut _end = self.await_end();
         let wallet = self.viewer.wallet();
         self.viewer.say(ServerMessage::Welcome { wallet });
         let end = loop {
@@ -88,11 +89,11 @@ impl Served {
                 Turn::Received(received) => {
                     self.times.hear();
                     match self.take(received) {
-                        Ok(Some(renewed)) => match seat.renew(renewed) {
+                        Ok(Some(renewed)) => match self.seat.renew(renewed) {
                             Ok(()) => {
                                 self.times.renew(renewed.expires_at);
-                                self.open_lane(&seat);
-                                _revoked = self.viewer.end_on(seat.revoked(), CloseCode::Revoked);
+                                self.open_lane();
+                                _end = self.await_end();
                             }
                             Err(error) => break End::Close(refusal(error).1),
                         },
@@ -112,9 +113,21 @@ impl Served {
         (self.line, end)
     }
 
-    fn open_lane(&self, seat: &Seat) {
+    /// Ends the connection with the gateway or the session.
+    fn await_end(&mut self) -> Silencer {
+        let (shutdown, revoked) = (self.parts.shutdown.clone(), self.seat.revocation());
+        self.viewer.end_on(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => CloseCode::GoingAway,
+                () = revoked.cancelled() => CloseCode::Revoked,
+            }
+        })
+    }
+
+    fn open_lane(&self) {
         if let Some(tcp) = self.line.tcp() {
-            self.viewer.open_lane(tcp, self.encoding, seat.revocation());
+            let revoked = self.seat.revocation();
+            self.viewer.open_lane(tcp, self.encoding, revoked);
         }
     }
 

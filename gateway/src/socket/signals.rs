@@ -4,29 +4,21 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use ashya_protocol::FeedId;
 use ashya_protocol::ws::CloseCode;
-use ashya_protocol::{DeviceId, FeedId};
-use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::watch;
+use futures_util::{FutureExt, StreamExt};
 
+use super::watch::Changes;
 use crate::history::{Page, Unreadable};
 use crate::hub::StreamKey;
 
 /// Something that has happened; what brought it has to be waited for again.
 #[derive(Debug)]
 pub(super) enum Signal {
-    /// A feed has changed.
+    /// A feed has changed, its device came or went, or the chain's clock was moved.
     Changed(FeedId),
-    /// The chain's clock was moved.
-    ClockMoved(watch::Receiver<u64>),
-    /// A device came or went; nothing when too many did for all of them to be told.
-    Presence(
-        Option<(DeviceId, bool)>,
-        broadcast::Receiver<(DeviceId, bool)>,
-    ),
     /// A page of a stream's history is there.
     Page(StreamKey, Result<Page, Unreadable>),
     /// The connection has to end.
@@ -37,43 +29,25 @@ pub(super) enum Signal {
 #[derive(Debug, Default)]
 pub(super) struct Signals(FuturesUnordered<Abortable<Waiting>>);
 
-type Waiting = Pin<Box<dyn Future<Output = Option<Signal>> + Send>>;
+type Waiting = Pin<Box<dyn Future<Output = Signal> + Send>>;
 
 /// Ends the wait for a signal when it is dropped.
 #[derive(Debug)]
 pub(super) struct Silencer(AbortHandle);
 
 impl Signals {
-    /// Waits for the next change of a feed.
-    pub(super) fn await_change(
-        &mut self,
-        feed: FeedId,
-        mut changes: watch::Receiver<u64>,
-    ) -> Silencer {
+    /// Waits for the next change of what concerns a feed.
+    pub(super) fn await_change(&mut self, feed: FeedId, of: &Changes) -> Silencer {
+        let mut of = of.clone();
         Silencer(self.add(async move {
             // Also when the feed is gone: it may come again.
-            let _ = changes.changed().await;
-            Some(Signal::Changed(feed))
-        }))
-    }
-
-    /// Waits for the next step of the chain's clock.
-    pub(super) fn await_clock(&mut self, mut moved: watch::Receiver<u64>) {
-        self.add(async move {
-            let alive = moved.changed().await.is_ok();
-            alive.then_some(Signal::ClockMoved(moved))
-        });
-    }
-
-    /// Waits for the next device that comes or goes.
-    pub(super) fn await_presence(&mut self, mut presence: broadcast::Receiver<(DeviceId, bool)>) {
-        self.add(async move {
-            match presence.recv().await {
-                Ok(change) => Some(Signal::Presence(Some(change), presence)),
-                Err(RecvError::Lagged(_)) => Some(Signal::Presence(None, presence)),
-                Err(RecvError::Closed) => None,
+            tokio::select! {
+                _ = of.feed.changed() => {}
+                _ = of.presence.changed() => {}
+                _ = of.clock.changed() => {}
             }
-        });
+            Signal::Changed(feed)
+        }))
     }
 
     /// Waits for a page of a stream's history.
@@ -82,34 +56,29 @@ impl Signals {
         key: StreamKey,
         page: impl Future<Output = Result<Page, Unreadable>> + Send + 'static,
     ) -> Silencer {
-        Silencer(self.add(async move { Some(Signal::Page(key, page.await)) }))
+        Silencer(self.add(page.map(|page| Signal::Page(key, page))))
     }
 
     /// Waits for something that ends the connection.
     pub(super) fn await_end(
         &mut self,
-        end: impl Future<Output = ()> + Send + 'static,
-        code: CloseCode,
+        end: impl Future<Output = CloseCode> + Send + 'static,
     ) -> Silencer {
-        Silencer(self.add(async move {
-            end.await;
-            Some(Signal::Over(code))
-        }))
+        Silencer(self.add(end.map(Signal::Over)))
     }
 
     /// The next signal.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Signal> {
         loop {
             match self.0.poll_next_unpin(context) {
-                Poll::Ready(Some(Ok(Some(signal)))) => return Poll::Ready(signal),
-                // Silenced, or nothing will ever come of it.
-                Poll::Ready(Some(Ok(None) | Err(_))) => {}
+                Poll::Ready(Some(Ok(signal))) => return Poll::Ready(signal),
+                Poll::Ready(Some(Err(_silenced))) => {}
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
         }
     }
 
-    fn add(&mut self, wait: impl Future<Output = Option<Signal>> + Send + 'static) -> AbortHandle {
+    fn add(&mut self, wait: impl Future<Output = Signal> + Send + 'static) -> AbortHandle {
         let (handle, registration) = AbortHandle::new_pair();
         let wait: Waiting = Box::pin(wait);
         self.0.push(Abortable::new(wait, registration));

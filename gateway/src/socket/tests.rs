@@ -7,6 +7,7 @@ mod event_stream;
 mod history;
 mod lane;
 mod patience;
+mod presence;
 mod revoked;
 mod tls;
 mod viewer;

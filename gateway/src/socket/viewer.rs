@@ -1,4 +1,5 @@
 mod catch_up;
+mod changes;
 mod history;
 mod notices;
 mod rights;
@@ -10,15 +11,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ashya_protocol::limits::MAX_WATCHES_PER_SOCKET;
-use ashya_protocol::ws::{CloseCode, EndReason, NoticeState, ServerMessage};
+use ashya_protocol::ws::{CloseCode, EndReason, ServerMessage};
 use ashya_protocol::{Address, FeedId, Position, StreamName};
 use litemap::LiteMap;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::SocketParts;
-use super::signals::{Signal, Signals, Silencer};
-use super::watch::{Change, Phase, Watch, WatchRefusal, begins, step, streams_of};
+use super::signals::{Signals, Silencer};
+use super::watch::{Changes, Phase, Watch, WatchRefusal, begins, step, streams_of};
 use crate::chain_clock::Reading;
 use crate::hub::{Begun, Encoding, Following, Message, Outbox, Queued, StreamKey};
 
@@ -76,9 +77,6 @@ pub(crate) enum Step {
 impl Viewer {
     pub(crate) fn new(parts: impl Into<Arc<SocketParts>>, wallet: Address) -> Self {
         let parts = parts.into();
-        let mut signals = Signals::default();
-        signals.await_clock(parts.clock.moved());
-        signals.await_presence(parts.presence.changes());
         Self {
             wallet,
             watches: LiteMap::with_capacity(1),
@@ -87,20 +85,19 @@ impl Viewer {
             outbox: Outbox::default(),
             ready: VecDeque::new(),
             held: VecDeque::new(),
-            signals,
+            signals: Signals::default(),
             over: None,
             due: None,
             parts,
         }
     }
 
-    /// Ends the connection with a code once something has come about, unless the silencer is dropped before.
+    /// Ends the connection with the code that comes of `end`, unless the silencer is dropped before.
     pub(super) fn end_on(
         &mut self,
-        end: impl Future<Output = ()> + Send + 'static,
-        code: CloseCode,
+        end: impl Future<Output = CloseCode> + Send + 'static,
     ) -> Silencer {
-        self.signals.await_end(end, code)
+        self.signals.await_end(end)
     }
 
     /// Why the connection has to end, once it has to.
@@ -145,12 +142,17 @@ impl Viewer {
             return Err(WatchRefusal::ChainUnavailable);
         }
         // Looked out for before it is read, so that no change falls between the two.
-        let changes = self.parts.index.changes_for(feed, self.wallet);
+        let changes_of_feed = self.parts.index.changes_for(feed, self.wallet);
         let view = self
             .parts
             .index
             .feed(feed)
             .ok_or(WatchRefusal::UnknownFeed)?;
+        let changes = Changes {
+            feed: changes_of_feed,
+            presence: self.parts.presence.of(view.device),
+            clock: self.parts.clock.moved(),
+        };
         let streams = streams_of(&view, wanted.as_ref())?;
         let is_new = !self.watches.contains_key(&feed);
         if is_new && self.watches.len() >= MAX_WATCHES_PER_SOCKET {
@@ -167,8 +169,9 @@ impl Viewer {
             begins,
             paid: self.paid(feed),
             reminded: false,
-            _await: self.signals.await_change(feed, changes.clone()),
+            _await: self.signals.await_change(feed, &changes),
             changes,
+            online: true,
         };
         if self.watches.insert(feed, Box::new(watch)).is_none() {
             self.parts.metrics.watches.inc();
@@ -291,156 +294,6 @@ impl Viewer {
     /// [`Self::take_over`] or the end of the session.
     pub(super) fn poll_filled(&self, context: &mut Context<'_>, session_ends: Instant) -> Poll<()> {
         self.outbox.poll_filled(context, self.pass(session_ends))
-    }
-
-    /// [`Self::changed`], polled. What is rare is looked at only when it has something to say, so that a wake-up for an
-    /// event costs little.
-    pub(super) fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.read_on();
-        let mut changed = Poll::Pending;
-        while let Poll::Ready(signal) = self.signals.poll_next(context) {
-            self.hear(signal);
-            changed = Poll::Ready(());
-        }
-        while let Some(due) = &mut self.due
-            && due.as_mut().poll(context).is_ready()
-        {
-            self.tick();
-            changed = Poll::Ready(());
-        }
-        changed
-    }
-
-    fn hear(&mut self, signal: Signal) {
-        match signal {
-            Signal::Changed(feed) => {
-                self.look_at(feed);
-                if let Some(watch) = self.watches.get_mut(&feed) {
-                    watch._await = self.signals.await_change(feed, watch.changes.clone());
-                }
-            }
-            Signal::ClockMoved(moved) => {
-                self.signals.await_clock(moved);
-                self.tick();
-            }
-            Signal::Presence(change, presence) => {
-                self.signals.await_presence(presence);
-                match change {
-                    Some((device, online)) => self.tell_presence(device, online),
-                    None => self.tell_all_presence(),
-                }
-            }
-            Signal::Page(key, page) => self.take_page(&key, page),
-            Signal::Over(code) => self.over = Some(code),
-        }
-    }
-
-    /// Sets the timer to the next reminder or end.
-    fn set_due(&mut self) {
-        let second = self.watches.values().filter_map(|watch| watch.due()).min();
-        let due = second.map(|second| self.parts.clock.instant_of(second));
-        match (due, &mut self.due) {
-            (Some(due), Some(timer)) => timer.as_mut().reset(due),
-            (Some(due), timer) => *timer = Some(Box::pin(sleep_until(due))),
-            (None, timer) => *timer = None,
-        }
-    }
-
-    /// Looks again at the feeds that have changed since the last look. The look-outs would bring that about too, but
-    /// only when the task gets to them.
-    pub(super) fn look_at_changed(&mut self) {
-        if !self.has_changed() {
-            return;
-        }
-        let changed = self.watches.iter();
-        let changed = changed.filter(|(_, watch)| watch.has_changed());
-        for feed in changed.map(|(feed, _)| *feed).collect::<Vec<_>>() {
-            self.look_at(feed);
-        }
-    }
-
-    fn has_changed(&self) -> bool {
-        self.watches.values().any(|watch| watch.has_changed())
-    }
-
-    /// Looks again at a feed that has changed, or whose time has come.
-    fn look_at(&mut self, feed: FeedId) {
-        let Some(watch) = self.watches.get_mut(&feed) else {
-            return;
-        };
-        // Marked before it is read, so that no change falls between the two. A reorg takes a feed away and brings it
-        // back with changes of its own: those are the ones to wait for.
-        let changes = self.parts.index.changes_for(feed, self.wallet);
-        if changes.same_channel(&watch.changes) {
-            watch.changes.mark_unchanged();
-        } else {
-            watch._await = self.signals.await_change(feed, changes.clone());
-            watch.changes = changes;
-        }
-        let (access, paid) = (self.access(feed), self.paid(feed));
-        let view = self.parts.index.feed(feed);
-        let Some(watch) = self.watches.get_mut(&feed) else {
-            return;
-        };
-        let (phase, change) = step(watch.phase, access);
-        watch.phase = phase;
-        watch.begins = begins(access);
-        watch.paid = paid;
-        let mut differs = false;
-        if let Some(view) = view {
-            // While the new listing's document has not come, what was sold is still sent.
-            let streams = match streams_of(&view, watch.wanted.as_ref()) {
-                Err(WatchRefusal::UnknownStream) => streams_of(&view, None).map(|held| {
-                    let wanted = watch.wanted.iter().flatten();
-                    wanted
-                        .filter(|name| held.contains(*name))
-                        .cloned()
-                        .collect()
-                }),
-                other => other,
-            };
-            let streams = streams.unwrap_or_else(|_| watch.streams.clone());
-            differs = streams != watch.streams || view.device != watch.device;
-            watch.streams = streams;
-            watch.device = view.device;
-        }
-        if change != Change::Nothing {
-            watch.reminded = false;
-        }
-        match change {
-            Change::Begun => self.say_watching(feed),
-            Change::Moved => self.say_notice(feed, NoticeState::Expiring),
-            Change::Paused => self.say_notice(feed, NoticeState::Paused),
-            Change::Resumed => self.say_notice(feed, NoticeState::Resumed),
-            Change::Ended => self.end(feed),
-            Change::Nothing => {}
-        }
-        if differs && phase != Phase::Unpaid && change != Change::Begun {
-            self.say_watching(feed);
-        }
-        self.follow(feed, &BTreeMap::new());
-        self.release_held();
-        self.set_due();
-    }
-
-    /// Does what is due: beginnings, reminders, and the end of access.
-    fn tick(&mut self) {
-        let now = self.parts.clock.now_seconds();
-        let due = self
-            .watches
-            .iter()
-            .filter(|(_, watch)| watch.due().is_some_and(|at| at <= now));
-        for feed in due.map(|(feed, _)| *feed).collect::<Vec<_>>() {
-            self.look_at(feed);
-            let Some(watch) = self.watches.get_mut(&feed) else {
-                continue;
-            };
-            if watch.is_live() && !watch.reminded && watch.due().is_some_and(|at| at <= now) {
-                watch.reminded = true;
-                self.say_notice(feed, NoticeState::Expiring);
-            }
-        }
-        self.set_due();
     }
 
     fn end(&mut self, feed: FeedId) {

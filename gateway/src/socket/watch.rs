@@ -24,12 +24,25 @@ pub(super) struct Watch {
     pub(super) begins: Option<u64>,
     /// What the wallet has paid of it.
     pub(super) paid: Option<Paid>,
-    /// Tells whether the feed has changed since it was looked at.
-    pub(super) changes: watch::Receiver<u64>,
+    /// Tells what has changed since it was looked at.
+    pub(super) changes: Changes,
+    /// Whether the client was told last that the device is there.
+    pub(super) online: bool,
     /// Whether the coming end was told.
     pub(super) reminded: bool,
-    /// Ends the wait for the next change of the feed.
+    /// Ends the wait for the next change.
     pub(super) _await: Silencer,
+}
+
+/// What concerns a watch, and changes without its doing.
+#[derive(Debug, Clone)]
+pub(super) struct Changes {
+    /// The feed, and what the wallet has paid of it.
+    pub(super) feed: watch::Receiver<u64>,
+    /// Whether its device is there.
+    pub(super) presence: watch::Receiver<bool>,
+    /// The steps of the chain's clock.
+    pub(super) clock: watch::Receiver<u64>,
 }
 
 /// Where a watch stands.
@@ -90,7 +103,7 @@ impl Watch {
 
     /// Whether the feed has changed since it was looked at; also when it is gone, since it may come again.
     pub(super) fn has_changed(&self) -> bool {
-        self.changes.has_changed().unwrap_or(true)
+        self.changes.feed.has_changed().unwrap_or(true)
     }
 
     /// Whether it gets a stream.

@@ -1,27 +1,25 @@
 //! What a viewer tells about its watches.
 
-use std::collections::BTreeSet;
-
+use ashya_protocol::FeedId;
 use ashya_protocol::ws::{NoticeState, ServerMessage};
-use ashya_protocol::{DeviceId, FeedId};
 
 use super::Viewer;
-use crate::socket::watch::Phase;
 
 impl Viewer {
     pub(super) fn say_watching(&mut self, feed: FeedId) {
-        let Some(watch) = self.watches.get(&feed) else {
+        let Some(watch) = self.watches.get_mut(&feed) else {
             return;
         };
+        watch.online = *watch.changes.presence.borrow();
+        let online = watch.online;
         let message = ServerMessage::Watching {
             feed,
             device: watch.device,
             streams: watch.streams.to_vec(),
             expires_at: watch.expires_at(),
         };
-        let offline = !self.parts.presence.is_online(watch.device);
         self.say(message);
-        if offline {
+        if !online {
             self.say_notice(feed, NoticeState::Offline);
         }
     }
@@ -37,26 +35,16 @@ impl Viewer {
         }
     }
 
-    pub(super) fn tell_presence(&mut self, device: DeviceId, online: bool) {
-        let state = if online {
-            NoticeState::Online
-        } else {
-            NoticeState::Offline
+    /// Tells a client that has paid whether the device is there, where that differs from what it was told last.
+    pub(super) fn tell_presence(&mut self, feed: FeedId) {
+        let Some(watch) = self.watches.get_mut(&feed).filter(|watch| watch.is_paid()) else {
+            return;
         };
-        let paid = self
-            .watches
-            .iter()
-            .filter(|(_, watch)| watch.phase != Phase::Unpaid);
-        let feeds = paid.filter(|(_, watch)| watch.device == device);
-        for feed in feeds.map(|(feed, _)| *feed).collect::<Vec<_>>() {
-            self.say_notice(feed, state);
-        }
-    }
-
-    pub(super) fn tell_all_presence(&mut self) {
-        let devices: BTreeSet<_> = self.watches.values().map(|watch| watch.device).collect();
-        for device in devices {
-            self.tell_presence(device, self.parts.presence.is_online(device));
+        let before = std::mem::replace(&mut watch.online, *watch.changes.presence.borrow());
+        match (before, watch.online) {
+            (false, true) => self.say_notice(feed, NoticeState::Online),
+            (true, false) => self.say_notice(feed, NoticeState::Offline),
+            (true, true) | (false, false) => {}
         }
     }
 }
