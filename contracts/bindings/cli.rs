@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod deploy;
 mod feeds;
+mod hint;
 mod keystore;
 mod listing;
 mod outcome;
@@ -16,8 +17,8 @@ use anyhow::Result;
 pub(crate) use self::args::Args;
 use self::args::{Command, KeyCommand};
 pub(crate) use self::config::Config;
+pub(crate) use self::hint::hint;
 use self::outcome::Outcome;
-pub(crate) use self::progress::hint;
 
 /// Does what the command says.
 ///

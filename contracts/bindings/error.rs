@@ -3,11 +3,9 @@ use std::fmt;
 use ashya_protocol::{Address, Hash, Wei};
 use ethers::abi::ethabi::AbiError;
 use ethers::abi::{ParamType, Token};
-use ethers::providers::{JsonRpcError, ProviderError, RpcError};
 use thiserror::Error;
 
 use crate::abi::FEEDLEDGER_ABI;
-use crate::transport::TransportError;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -134,38 +132,6 @@ pub struct LedgerRefusal {
 impl ChainError {
     pub(crate) fn unexpected(what: impl Into<String>) -> Self {
         Self::UnexpectedAnswer(what.into())
-    }
-
-    /// The error of a request, with the ledger's reason where there is one.
-    pub(crate) fn from_provider(error: ProviderError) -> Self {
-        match error.as_error_response() {
-            Some(answer) => Self::from_answer(answer),
-            None => match error {
-                ProviderError::JsonRpcClientError(source) => Self::from_source(&*source),
-                other => Self::Transport(Box::new(other)),
-            },
-        }
-    }
-
-    fn from_source(source: &(dyn std::error::Error + 'static)) -> Self {
-        match source.downcast_ref() {
-            Some(TransportError::TimedOut) => Self::TimedOut,
-            Some(TransportError::TooLarge) => Self::TooLarge,
-            _ => Self::Transport(source.to_string().into()),
-        }
-    }
-
-    fn from_answer(answer: &JsonRpcError) -> Self {
-        match answer
-            .as_revert_data()
-            .and_then(|data| LedgerRefusal::decode(&data))
-        {
-            Some(refusal) => Self::Refused(refusal),
-            None => Self::Rpc {
-                code: answer.code,
-                message: answer.message.clone(),
-            },
-        }
     }
 }
 

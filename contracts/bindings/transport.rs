@@ -18,7 +18,7 @@ use url::Url;
 
 use self::http::HttpEndpoint;
 use self::ws::WsEndpoint;
-use crate::error::ChainError;
+use crate::error::{ChainError, LedgerRefusal};
 
 /// A node that has not answered by then is treated as gone; logs of many blocks take a few seconds.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -139,6 +139,40 @@ impl JsonRpcClient for Transport {
             params => params,
         };
         Ok(serde_json::from_value(self.call(method, &params).await?)?)
+    }
+}
+
+impl ChainError {
+    /// The error of a request, with the ledger's reason where there is one.
+    pub(crate) fn from_provider(error: ProviderError) -> Self {
+        match error.as_error_response() {
+            Some(answer) => Self::from_answer(answer),
+            None => match error {
+                ProviderError::JsonRpcClientError(source) => Self::from_source(&*source),
+                other => Self::Transport(Box::new(other)),
+            },
+        }
+    }
+
+    fn from_source(source: &(dyn std::error::Error + 'static)) -> Self {
+        match source.downcast_ref() {
+            Some(TransportError::TimedOut) => Self::TimedOut,
+            Some(TransportError::TooLarge) => Self::TooLarge,
+            _ => Self::Transport(source.to_string().into()),
+        }
+    }
+
+    fn from_answer(answer: &JsonRpcError) -> Self {
+        match answer
+            .as_revert_data()
+            .and_then(|data| LedgerRefusal::decode(&data))
+        {
+            Some(refusal) => Self::Refused(refusal),
+            None => Self::Rpc {
+                code: answer.code,
+                message: answer.message.clone(),
+            },
+        }
     }
 }
 

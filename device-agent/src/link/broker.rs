@@ -12,11 +12,9 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::Instant;
 
 use super::error::LinkError;
+use super::tunnel::SEND_BUFFER;
 use crate::data::unix_seconds;
 
-/// Bytes that the system may hold for the broker: enough for the detections of seconds, and for one picture rather than
-/// for a minute of them on a slow uplink, where it would else keep megabytes.
-pub(super) const SEND_BUFFER: u32 = 256 * 1024;
 /// How long a packet may take to be written, so that a large picture on a slow uplink is no reason to leave. Shorter
 /// than the keep-alive, whose answer is not read meanwhile.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(12);

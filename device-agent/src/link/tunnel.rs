@@ -8,9 +8,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::broker::SEND_BUFFER;
 use crate::trust::{Trust, TrustError};
 
+/// Bytes that the system may hold for the broker: enough for the detections of seconds, and for one picture rather than
+/// for a minute of them on a slow uplink, where it would else keep megabytes.
+pub(super) const SEND_BUFFER: u32 = 256 * 1024;
 /// How long the broker may take to answer, name and handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
