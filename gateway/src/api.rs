@@ -45,7 +45,6 @@ use crate::previews::Previews;
 use crate::registry::Registry;
 use crate::store::Store;
 
-pub(crate) use error::Chained;
 pub use error::HttpError;
 pub use extract::Bearer;
 pub(crate) use extract::Id;

@@ -5,6 +5,7 @@ pub(crate) mod device_passwords;
 pub(crate) mod fleet_key;
 pub(crate) mod nonces;
 pub(crate) mod rates;
+pub(crate) mod session_id;
 pub(crate) mod sessions;
 pub(crate) mod siwe;
 mod tokens;

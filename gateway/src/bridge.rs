@@ -24,8 +24,8 @@ use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Chained;
-use crate::chain::Backoff;
+use crate::backoff::Backoff;
+use crate::chained::Chained;
 use crate::defaults::BACKOFF_MAX;
 use crate::hub::Hub;
 use crate::ingest::Ingest;

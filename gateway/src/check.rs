@@ -3,8 +3,8 @@
 use ashya_contracts::{ChainError, Ledger, Rpc};
 use thiserror::Error;
 
-use crate::api::Chained;
 use crate::auth::fleet_key;
+use crate::chained::Chained;
 use crate::config::Config;
 use crate::data_folder;
 use crate::entrance::{Lifetime, Tls, TlsError};

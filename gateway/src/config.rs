@@ -23,6 +23,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::defaults::LOCAL_CHAIN_ID;
+use crate::entrance::TlsConfig;
 use crate::registry::RegistrationPolicy;
 use crate::socket::SocketPolicy;
 
@@ -35,7 +36,6 @@ pub use log::LogFormat;
 pub use mqtt::MqttConfig;
 pub(crate) use outage::OutageConfig;
 pub use settings::Settings;
-pub use tls::TlsConfig;
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]

@@ -18,8 +18,8 @@ use tokio_rustls::TlsAcceptor;
 
 pub(crate) use places::{Place, PlaceLimits, Places};
 pub(crate) use stream::Stream;
-pub use tls::TlsError;
 pub(crate) use tls::{Lifetime, Speaks, Tls};
+pub use tls::{TlsConfig, TlsError};
 
 /// Pause after a failed accept: the process is out of file descriptors, and trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,14 +1,11 @@
-//! How the process ends: exit codes and signals.
+//! How the process ends: exit codes and last words.
 
 use std::error::Error;
-use std::io;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
-use crate::api::Chained;
+use crate::chained::Chained;
 use crate::config::ConfigError;
 use crate::operator::OrderError;
 use crate::server::ServerError;
@@ -67,24 +64,4 @@ pub fn told(outcome: &Result<String, OrderError>) -> ExitCode {
         }
         Err(error) => failure(error),
     }
-}
-
-/// A token that SIGTERM or SIGINT cancels.
-///
-/// # Errors
-/// When the system takes no signal handlers.
-pub fn on_signal() -> io::Result<CancellationToken> {
-    let token = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let cancelled = token.clone();
-    // Lives as long as the process: the only task without another owner.
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        cancelled.cancel();
-    });
-    Ok(token)
 }

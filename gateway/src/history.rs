@@ -9,34 +9,22 @@
 mod page;
 mod pruner;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ashya_protocol::{FeedId, Position, StreamName};
 use tokio::sync::Semaphore;
 
-use crate::api::Chained;
-use crate::hub::{Moment, StreamKey};
+use crate::chained::Chained;
+use crate::hub::Moment;
 use crate::ledger_index::Paid;
 use crate::positions::Positions;
 use crate::store::Store;
+use crate::stream::StreamKey;
 
 pub(crate) use page::{Item, Page};
 
 /// Most pages that are read at a time: more would only wait for the same disk.
 const READERS: usize = 4;
-
-/// What is kept on disk.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Retention {
-    /// The streams of every device that are kept.
-    pub streams: BTreeSet<StreamName>,
-    /// For how long; nothing is kept when zero.
-    pub age: Duration,
-    /// Most bytes of all events.
-    pub max_bytes: u64,
-}
 
 /// History on disk. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -68,13 +56,6 @@ pub(crate) struct Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("history cannot be read")]
 pub(crate) struct Unreadable;
-
-impl Retention {
-    /// Whether a stream is kept.
-    pub(crate) fn keeps(&self, stream: &StreamName) -> bool {
-        !self.age.is_zero() && self.streams.contains(stream)
-    }
-}
 
 impl History {
     /// History of a store, into which `positions` writes.

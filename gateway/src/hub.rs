@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::demand::DemandBoard;
 use crate::metrics::{Loss, Metrics};
+use crate::stream::StreamKey;
 
 pub(crate) use encoding::Encoding;
 pub(crate) use following::{Following, Missing};
@@ -68,13 +69,6 @@ struct Shared {
     metrics: Metrics,
     /// The runtime of the sockets.
     runtime: Option<Handle>,
-}
-
-/// One stream of one device.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct StreamKey {
-    pub(crate) device: DeviceId,
-    pub(crate) stream: StreamName,
 }
 
 #[derive(Debug, Default)]

@@ -15,11 +15,14 @@
 mod access;
 mod api;
 mod auth;
+mod backoff;
 mod bridge;
 mod chain;
 mod chain_clock;
+mod chained;
 mod check;
 mod config;
+mod connection;
 mod data_folder;
 mod defaults;
 mod demand;
@@ -39,10 +42,13 @@ mod positions;
 mod presence;
 mod previews;
 mod registry;
+mod retention;
 mod server;
 mod socket;
 mod sse;
 mod store;
+mod stream;
+mod tcp;
 
 pub use access::Access;
 pub use api::{Bearer, HttpError};
@@ -51,7 +57,8 @@ pub use auth::client::{ForwardedHeader, Proxies};
 pub use auth::device_passwords::{DeviceClaims, DevicePasswords};
 pub use auth::fleet_key::FleetKeyError;
 pub use auth::rates::RateConfig;
-pub use auth::sessions::{Seat, SessionClaims, SessionId, Sessions};
+pub use auth::session_id::SessionId;
+pub use auth::sessions::{Seat, SessionClaims, Sessions};
 pub use auth::siwe::{SiweError, SiweMessage};
 pub use bridge::{BridgeAddress, ParseBridgeAddressError};
 pub use chain::FollowerError;
@@ -59,11 +66,11 @@ pub use chain_clock::{ChainClock, ClockSource, Freshness, HeadFromTheFuture, wal
 pub use check::check;
 pub use config::{
     Args, AuthConfig, ChainConfig, Command, Config, ConfigError, DataArgs, DeviceArgs, FileArgs,
-    HttpConfig, LedgerSource, LogFormat, MqttConfig, OperatorCommand, RunArgs, Settings, TlsConfig,
+    HttpConfig, LedgerSource, LogFormat, MqttConfig, OperatorCommand, RunArgs, Settings,
 };
 pub use data_folder::DataFolderError;
-pub use entrance::TlsError;
-pub use history::{History, Retention};
+pub use entrance::{TlsConfig, TlsError};
+pub use history::History;
 pub use hub::{Hub, RingLimits};
 pub use ingest::{Ingest, IngestClosed, IngestParts, Promise, Verdict};
 pub use ledger_index::{FeedView, LedgerIndex, ListingDocument, SubscriptionView};
@@ -75,6 +82,7 @@ pub use positions::Positions;
 pub use presence::Presence;
 pub use previews::Previews;
 pub use registry::{Blocklist, Registered, RegistrationPolicy, Registry, RegistryError};
+pub use retention::Retention;
 pub use server::{Listeners, ServerError, run, run_until_signal};
 pub use socket::{SocketParts, SocketPolicy, client_rules, routes as socket_routes};
 pub use store::{ExportError, Store, StoreError};

@@ -12,7 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
-use crate::store::Prune;
+use crate::retention::Prune;
 
 /// Why an event was refused. The order is the order of the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

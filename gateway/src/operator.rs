@@ -12,7 +12,7 @@ use ashya_protocol::DeviceId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::api::Chained;
+use crate::chained::Chained;
 use crate::config::OperatorCommand;
 use crate::data_folder::{self, DataFolderError};
 use crate::registry::Blocklist;

@@ -24,22 +24,13 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
-use crate::history::Retention;
-use crate::hub::StreamKey;
+use crate::retention::Retention;
 use crate::store::{NewEvent, Store, StoreError};
+use crate::stream::{Gap, StreamKey};
 
 /// Most streams of one device that are remembered: those that it names, and some that it named before. Forgetting one
 /// would let its old events be replayed.
 const MAX_STREAMS_REMEMBERED: usize = 8 * MAX_STREAMS;
-
-/// Numbers of one boot that never came, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Gap {
-    /// First missing number.
-    pub(crate) from: Seq,
-    /// Last missing number.
-    pub(crate) to: Seq,
-}
 
 /// A position that is not after the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

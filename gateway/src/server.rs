@@ -2,15 +2,14 @@
 
 mod back_up;
 mod chain_check;
-mod connection;
 mod doors;
 pub(crate) mod http;
 mod listeners;
 mod parts;
 mod reload;
 mod site;
+mod stop;
 mod systemd;
-mod tcp;
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,19 +29,18 @@ use crate::config::{self, Config, ConfigError, LedgerSource};
 use crate::data_folder::{self, DataFolderError};
 use crate::defaults::{DRAIN_DEADLINE, DRAIN_RESERVE};
 use crate::entrance::{Tls, TlsError};
+use crate::file_limit;
 use crate::operator::{self, Line};
 use crate::outage;
 use crate::socket;
+use crate::sse;
 use crate::store::{self, EXPORT_FOLDER, StoreError};
-use crate::{exit, file_limit};
 
 pub(crate) use chain_check::refuse_other_chain;
-pub(crate) use connection::Connection;
 use doors::Doors;
 pub use listeners::Listeners;
 use parts::Parts;
 use site::Addresses;
-pub(crate) use tcp::Tcp;
 
 /// Why the gateway cannot run.
 #[derive(Debug, Error)]
@@ -114,7 +112,7 @@ impl ServerError {
 /// # Errors
 /// As [`run`], and when a listener cannot be bound.
 pub async fn run_until_signal(config: Config) -> Result<(), ServerError> {
-    let shutdown = exit::on_signal()?;
+    let shutdown = stop::on_signal()?;
     file_limit::raise(&config);
     let listeners = Listeners::bind(&config)?;
     run(config, listeners, shutdown).await
@@ -166,9 +164,10 @@ pub async fn run(
         cors_origins: config.http.cors_origins.clone(),
         public_rpc: config.chain.public_rpc.clone(),
     };
-    let sockets = socket::routes(parts.sockets(shutdown.clone(), &tasks));
+    let watchers = parts.sockets(shutdown.clone(), &tasks);
+    let watching = socket::routes(watchers.clone()).merge(sse::routes(watchers));
     let metrics = api::metrics_router(parts.metrics.clone());
-    let routes = api::router(parts.api(site, shutdown.clone()), &policy, sockets);
+    let routes = api::router(parts.api(site, shutdown.clone()), &policy, watching);
     let doors = Doors::new(&config, tls, &parts.metrics);
     let reload = doors.reload()?;
     tasks.spawn(reload.run(shutdown.clone()));

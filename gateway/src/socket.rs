@@ -38,7 +38,6 @@ use crate::hub::Hub;
 use crate::ledger_index::LedgerIndex;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
-use crate::sse;
 
 pub(crate) use batch::{Batch, Deadline};
 pub(crate) use limits::{BATCH_BYTES, BATCH_MESSAGES};
@@ -84,11 +83,10 @@ impl FromRef<Arc<SocketParts>> for Sessions {
     }
 }
 
-/// `GET /v1/ws` and `GET /v1/feeds/{id}/events`.
+/// `GET /v1/ws`.
 pub fn routes(parts: SocketParts) -> Router {
     Router::new()
         .route("/v1/ws", get(handshake::upgrade))
-        .route("/v1/feeds/{id}/events", get(sse::events))
         .with_state(Arc::new(parts))
 }
 

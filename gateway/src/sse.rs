@@ -17,9 +17,11 @@ use std::time::Duration;
 
 use ashya_protocol::FeedId;
 use ashya_protocol::ws::ServerMessage;
+use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
@@ -44,7 +46,14 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// A comment.
 const COMMENT: &[u8] = b":\n\n";
 
-pub(crate) async fn events(
+/// `GET /v1/feeds/{id}/events`.
+pub(crate) fn routes(parts: SocketParts) -> Router {
+    Router::new()
+        .route("/v1/feeds/{id}/events", get(events))
+        .with_state(Arc::new(parts))
+}
+
+async fn events(
     State(parts): State<Arc<SocketParts>>,
     Bearer(claims): Bearer,
     Id(feed): Id<FeedId>,

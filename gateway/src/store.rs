@@ -15,12 +15,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-pub(crate) use chain::{ChainCommit, Cursor, LedgerIdentity};
+pub(crate) use chain::{BlockId, ChainCommit, Cursor, JournalBlock, LedgerIdentity};
 pub(crate) use damage::{open_and_load, unbroken};
 pub use export::ExportError;
 pub(crate) use export::{back_up, write_file};
 use flusher::Flusher;
-pub(crate) use history::{HistoryTrees, NewEvent, Prune, Record};
+pub(crate) use history::{HistoryTrees, NewEvent, Record};
 
 /// Bytes of the secret behind nonces, sessions and device passwords.
 const SECRET_BYTES: usize = 32;

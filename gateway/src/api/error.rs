@@ -1,5 +1,4 @@
 use std::error::Error;
-use std::fmt;
 
 use ashya_contracts::ChainError;
 use ashya_protocol::Offer;
@@ -12,6 +11,7 @@ use crate::auth::AuthError;
 use crate::auth::nonces::NonceError;
 use crate::auth::rates::TooMany;
 use crate::auth::siwe::SiweError;
+use crate::chained::Chained;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
 
@@ -224,19 +224,4 @@ pub(super) async fn method_not_allowed() -> HttpError {
         "method-not-allowed",
         "this path does not have that method",
     )
-}
-
-/// An error with the errors behind it, on one line.
-pub(crate) struct Chained<'a>(pub(crate) &'a dyn Error);
-
-impl fmt::Display for Chained<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
 }

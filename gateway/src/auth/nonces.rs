@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use sha2::Sha256;
 use thiserror::Error;
 
-use super::sessions::SessionId;
+use super::session_id::SessionId;
 use crate::chain_clock::wall_clock;
 use crate::store::{Store, StoreError};
 

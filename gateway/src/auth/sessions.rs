@@ -4,7 +4,6 @@
 //! of those that it gave out, and of those that were revoked until they would have run out anyway.
 
 mod book;
-mod id;
 mod seat;
 
 use std::sync::Arc;
@@ -15,12 +14,12 @@ use ashya_protocol::rest::{Session, SessionInfo};
 use parking_lot::Mutex;
 
 use super::AuthError;
+use super::session_id::SessionId;
 use super::tokens::Tokens;
 use crate::chain_clock::wall_clock;
 use crate::store::{Store, StoreError};
 
 use book::{Book, Record};
-pub use id::SessionId;
 pub use seat::Seat;
 
 /// Issues, checks, lists and revokes the bearer tokens of wallets. Cheap to clone.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::AuthError;
-use super::sessions::SessionId;
+use super::session_id::SessionId;
 use crate::chain_clock::wall_clock;
 
 /// Signs and checks the tokens of one kind; a token of one kind is never taken for another.

@@ -13,13 +13,14 @@ use tokio::time::timeout;
 use super::*;
 use crate::chain_clock::{ChainClock, ClockSource, Freshness};
 use crate::hub::tests::{DOMAIN, position};
-use crate::hub::{Following, Outbox, Queued, StreamKey};
+use crate::hub::{Following, Outbox, Queued};
 use crate::ingest::{IngestParts, Promise, Verdict};
 use crate::ledger_index::LedgerIndex;
 use crate::outage::Heard;
 use crate::positions::Positions;
 use crate::previews::Previews;
 use crate::store::Store;
+use crate::stream::StreamKey;
 
 use mosquitto::Mosquitto;
 

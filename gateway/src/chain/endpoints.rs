@@ -4,7 +4,8 @@ use ashya_contracts::{Block, Deployment, Ledger, Rpc};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use super::{Backoff, Pace, RoundError};
+use super::{Pace, RoundError};
+use crate::backoff::Backoff;
 use crate::defaults::LOCAL_CHAIN_ID;
 
 /// A node this many blocks ahead of the one that is asked is asked instead.

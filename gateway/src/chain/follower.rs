@@ -7,17 +7,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::endpoints::Endpoints;
 use super::fork::{Relation, relate};
-use super::journal::{BlockId, Journal};
+use super::journal::Journal;
 use super::pace::{Pace, Tempo};
 use super::progress::Progress;
 use super::reader::Reader;
 use super::replica::Replica;
 use super::{ChainStatus, FollowerError, RoundError};
-use crate::api::Chained;
 use crate::chain_clock::ChainClock;
+use crate::chained::Chained;
 use crate::ledger_index::{LedgerIndex, Snapshot};
 use crate::metrics::Metrics;
-use crate::store::{LedgerIdentity, Store, StoreError};
+use crate::store::{BlockId, LedgerIdentity, Store, StoreError};
 
 /// Reads the ledger's events block by block and applies them.
 ///

@@ -4,9 +4,11 @@ use ashya_contracts::{Block, Rpc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::RoundError;
-use super::journal::{BlockId, Journal};
-use super::reader::CONCURRENT;
+use super::journal::Journal;
+use crate::store::BlockId;
 
+/// Requests for blocks that are on the way at once.
+pub(super) const CONCURRENT: usize = 16;
 /// Most blocks that are looked at before the next are asked for.
 const LARGEST_BATCH: u64 = 64;
 

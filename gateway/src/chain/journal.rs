@@ -2,25 +2,9 @@ use std::collections::VecDeque;
 
 use ashya_contracts::Block;
 use ashya_protocol::Hash;
-use serde::{Deserialize, Serialize};
 
 use crate::ledger_index::Delta;
-
-/// A block by height and hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct BlockId {
-    pub(crate) number: u64,
-    pub(crate) hash: Hash,
-}
-
-/// An applied block, and what was before it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct JournalBlock {
-    #[serde(flatten)]
-    pub(crate) id: BlockId,
-    pub(crate) parent: Hash,
-    pub(crate) undo: Delta,
-}
+use crate::store::{BlockId, JournalBlock};
 
 /// The newest applied blocks without a gap, on a block that is known by its hash alone.
 #[derive(Debug)]

@@ -4,14 +4,11 @@ use ashya_contracts::{Block, ChainError, Ledger, LoggedEvent};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::RoundError;
-use super::fork::header;
-use super::journal::BlockId;
+use super::fork::{CONCURRENT, header};
 use super::ranges::{Ranges, refuses_range};
 use super::replica::ReadBlock;
 use crate::metrics::Metrics;
-
-/// Requests for blocks that are on the way at once.
-pub(super) const CONCURRENT: usize = 16;
+use crate::store::BlockId;
 
 /// Reads blocks with their events, and believes no answer that the blocks' own heads do not bear out.
 ///

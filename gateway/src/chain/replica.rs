@@ -1,9 +1,9 @@
 use ashya_contracts::LedgerEvent;
 use ashya_protocol::Hash;
 
-use super::journal::{BlockId, Journal, JournalBlock};
+use super::journal::Journal;
 use crate::ledger_index::LedgerIndex;
-use crate::store::{ChainCommit, Cursor};
+use crate::store::{BlockId, ChainCommit, Cursor, JournalBlock};
 
 /// The ledger as of one block, and the way back from it.
 #[derive(Debug)]

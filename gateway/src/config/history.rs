@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use super::checks::{positive, refuse};
 use crate::defaults::{HISTORY_BYTES, HISTORY_HOURS, MAX_HISTORY, RING_EVENTS, RING_MINUTES};
-use crate::history::Retention;
 use crate::hub::RingLimits;
+use crate::retention::Retention;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -2,13 +2,14 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::ConfigError;
 use super::checks::{local, positive, refuse};
-use super::{ConfigError, TlsConfig};
 use crate::bridge::{BridgeAddress, ParseBridgeAddressError};
 use crate::defaults::{
     CONNECTIONS_PER_ADDRESS, MAX_MQTT_CONNECTIONS, MQTT_BYTES_PER_SECOND, MQTT_MESSAGES_PER_SECOND,
     MQTT_PORT,
 };
+use crate::entrance::TlsConfig;
 use crate::mqtt::MqttRates;
 
 /// The embedded broker.

@@ -4,17 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::checks::refuse;
+use crate::entrance::TlsConfig;
 
-/// The certificate that the gateway's own listeners show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsConfig {
-    /// File of the certificate and its chain (PEM).
-    pub certificate: PathBuf,
-    /// File of its private key (PEM), readable by its owner alone.
-    pub key: PathBuf,
-}
-
-/// The same, before it is checked.
+/// A [`TlsConfig`] before it is checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct TlsSettings {

@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::defaults::TLS_HANDSHAKE_TIMEOUT;
-use crate::server::Tcp;
+use crate::tcp::Tcp;
 
 /// How long what a client without TLS has on the way is read and thrown away: closing before would reset the connection.
 const LINGER: Duration = Duration::from_secs(1);

@@ -16,13 +16,21 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 use x509_parser::parse_x509_certificate;
 
-use crate::config::TlsConfig;
 use crate::defaults::CERTIFICATE_WARNING;
 
 /// The rights of everybody but the owner.
 const OTHERS: u32 = 0o077;
 /// The one protocol of the HTTP listener: a websocket needs HTTP/1.1 here.
 const ALPN_HTTP: &[u8] = b"http/1.1";
+
+/// The certificate that the gateway's own listeners show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// File of the certificate and its chain (PEM).
+    pub certificate: PathBuf,
+    /// File of its private key (PEM), readable by its owner alone.
+    pub key: PathBuf,
+}
 
 /// What is spoken inside of TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use ashya_protocol::{Boot, Envelope, Position, Seq, VerifiedEvent};
 
 use super::{Request, Right};
 use crate::hub::{Message, Moment};
-use crate::positions::Gap;
 use crate::store::{HistoryTrees, Record, StoreError};
+use crate::stream::Gap;
 
 /// Most events of a page.
 const EVENTS: usize = 256;

@@ -4,10 +4,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::History;
-use crate::api::Chained;
 use crate::chain_clock::ChainClock;
+use crate::chained::Chained;
 use crate::metrics::Metrics;
-use crate::store::Prune;
+use crate::retention::Prune;
 
 /// Time between looks for what is too old or too much.
 const INTERVAL: Duration = Duration::from_secs(10);

@@ -3,7 +3,8 @@
 use ashya_protocol::Position;
 use tokio::time::Instant;
 
-use super::{Hub, Outbox, Replay, StreamKey};
+use super::{Hub, Outbox, Replay};
+use crate::stream::StreamKey;
 
 /// A place among the watchers of a stream; dropping it leaves.
 #[derive(Debug)]

@@ -14,10 +14,7 @@ use super::parcel::Parcel;
 use super::{Encoding, Message};
 use crate::chain_clock::Reading;
 use crate::ledger_index::LedgerVersion;
-use crate::server::Tcp;
-
-/// Most bytes that are written for a socket at once.
-pub(super) const MAX_BYTES: usize = 256 * 1024;
+use crate::tcp::Tcp;
 
 /// Seconds for which no thread is stopped on a machine that does its work.
 const NEAR: u64 = 2;

@@ -4,10 +4,11 @@ use ashya_protocol::ws::{GapReason, JsonEvent, ServerMessage};
 use ashya_protocol::{FeedId, Position, StreamName, VerifiedEvent};
 use bytes::Bytes;
 
+use super::Encoding;
 use super::frame::{BINARY, TEXT, framed, payload};
-use super::{Encoding, StreamKey};
 use crate::ledger_index::Paid;
-use crate::positions::Gap;
+use crate::stream::Gap;
+use crate::stream::StreamKey;
 
 /// Room for what surrounds the payload in JSON: names, ids and the signature.
 const JSON_AROUND_BYTES: usize = 512;

@@ -4,11 +4,12 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
+use super::Encoding;
 use super::lane::{Begun, Lane, Now, Pass, Sent};
 use super::parcel::Parcel;
 use super::queue::{Pushed, Queue, Queued};
-use super::{Encoding, StreamKey};
-use crate::server::Tcp;
+use crate::stream::StreamKey;
+use crate::tcp::Tcp;
 
 /// The bounded queue between the hub and one socket. Cheap to clone.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,10 @@
 use std::sync::{Arc, OnceLock};
 
-use super::lane::MAX_BYTES;
 use super::queue::{MAX_PICTURES, MAX_SMALL};
 use super::{Encoding, Message};
+
+/// Most bytes that a lane writes for a socket at once.
+const MAX_BYTES: usize = 256 * 1024;
 
 /// Events of one stream that came together, with their frames in one piece, made once for everybody who gets them.
 #[derive(Debug)]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use ashya_protocol::ws::{GapReason, ServerMessage};
 use ashya_protocol::{Boot, Position, Seq};
 
-use super::{Message, StreamKey};
+use super::Message;
+use crate::stream::StreamKey;
 
 /// Most small events that wait for one socket; one more and the socket is given up.
 pub(super) const MAX_SMALL: usize = 1_024;

@@ -7,7 +7,7 @@ use super::*;
 use crate::chain_clock::{ChainClock, ClockSource, Freshness};
 use crate::defaults::RING_EVENTS;
 use crate::ledger_index::LedgerIndex;
-use crate::positions::Gap;
+use crate::stream::Gap;
 
 pub(crate) const DOMAIN: Domain = Domain {
     chain_id: 31_337,

@@ -5,8 +5,8 @@ use std::thread;
 use tokio::time::Instant;
 
 use super::{Batch, Dirty, Positions, key_bytes};
-use crate::api::Chained;
-use crate::chain::Backoff;
+use crate::backoff::Backoff;
+use crate::chained::Chained;
 use crate::defaults::BATCH_SPACING;
 use crate::store::{StoreError, unbroken};
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Chained;
+use crate::chained::Chained;
 use crate::store::{self, Store};
 
 /// Exports the store from time to time, for the day on which it is damaged.

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::connection::Connection;
 use crate::auth::client::Peer;
+use crate::connection::Connection;
 use crate::entrance::{Entrance, Guest};
 
 /// How long a client of a listener may take.

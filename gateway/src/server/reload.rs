@@ -4,7 +4,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::systemd;
-use crate::api::Chained;
+use crate::chained::Chained;
 use crate::entrance::{Lifetime, Tls};
 use crate::metrics::Metrics;
 

@@ -21,8 +21,8 @@ use super::SocketParts;
 use super::actor::Socket;
 use super::line::Line;
 use crate::api::HttpError;
+use crate::connection::Connection;
 use crate::hub::Encoding;
-use crate::server::Connection;
 
 pub(super) async fn upgrade(
     State(parts): State<Arc<SocketParts>>,

@@ -24,8 +24,9 @@ use tokio_tungstenite::tungstenite::protocol::{
 };
 use tokio_tungstenite::tungstenite::{Error, Message as Received};
 
+use crate::connection::Connection;
 use crate::hub::{Encoding, Message, framed};
-use crate::server::{Connection, Tcp};
+use crate::tcp::Tcp;
 
 /// Bytes that one read takes: more than most messages of a client. The room for them stays with each socket.
 const READ_BYTES: usize = 256;

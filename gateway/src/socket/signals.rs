@@ -10,9 +10,8 @@ use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
-use super::watch::Changes;
 use crate::history::{Page, Unreadable};
-use crate::hub::StreamKey;
+use crate::stream::StreamKey;
 
 /// Something that has happened; what brought it has to be waited for again.
 #[derive(Debug)]
@@ -37,17 +36,12 @@ pub(super) struct Silencer(AbortHandle);
 
 impl Signals {
     /// Waits for the next change of what concerns a feed.
-    pub(super) fn await_change(&mut self, feed: FeedId, of: &Changes) -> Silencer {
-        let mut of = of.clone();
-        Silencer(self.add(async move {
-            // Also when the feed is gone: it may come again.
-            tokio::select! {
-                _ = of.feed.changed() => {}
-                _ = of.presence.changed() => {}
-                _ = of.clock.changed() => {}
-            }
-            Signal::Changed(feed)
-        }))
+    pub(super) fn await_change(
+        &mut self,
+        feed: FeedId,
+        change: impl Future<Output = ()> + Send + 'static,
+    ) -> Silencer {
+        Silencer(self.add(change.map(move |()| Signal::Changed(feed))))
     }
 
     /// Waits for a page of a stream's history.

@@ -21,10 +21,11 @@ use super::SocketParts;
 use super::signals::{Signals, Silencer};
 use super::watch::{Changes, Phase, Watch, WatchRefusal, begins, step, streams_of};
 use crate::chain_clock::Reading;
-use crate::hub::{Begun, Encoding, Following, Message, Outbox, Queued, StreamKey};
+use crate::hub::{Begun, Encoding, Following, Message, Outbox, Queued};
+use crate::stream::StreamKey;
 
 use crate::metrics::Metrics;
-use crate::server::Tcp;
+use crate::tcp::Tcp;
 
 use catch_up::CatchingUp;
 pub(crate) use rights::Grant;
@@ -169,7 +170,7 @@ impl Viewer {
             begins,
             paid: self.paid(feed),
             reminded: false,
-            _await: self.signals.await_change(feed, &changes),
+            _await: self.signals.await_change(feed, changes.next()),
             changes,
             online: true,
         };

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::future::Future;
 
 use ashya_protocol::ws::ErrorCode;
 use ashya_protocol::{DeviceId, StreamName};
@@ -8,8 +9,8 @@ use tokio::sync::watch;
 use super::limits::EXPIRY_NOTICE_SECONDS;
 use super::signals::Silencer;
 use crate::access::Access;
-use crate::hub::StreamKey;
 use crate::ledger_index::{FeedView, Paid};
+use crate::stream::StreamKey;
 
 /// One feed that a client has asked for.
 #[derive(Debug)]
@@ -81,6 +82,21 @@ pub(crate) enum WatchRefusal {
     TooManyWatches,
     #[error("The gateway has no current view of the chain; try again soon.")]
     ChainUnavailable,
+}
+
+impl Changes {
+    /// The next change of any of them after what was seen.
+    pub(super) fn next(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut of = self.clone();
+        async move {
+            // Also when the feed is gone: it may come again.
+            tokio::select! {
+                _ = of.feed.changed() => {}
+                _ = of.presence.changed() => {}
+                _ = of.clock.changed() => {}
+            }
+        }
+    }
 }
 
 impl Watch {

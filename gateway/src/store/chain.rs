@@ -7,7 +7,6 @@ use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use super::{Store, StoreError};
-use crate::chain::JournalBlock;
 use crate::ledger_index::{Delta, Snapshot, SubscriptionKey};
 
 const IDENTITY_KEY: &[u8] = b"identity";
@@ -31,6 +30,22 @@ pub(crate) struct Cursor {
     pub(crate) hash: Hash,
     /// Hash of the block in which the ledger was deployed: a chain that began anew shows there.
     pub(crate) deployment_hash: Hash,
+}
+
+/// A block by height and hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BlockId {
+    pub(crate) number: u64,
+    pub(crate) hash: Hash,
+}
+
+/// An applied block, and what was before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct JournalBlock {
+    #[serde(flatten)]
+    pub(crate) id: BlockId,
+    pub(crate) parent: Hash,
+    pub(crate) undo: Delta,
 }
 
 /// One step along the chain: a block, or a branch in place of another.

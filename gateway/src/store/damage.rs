@@ -11,8 +11,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use super::{EXPORT_FOLDER, Store, StoreError, export};
-use crate::api::Chained;
 use crate::chain_clock::wall_clock;
+use crate::chained::Chained;
 
 impl StoreError {
     /// Whether the store holds what cannot be read, so that trying again would not help.
@@ -88,10 +88,10 @@ mod tests {
     use ashya_protocol::{DeviceId, Position};
 
     use super::*;
-    use crate::hub::StreamKey;
     use crate::positions::Positions;
     use crate::registry::Blocklist;
     use crate::store::{NewEvent, back_up};
+    use crate::stream::StreamKey;
 
     fn set_aside(folder: &Path) -> usize {
         let names = fs::read_dir(folder).unwrap().filter_map(Result::ok);

@@ -14,7 +14,6 @@ mod record;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ashya_protocol::{Boot, Position, Seq};
 use parking_lot::Mutex;
@@ -22,7 +21,8 @@ use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
 use super::{Store, StoreError};
-use crate::hub::StreamKey;
+use crate::retention::Prune;
+use crate::stream::StreamKey;
 
 use record::Slice;
 pub(crate) use record::{NewEvent, Record};
@@ -42,15 +42,6 @@ pub(crate) struct HistoryTrees {
     pruned: sled::Tree,
     /// Bytes of all events. Held while anything is written, since a slice is read before.
     bytes: Arc<Mutex<u64>>,
-}
-
-/// Why events were pruned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Prune {
-    /// They were too old.
-    Age,
-    /// There was too much.
-    Size,
 }
 
 impl HistoryTrees {
@@ -250,24 +241,6 @@ impl Store {
         done.map_err(failed)?;
         *bytes += added;
         Ok(())
-    }
-}
-
-impl Prune {
-    /// Every reason.
-    pub(crate) const ALL: [Self; 2] = [Self::Age, Self::Size];
-
-    /// The reason as metrics name it.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Age => "age",
-            Self::Size => "size",
-        }
-    }
-
-    /// The Unix second before which events are too old.
-    pub(crate) const fn cutoff(now: u64, age: Duration) -> u64 {
-        now.saturating_sub(age.as_secs())
     }
 }
 

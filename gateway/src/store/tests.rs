@@ -2,8 +2,9 @@ use ashya_protocol::{Address, FeedId, Hash};
 
 use super::chain::KeptChain;
 use super::*;
-use crate::chain::{BlockId, JournalBlock};
 use crate::ledger_index::{Delta, FeedRecord, Snapshot, SubscriptionKey, SubscriptionRecord};
+use crate::store::BlockId;
+use crate::store::JournalBlock;
 
 fn cursor(number: u64) -> Cursor {
     Cursor {

@@ -6,8 +6,9 @@ use ashya_protocol::Address;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{SessionClaims, SessionId};
+use super::SessionClaims;
 use crate::auth::AuthError;
+use crate::auth::session_id::SessionId;
 use crate::defaults::{MAX_SESSIONS, MAX_SESSIONS_PER_WALLET};
 
 /// What is remembered of a session.

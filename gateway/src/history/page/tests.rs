@@ -2,10 +2,10 @@ use ashya_contracts::LedgerEvent;
 use ashya_protocol::{Address, FeedId, Wei};
 
 use super::*;
-use crate::hub::StreamKey;
 use crate::hub::tests::{DOMAIN, device_key, message as signed, position};
 use crate::ledger_index::LedgerIndex;
 use crate::store::{NewEvent, Store};
+use crate::stream::StreamKey;
 
 const FEED: FeedId = FeedId::new([5; 32]);
 const OTHER: FeedId = FeedId::new([6; 32]);

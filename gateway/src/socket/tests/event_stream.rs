@@ -13,6 +13,7 @@ use tower::ServiceExt;
 
 use super::world::{ALICE, FEED, PATIENCE, START, World};
 use crate::socket::limits::WRITE_TIMEOUT;
+use crate::sse;
 
 /// Numbers of the events that came whole.
 fn numbers(text: &str) -> Vec<u64> {
@@ -161,7 +162,7 @@ async fn an_event_stream_has_the_same_rules() {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
             None => request,
         };
-        crate::socket::routes(world.parts.clone()).oneshot(request.body(Body::empty()).unwrap())
+        sse::routes(world.parts.clone()).oneshot(request.body(Body::empty()).unwrap())
     };
     assert_eq!(
         request(None).await.unwrap().status(),

@@ -10,8 +10,8 @@ use super::viewer::{drain, watch};
 use super::world::{ALICE, BOB, FEED, OWNER, PATIENCE, SECOND_FEED, START, World};
 use super::{seq, streams};
 use crate::hub::tests::{device_key, position};
+use crate::retention::Prune;
 use crate::socket::Viewer;
-use crate::store::Prune;
 
 /// More than memory keeps of a stream.
 const MANY: u64 = 3_000;

@@ -4,7 +4,7 @@ use ashya_protocol::ws::{CloseCode, EndReason, ServerMessage};
 
 use super::client::{Client, Heard};
 use super::world::{ALICE, BOB, FEED, MAX_SOCKETS, START, World};
-use crate::auth::sessions::SessionId;
+use crate::auth::session_id::SessionId;
 
 async fn watching_by(world: &World, id: SessionId) -> Client {
     let session = world.parts.sessions.open(ALICE, id).await.unwrap();

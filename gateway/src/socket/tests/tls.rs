@@ -22,8 +22,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::world::{ALICE, FEED, PATIENCE, START, World};
-use crate::config::TlsConfig;
-use crate::entrance::{Entrance, PlaceLimits, Places, Speaks, Tls};
+use crate::entrance::{Entrance, PlaceLimits, Places, Speaks, Tls, TlsConfig};
 
 struct Secure {
     world: World,

@@ -20,15 +20,18 @@ use super::client::Client;
 use crate::auth::sessions::Sessions;
 use crate::chain_clock::{ChainClock, ClockSource, Freshness};
 use crate::entrance::{Entrance, PlaceLimits, Places};
-use crate::history::{History, Retention};
+use crate::history::History;
 use crate::hub::tests::{DOMAIN, device_key, message};
 use crate::hub::{Hub, Moment, Now};
 use crate::ledger_index::{LedgerIndex, ListingDocument};
 use crate::metrics::Metrics;
-use crate::positions::{Gap, Keep, Positions};
+use crate::positions::{Keep, Positions};
 use crate::presence::{Door, Presence, Word};
+use crate::retention::Retention;
 use crate::server::http::{HttpLimits, serve};
+use crate::sse;
 use crate::store::Store;
+use crate::stream::Gap;
 
 pub(super) const OWNER: Address = Address::new([1; 20]);
 pub(super) const ALICE: Address = Address::new([2; 20]);
@@ -122,7 +125,7 @@ impl World {
         open_feed(&parts.index, SECOND_FEED);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let routes = routes(parts.clone());
+        let routes = routes(parts.clone()).merge(sse::routes(parts.clone()));
         let limits = HttpLimits {
             head_timeout: PATIENCE,
             // Sockets and event streams have a patience of their own: with this one they would not get far.
@@ -251,7 +254,10 @@ impl World {
             .header("last-event-id", after)
             .body(axum::body::Body::empty())
             .unwrap();
-        let answer = routes(self.parts.clone()).oneshot(request).await.unwrap();
+        let answer = sse::routes(self.parts.clone())
+            .oneshot(request)
+            .await
+            .unwrap();
         let mut body = answer.into_body();
         let (mut text, end) = (String::new(), format!("id: {until}\n"));
         while !text.contains(&end) {

@@ -13,8 +13,9 @@ use ashya_protocol::Position;
 use super::history::{gone_of, with_lost};
 use super::{Outgoing, Viewer};
 use crate::history::{Item, Page, Request, Unreadable};
-use crate::hub::{Missing, StreamKey};
+use crate::hub::Missing;
 use crate::socket::signals::Silencer;
+use crate::stream::StreamKey;
 
 /// The streams of which older events come from the disk.
 #[derive(Debug, Default)]

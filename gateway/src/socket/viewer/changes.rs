@@ -154,7 +154,7 @@ impl Viewer {
     /// Waits for the next change after what was seen.
     fn await_change(&mut self, feed: FeedId) {
         if let Some(watch) = self.watches.get_mut(&feed) {
-            watch._await = self.signals.await_change(feed, &watch.changes);
+            watch._await = self.signals.await_change(feed, watch.changes.next());
         }
     }
 

@@ -7,7 +7,8 @@ use ashya_protocol::ws::{GapReason, ServerMessage};
 use ashya_protocol::{Boot, FeedId, Position, Seq, StreamName};
 
 use super::{Outgoing, Viewer};
-use crate::hub::{Message, Missing, Replay, StreamKey};
+use crate::hub::{Message, Missing, Replay};
+use crate::stream::StreamKey;
 
 impl Viewer {
     /// Follows what the paid watch of `feed` entitles to, replays what it asks for, and leaves what no watch entitles

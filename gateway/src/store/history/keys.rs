@@ -2,7 +2,7 @@
 
 use ashya_protocol::{Boot, Position, Seq};
 
-use crate::hub::StreamKey;
+use crate::stream::StreamKey;
 
 const NUMBER: usize = size_of::<u64>();
 

@@ -4,8 +4,8 @@ use ashya_protocol::{FeedId, Position};
 use bytes::Bytes;
 
 use super::keys;
-use crate::hub::StreamKey;
-use crate::positions::Gap;
+use crate::stream::Gap;
+use crate::stream::StreamKey;
 
 const FEED: usize = 32;
 

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use ashya_protocol::{DeviceId, FeedId, Position};
 
 use super::*;
-use crate::positions::Gap;
+use crate::stream::Gap;
 
 const AGE: Duration = Duration::from_secs(24 * 3600);
 const NOON: u64 = 1_800_000_000;

@@ -1,3 +1,5 @@
+//! What the server keeps of each HTTP client, and sockets take over from it.
+
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -9,8 +11,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::Tcp;
 use crate::entrance::{Place, Stream, Visitor};
+use crate::tcp::Tcp;
 
 /// An HTTP client's connection, which holds its place among all of them, whatever it becomes.
 #[derive(Debug)]
@@ -25,16 +27,16 @@ pub(crate) struct Connection {
 
 /// Whether a connection waits without end for a client that takes nothing. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Patience(Arc<AtomicBool>);
+pub(crate) struct Patience(Arc<AtomicBool>);
 
 impl Patience {
     /// What is written has a patience of its own, as websockets and event streams have.
-    pub(super) fn leave_to_the_writer(&self) {
+    pub(crate) fn leave_to_the_writer(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
     /// A client that takes nothing for the write time-out is given up.
-    pub(super) fn limit(&self) {
+    pub(crate) fn limit(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
@@ -45,7 +47,7 @@ impl Patience {
 
 impl Connection {
     /// A connection on which a write may stall for so long, and the handle that says otherwise.
-    pub(super) fn new(visitor: Visitor, write_timeout: Duration) -> (Self, Patience) {
+    pub(crate) fn new(visitor: Visitor, write_timeout: Duration) -> (Self, Patience) {
         let patience = Patience::default();
         let connection = Self {
             stream: visitor.stream,

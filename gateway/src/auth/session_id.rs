@@ -1,3 +1,5 @@
+//! What a session is called.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! A TCP connection that more than one may write to.
+
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;

@@ -1,3 +1,5 @@
+//! How long to wait before what failed is tried again.
+
 use std::time::Duration;
 
 use crate::defaults::{BACKOFF_MAX, BACKOFF_MIN};
