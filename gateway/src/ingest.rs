@@ -8,8 +8,8 @@
 //! Recovering a signer takes tens of microseconds, so a few threads of its own do the work, and bring the events to
 //! their watchers. All events of a device go to the same thread, in the order in which they came, and wait there while
 //! those before them are delivered: a device that sends faster than its watchers can be served is slowed down, and what
-//! has gathered meanwhile goes out together. Watchers do not wait for the disk; whoever published does,
-//! and one flush serves all who wait.
+//! has gathered meanwhile goes out together, before whoever published is told. Watchers do not wait for the disk;
+//! whoever published does, and one flush serves all who wait.
 
 mod checks;
 
@@ -249,10 +249,10 @@ impl Work {
                 }
             }
             self.0.hub.publish(&accepted, || self.now());
-            // Only now, so that a session that wakes for them all does so once, and takes no time from those who watch.
-            for (session, decision) in decided {
+            // Only now: whoever published several wakes for most of them at once, and takes no time from those who watch.
+            for (publisher, decision) in decided {
                 // One that has gone no longer wants to know.
-                let _ = session.send(decision);
+                let _ = publisher.send(decision);
             }
         }
     }

@@ -84,5 +84,5 @@ pub use previews::Previews;
 pub use registry::{Blocklist, Registered, RegistrationPolicy, Registry, RegistryError};
 pub use retention::Retention;
 pub use server::{Listeners, ServerError, run, run_until_signal};
-pub use socket::{SocketParts, SocketPolicy, client_rules, routes as socket_routes};
+pub use socket::{SocketParts, SocketPolicy, client_rules};
 pub use store::{ExportError, Store, StoreError};

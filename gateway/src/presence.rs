@@ -29,7 +29,8 @@ struct Devices {
 #[derive(Debug, Default)]
 struct Standing {
     doors: BTreeSet<Door>,
-    online: watch::Sender<bool>,
+    /// Made for the first who wants to know.
+    online: Option<watch::Sender<bool>>,
 }
 
 /// Where a device is connected. Nobody who speaks at one door takes a device away that stands at the other.
@@ -75,32 +76,47 @@ impl Presence {
             Word::Online => standing.doors.insert(door),
             Word::Offline => standing.doors.remove(&door),
         };
-        let is_online = !standing.doors.is_empty();
+        let is_online = standing.is_online();
         // Told under the lock, so that changes arrive in the order in which they happened.
-        standing.online.send_if_modified(|told| {
-            let before = std::mem::replace(told, is_online);
-            before != is_online
-        });
+        if let Some(online) = &standing.online {
+            online.send_if_modified(|told| std::mem::replace(told, is_online) != is_online);
+        }
     }
 
     /// Whether the device is connected now.
     pub fn is_online(&self, device: DeviceId) -> bool {
         let devices = self.0.lock();
         let standing = devices.known.get(&device);
-        standing.is_some_and(|standing| !standing.doors.is_empty())
+        standing.is_some_and(Standing::is_online)
     }
 
     /// Whether the device is connected, now and from now on.
     pub(crate) fn of(&self, device: DeviceId) -> watch::Receiver<bool> {
-        self.0.lock().of(device).online.subscribe()
+        let mut devices = self.0.lock();
+        let standing = devices.of(device);
+        let is_online = standing.is_online();
+        let online = standing
+            .online
+            .get_or_insert_with(|| watch::Sender::new(is_online));
+        online.subscribe()
+    }
+}
+
+impl Standing {
+    fn is_online(&self) -> bool {
+        !self.doors.is_empty()
     }
 }
 
 impl Devices {
     fn of(&mut self, device: DeviceId) -> &mut Standing {
         if self.known.len() >= self.sweep_at {
-            self.known
-                .retain(|_, one| !one.doors.is_empty() || one.online.receiver_count() > 0);
+            self.known.retain(|_, standing| {
+                standing
+                    .online
+                    .take_if(|online| online.receiver_count() == 0);
+                standing.is_online() || standing.online.is_some()
+            });
             self.sweep_at = (self.known.len() * 2).max(FIRST_SWEEP);
         }
         self.known.entry(device).or_default()

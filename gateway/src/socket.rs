@@ -84,7 +84,7 @@ impl FromRef<Arc<SocketParts>> for Sessions {
 }
 
 /// `GET /v1/ws`.
-pub fn routes(parts: SocketParts) -> Router {
+pub(crate) fn routes(parts: SocketParts) -> Router {
     Router::new()
         .route("/v1/ws", get(handshake::upgrade))
         .with_state(Arc::new(parts))

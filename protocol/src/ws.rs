@@ -68,7 +68,8 @@ pub enum ServerMessage {
         /// The wallet that it speaks for.
         wallet: Address,
     },
-    /// The watch has begun.
+    /// The watch has begun, or holds something else now. Its device is there, unless a notice right behind says that it
+    /// is offline.
     Watching {
         /// The feed.
         feed: FeedId,

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use super::Encoding;
 use super::frame::{BINARY, TEXT, framed, payload};
 use crate::ledger_index::Paid;
-use crate::stream::Gap;
-use crate::stream::StreamKey;
+use crate::stream::{Gap, StreamKey};
 
 /// Room for what surrounds the payload in JSON: names, ids and the signature.
 const JSON_AROUND_BYTES: usize = 512;

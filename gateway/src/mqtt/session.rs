@@ -283,6 +283,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Acknowledges what is decided, in one go: it is durably accepted, already known, or refused for good.
     async fn acknowledge(&mut self, first: Option<Decided>) -> Result<(), End> {
+        // What was acknowledged before a verdict that ends the session goes out with the goodbye.
         self.answer(first)?;
         while let Some(Some(decided)) = self.verdicts.next().now_or_never() {
             self.answer(decided)?;

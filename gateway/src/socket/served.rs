@@ -118,8 +118,9 @@ impl Served {
         let (shutdown, revoked) = (self.parts.shutdown.clone(), self.seat.revocation());
         self.viewer.end_on(async move {
             tokio::select! {
-                () = shutdown.cancelled() => CloseCode::GoingAway,
+                biased;
                 () = revoked.cancelled() => CloseCode::Revoked,
+                () = shutdown.cancelled() => CloseCode::GoingAway,
             }
         })
     }

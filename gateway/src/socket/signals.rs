@@ -16,12 +16,23 @@ use crate::stream::StreamKey;
 /// Something that has happened; what brought it has to be waited for again.
 #[derive(Debug)]
 pub(super) enum Signal {
-    /// A feed has changed, its device came or went, or the chain's clock was moved.
-    Changed(FeedId),
+    /// Something has changed that concerns a feed.
+    Changed(FeedId, Cause),
     /// A page of a stream's history is there.
     Page(StreamKey, Result<Page, Unreadable>),
     /// The connection has to end.
     Over(CloseCode),
+}
+
+/// What has changed that concerns a feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The feed itself, or what the wallet has paid of it.
+    Feed,
+    /// Whether its device is there.
+    Presence,
+    /// The chain's clock has made a step.
+    Clock,
 }
 
 /// Waits for many signals at once. Each is asked only when it has something to say.
@@ -39,9 +50,9 @@ impl Signals {
     pub(super) fn await_change(
         &mut self,
         feed: FeedId,
-        change: impl Future<Output = ()> + Send + 'static,
+        change: impl Future<Output = Cause> + Send + 'static,
     ) -> Silencer {
-        Silencer(self.add(change.map(move |()| Signal::Changed(feed))))
+        Silencer(self.add(change.map(move |cause| Signal::Changed(feed, cause))))
     }
 
     /// Waits for a page of a stream's history.

@@ -22,9 +22,8 @@ use super::signals::{Signals, Silencer};
 use super::watch::{Changes, Phase, Watch, WatchRefusal, begins, step, streams_of};
 use crate::chain_clock::Reading;
 use crate::hub::{Begun, Encoding, Following, Message, Outbox, Queued};
-use crate::stream::StreamKey;
-
 use crate::metrics::Metrics;
+use crate::stream::StreamKey;
 use crate::tcp::Tcp;
 
 use catch_up::CatchingUp;

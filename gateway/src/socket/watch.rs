@@ -7,7 +7,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::limits::EXPIRY_NOTICE_SECONDS;
-use super::signals::Silencer;
+use super::signals::{Cause, Silencer};
 use crate::access::Access;
 use crate::ledger_index::{FeedView, Paid};
 use crate::stream::StreamKey;
@@ -27,7 +27,7 @@ pub(super) struct Watch {
     pub(super) paid: Option<Paid>,
     /// Tells what has changed since it was looked at.
     pub(super) changes: Changes,
-    /// Whether the client was told last that the device is there.
+    /// Whether the client takes its device to be there, as it does unless told otherwise.
     pub(super) online: bool,
     /// Whether the coming end was told.
     pub(super) reminded: bool,
@@ -86,14 +86,14 @@ pub(crate) enum WatchRefusal {
 
 impl Changes {
     /// The next change of any of them after what was seen.
-    pub(super) fn next(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub(super) fn next(&self) -> impl Future<Output = Cause> + Send + use<> {
         let mut of = self.clone();
         async move {
-            // Also when the feed is gone: it may come again.
             tokio::select! {
-                _ = of.feed.changed() => {}
-                _ = of.presence.changed() => {}
-                _ = of.clock.changed() => {}
+                biased;
+                _ = of.feed.changed() => Cause::Feed,
+                _ = of.presence.changed() => Cause::Presence,
+                _ = of.clock.changed() => Cause::Clock,
             }
         }
     }
@@ -117,8 +117,8 @@ impl Watch {
         self.phase != Phase::Unpaid
     }
 
-    /// Whether the feed has changed since it was looked at; also when it is gone, since it may come again.
-    pub(super) fn has_changed(&self) -> bool {
+    /// Whether the feed has changed since it was looked at.
+    pub(super) fn feed_has_changed(&self) -> bool {
         self.changes.feed.has_changed().unwrap_or(true)
     }
 

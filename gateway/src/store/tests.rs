@@ -3,8 +3,6 @@ use ashya_protocol::{Address, FeedId, Hash};
 use super::chain::KeptChain;
 use super::*;
 use crate::ledger_index::{Delta, FeedRecord, Snapshot, SubscriptionKey, SubscriptionRecord};
-use crate::store::BlockId;
-use crate::store::JournalBlock;
 
 fn cursor(number: u64) -> Cursor {
     Cursor {

@@ -3,9 +3,13 @@
 use ashya_protocol::DeviceId;
 use ashya_protocol::ws::{NoticeState, ServerMessage};
 
+use futures_util::FutureExt;
+
+use super::viewer::{drain, watch};
 use super::world::{ALICE, BOB, FEED, START, World};
 use crate::hub::tests::device_key;
 use crate::presence::{Door, Word};
+use crate::socket::Viewer;
 
 fn told(message: &ServerMessage) -> NoticeState {
     match message {
@@ -65,4 +69,31 @@ async fn who_has_not_paid_is_told_once_the_watch_begins() {
     );
     assert_eq!(told(&bob.message().await), NoticeState::Offline);
     bob.is_silent().await;
+}
+
+#[tokio::test]
+async fn only_whom_a_device_concerns_is_woken() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let presence = &world.parts.presence;
+    let (device, other) = (device_key().device_id(), DeviceId::new([7; 20]));
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, None);
+    assert_eq!(drain(&mut alice), ["watching"]);
+    presence.set(Door::Broker, other, Word::Online);
+    assert!(alice.turn().now_or_never().is_none());
+    presence.set(Door::Broker, device, Word::Offline);
+    assert!(alice.turn().now_or_never().is_some());
+    assert_eq!(drain(&mut alice), ["offline"]);
+    // The new device is there, so nothing is told behind.
+    world.replace_device();
+    assert!(alice.turn().now_or_never().is_some());
+    assert_eq!(drain(&mut alice), ["watching"]);
+    presence.set(Door::Broker, device, Word::Online);
+    assert!(alice.turn().now_or_never().is_none());
+    world.pause(START + 1);
+    assert_eq!(drain(&mut alice), ["paused"]);
+    presence.set(Door::Broker, other, Word::Offline);
+    assert!(alice.turn().now_or_never().is_some());
+    assert_eq!(drain(&mut alice), ["offline"]);
 }

@@ -40,6 +40,35 @@ async fn a_revoked_session_ends_its_sockets_at_once() {
 }
 
 #[tokio::test]
+async fn a_renewed_socket_ends_with_its_new_session_and_not_with_the_old_one() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let [first, second] = [1, 2].map(|byte| SessionId::new([byte; 16]));
+    let mut alice = watching_by(&world, first).await;
+    let renewed = world.parts.sessions.open(ALICE, second).await.unwrap();
+    let auth = format!(r#"{{"type":"auth","token":"{}"}}"#, renewed.token);
+    alice.send(auth).await;
+    let welcome = ServerMessage::Welcome { wallet: ALICE };
+    assert_eq!(alice.message().await, welcome);
+    assert!(world.parts.sessions.end_listed(ALICE, first).await.unwrap());
+    alice.is_silent().await;
+    assert!(
+        world
+            .parts
+            .sessions
+            .end_listed(ALICE, second)
+            .await
+            .unwrap()
+    );
+    let ended = ServerMessage::Ended {
+        feed: FEED,
+        reason: EndReason::Revoked,
+    };
+    assert_eq!(alice.message().await, ended);
+    assert_eq!(alice.close_code().await, CloseCode::Revoked.code());
+}
+
+#[tokio::test]
 async fn a_wallet_has_so_many_sockets() {
     let world = World::start().await;
     let mut open = Vec::new();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ashya_protocol::ws::ServerMessage;
 use ashya_protocol::{FeedId, Position};
+use futures_util::FutureExt;
 
 use super::world::{ALICE, BOB, FEED, OWNER, PATIENCE, SECOND_FEED, START, World};
 use crate::hub::tests::{device_key, position};
@@ -183,4 +184,44 @@ async fn the_ledgers_word_acts_before_the_very_next_event() {
         word(&world);
         assert_eq!(drain(&mut viewer), [told]);
     }
+}
+
+#[tokio::test]
+async fn a_step_of_the_clock_reaches_each_watch_once() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 100);
+    world.subscribe(SECOND_FEED, ALICE, START + 200);
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    for feed in [FEED, SECOND_FEED] {
+        watch(&mut alice, feed, None);
+    }
+    assert_eq!(drain(&mut alice), ["watching", "watching"]);
+    for (second, said) in [
+        (60, &[][..]),
+        (80, &["expiring"]),
+        (90, &[]),
+        (150, &["expired"]),
+        (175, &["expiring"]),
+        (201, &["expired"]),
+    ] {
+        world.jump(second);
+        assert!(alice.turn().now_or_never().is_some(), "{second}");
+        assert_eq!(drain(&mut alice), said, "{second}");
+        assert!(alice.turn().now_or_never().is_none(), "{second}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_back_gives_access_again() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 100);
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    world.jump(150);
+    watch(&mut alice, FEED, None);
+    let said = drain(&mut alice);
+    assert!(said[0].starts_with("PaymentRequired"), "{said:?}");
+    assert!(alice.turn().now_or_never().is_none());
+    world.jump(50);
+    assert!(alice.turn().now_or_never().is_some());
+    assert_eq!(drain(&mut alice), ["watching"]);
 }

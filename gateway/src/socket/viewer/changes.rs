@@ -8,7 +8,7 @@ use ashya_protocol::ws::NoticeState;
 use tokio::time::sleep_until;
 
 use super::Viewer;
-use crate::socket::signals::Signal;
+use crate::socket::signals::{Cause, Signal};
 use crate::socket::watch::{Change, Phase, WatchRefusal, begins, step, streams_of};
 
 impl Viewer {
@@ -32,13 +32,32 @@ impl Viewer {
 
     fn hear(&mut self, signal: Signal) {
         match signal {
-            Signal::Changed(feed) => {
-                self.look_at(feed);
+            Signal::Changed(feed, cause) => {
+                self.take_change(feed, cause);
                 self.await_change(feed);
-                self.tick();
             }
             Signal::Page(key, page) => self.take_page(&key, page),
             Signal::Over(code) => self.over = Some(code),
+        }
+    }
+
+    /// Each is marked as seen before anything is read, so that no change falls between the two.
+    fn take_change(&mut self, feed: FeedId, cause: Cause) {
+        let Some(watch) = self.watches.get_mut(&feed) else {
+            return;
+        };
+        match cause {
+            Cause::Feed => self.look_at(feed),
+            Cause::Presence => {
+                watch.changes.presence.mark_unchanged();
+                self.tell_presence(feed);
+            }
+            Cause::Clock => {
+                watch.changes.clock.mark_unchanged();
+                // A step back may give access again, of which no timer tells.
+                self.look_at(feed);
+                self.tick();
+            }
         }
     }
 
@@ -60,20 +79,27 @@ impl Viewer {
             return;
         }
         let changed = self.watches.iter();
-        let changed = changed.filter(|(_, watch)| watch.has_changed());
+        let changed = changed.filter(|(_, watch)| watch.feed_has_changed());
         for feed in changed.map(|(feed, _)| *feed).collect::<Vec<_>>() {
             self.look_at(feed);
         }
     }
 
     pub(super) fn has_changed(&self) -> bool {
-        self.watches.values().any(|watch| watch.has_changed())
+        self.watches.values().any(|watch| watch.feed_has_changed())
     }
 
     /// Looks again at a feed that has changed, or whose time has come.
     fn look_at(&mut self, feed: FeedId) {
-        if !self.mark_seen(feed) {
+        let Some(watch) = self.watches.get_mut(&feed) else {
             return;
+        };
+        let changes = self.parts.index.changes_for(feed, self.wallet);
+        if changes.same_channel(&watch.changes.feed) {
+            watch.changes.feed.mark_unchanged();
+        } else {
+            // It was opened while the watch began, and has had changes of its own since.
+            watch.changes.feed = changes;
         }
         let (access, paid) = (self.access(feed), self.paid(feed));
         let differs = self.take_terms(feed);
@@ -126,29 +152,10 @@ impl Viewer {
         watch.streams = streams;
         if view.device != watch.device {
             watch.device = view.device;
+            // The wait for the old one's ends with the change of the feed that has brought this.
             watch.changes.presence = self.parts.presence.of(view.device);
-            self.await_change(feed);
         }
         differs
-    }
-
-    /// Notes what has changed of a feed as seen; false when it is not watched. Before anything is read, so that no change
-    /// falls between the two.
-    fn mark_seen(&mut self, feed: FeedId) -> bool {
-        let Some(watch) = self.watches.get_mut(&feed) else {
-            return false;
-        };
-        watch.changes.presence.mark_unchanged();
-        watch.changes.clock.mark_unchanged();
-        // A reorg takes a feed away and brings it back with changes of its own: those are the ones to wait for.
-        let changes = self.parts.index.changes_for(feed, self.wallet);
-        if changes.same_channel(&watch.changes.feed) {
-            watch.changes.feed.mark_unchanged();
-        } else {
-            watch.changes.feed = changes;
-            self.await_change(feed);
-        }
-        true
     }
 
     /// Waits for the next change after what was seen.

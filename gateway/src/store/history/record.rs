@@ -4,8 +4,7 @@ use ashya_protocol::{FeedId, Position};
 use bytes::Bytes;
 
 use super::keys;
-use crate::stream::Gap;
-use crate::stream::StreamKey;
+use crate::stream::{Gap, StreamKey};
 
 const FEED: usize = 32;
 
