@@ -17,6 +17,8 @@ const NOTES_LENGTH = 4;
 const ANNOUNCE_MS = 6_000;
 /** Boxes without a picture replace one only when none came for so long, in milliseconds. */
 const PICTURE_STAYS_MS = 10_000;
+/** An event that is older comes from a replay. */
+const FRESH_MS = 10_000;
 const MATCH_MS = 100;
 const MAX_TEXT = 400;
 
@@ -142,6 +144,9 @@ export class LiveFeed {
         this.device = message.device;
         this.streams = message.streams;
         this.expiresAt = message.expiresAt;
+        // A device that is not there is told right behind; an end is known only while the feed's clock runs.
+        this.offline = false;
+        if (message.expiresAt !== null) this.paused = false;
         return this.onChange();
       case 'notice':
         this.expiresAt = message.expiresAt;
@@ -169,9 +174,9 @@ export class LiveFeed {
   }
 
   private take(event: VerifiedEvent): void {
-    // An event is the best sign that the device is there.
-    this.offline = false;
     const { boot, seq, timeUs, stream, payload, contentType } = event;
+    // A fresh event is the best sign that the device is there.
+    if (timeUs > (Date.now() - FRESH_MS) * 1_000) this.offline = false;
     if (stream === 'frames' && contentType === 'image/jpeg') {
       this.show(this.matcher.addFrame({ boot, seq, timeUs, jpeg: payload }, performance.now()));
     } else if (!this.detect(event)) {
