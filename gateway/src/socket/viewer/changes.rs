@@ -41,7 +41,7 @@ impl Viewer {
         }
     }
 
-    /// Each is marked as seen before anything is read, so that no change falls between the two.
+    /// Does what a change asks for. It is marked as seen before anything is read, so that none falls between the two.
     fn take_change(&mut self, feed: FeedId, cause: Cause) {
         let Some(watch) = self.watches.get_mut(&feed) else {
             return;
@@ -89,7 +89,7 @@ impl Viewer {
         self.watches.values().any(|watch| watch.feed_has_changed())
     }
 
-    /// Looks again at a feed that has changed, or whose time has come.
+    /// Looks again at a feed that has changed, or whose time has come or was moved.
     fn look_at(&mut self, feed: FeedId) {
         let Some(watch) = self.watches.get_mut(&feed) else {
             return;
