@@ -48,6 +48,7 @@ lint: web ## formats, clippy, svelte-check, forge fmt, licences and sources, she
 	@scripts/setup.sh lint
 	cargo fmt --all --check
 	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
+	cargo update --workspace --locked --quiet --manifest-path tests/fuzz/Cargo.toml
 	cargo clippy --release --locked --workspace $(FEATURES) --all-targets -- -D warnings
 	scripts/deny.sh
 	npm run --silent --workspace contracts lint

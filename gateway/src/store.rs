@@ -108,17 +108,10 @@ impl Store {
         }
     }
 
-    /// Opens a store that was open before: sled's own threads let go of the lock a moment after the last handle is gone.
+    /// Opens a store that was open before.
     #[cfg(test)]
     pub(crate) fn reopen(path: &Path) -> Self {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        loop {
-            match Self::open(path) {
-                Ok(store) => return store,
-                Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
-            }
-            std::thread::yield_now();
-        }
+        when_free(|| Self::open(path)).unwrap()
     }
 
     /// A store that goes with the process.
@@ -189,6 +182,20 @@ impl Store {
             blocks: db.open_tree("blocks")?,
             db,
         })
+    }
+}
+
+/// Opens a store that was just closed: sled's own threads let go of the lock a moment after the last handle is gone.
+#[cfg(test)]
+fn when_free<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        match open() {
+            Err(StoreError::Open { .. }) if std::time::Instant::now() < deadline => {
+                std::thread::yield_now();
+            }
+            other => return other,
+        }
     }
 }
 

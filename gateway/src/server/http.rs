@@ -96,10 +96,11 @@ async fn converse(guest: Guest, routes: Router, limits: HttpLimits, ends: Ends) 
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout);
-    let conversation = http
-        .serve_connection(TokioIo::new(connection), TowerToHyperService::new(service))
-        .with_upgrades();
-    tokio::pin!(conversation);
+    // Boxed: pinned here, this task would keep room for it twice.
+    let mut conversation = Box::pin(
+        http.serve_connection(TokioIo::new(connection), TowerToHyperService::new(service))
+            .with_upgrades(),
+    );
     let ended = tokio::select! {
         ended = &mut conversation => ended,
         () = serving.cancelled() => {

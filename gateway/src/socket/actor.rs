@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
 use ashya_protocol::ws::{ClientMessage, CloseCode, ErrorCode, ServerMessage};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::SocketParts;
@@ -29,20 +31,31 @@ impl Socket {
     }
 
     /// Serves the socket to its end. Each part of its life is boxed, so that it takes memory only while it lasts.
-    pub(super) async fn run(mut self) {
+    pub(super) fn run(self) -> impl Future<Output = ()> + Send {
+        self.begin().boxed().flatten()
+    }
+
+    /// What is left to do once the client has shown who it is, or has not.
+    async fn begin(mut self) -> BoxFuture<'static, ()> {
         let sockets = self.parts.metrics.sockets.clone();
         sockets.inc();
-        let (line, end) = match Box::pin(self.authenticate()).await {
+        match self.authenticate().await {
             Ok(seat) => {
                 let wallet = tracing::field::display(seat.claims().wallet);
                 tracing::Span::current().record("wallet", wallet);
                 let served = Served::new(self.parts, self.line, self.encoding, seat);
-                Box::pin(served.serve()).await
+                let rest = async move {
+                    let (line, end) = served.serve().await;
+                    sockets.dec();
+                    Box::pin(say_goodbye(line, end)).await;
+                };
+                rest.boxed()
             }
-            Err(end) => (self.line, end),
-        };
-        sockets.dec();
-        Box::pin(say_goodbye(line, end)).await;
+            Err(end) => {
+                sockets.dec();
+                say_goodbye(self.line, end).boxed()
+            }
+        }
     }
 
     /// The first message must bring a good token, in time.
@@ -60,10 +73,7 @@ impl Socket {
             };
             return match serde_json::from_str(&text) {
                 Ok(ClientMessage::Auth { token }) => match self.sit(&token) {
-                    Ok(seat) => {
-                        self.line.forget(&text);
-                        Ok(seat)
-                    }
+                    Ok(seat) => Ok(seat),
                     Err(error) => {
                         let (code, close) = refusal(error);
                         self.refuse(code, error.to_string()).await;

@@ -58,8 +58,7 @@ pub(super) async fn upgrade(
             Err(_) => None,
         };
         if let Some(line) = line {
-            // Boxed, so that what waits for the upgrade does not keep room for what comes after it.
-            Box::pin(Socket::new(parts, line, encoding).run()).await;
+            Socket::new(parts, line, encoding).run().await;
         }
     };
     tasks.spawn(serving.instrument(span));

@@ -29,7 +29,7 @@ use crate::hub::{Encoding, Message, framed};
 use crate::tcp::Tcp;
 
 /// Bytes that one read takes: more than most messages of a client. The room for them stays with each socket.
-const READ_BYTES: usize = 256;
+const READ_BYTES: usize = 128;
 /// Batches up to this are copied together.
 const GATHER_BYTES: usize = 8 * 1024;
 /// Most pieces of one vectored write.
@@ -50,6 +50,8 @@ pub(super) struct Line {
     rules: WebSocketContext,
     /// Bytes that have come since the rules began.
     received: usize,
+    /// Bytes that the messages among them have taken at least.
+    taken: usize,
     out: Output,
 }
 
@@ -85,6 +87,7 @@ impl Line {
             connection,
             rules: client_rules(early),
             received: early.len(),
+            taken: 0,
             out: Output::default(),
         }
     }
@@ -162,19 +165,27 @@ impl Line {
             received: &mut self.received,
             out: &mut self.out,
         };
-        match self.rules.read(&mut stream) {
-            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
-            received => Poll::Ready(received),
+        let received = match self.rules.read(&mut stream) {
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Poll::Pending,
+            received => received,
+        };
+        if let Ok(message) = &received {
+            self.taken += shortest_frame(message.len());
+            self.give_back(message);
         }
+        Poll::Ready(received)
     }
 
-    /// Gives back the memory of a text that was all that came so far. Tungstenite keeps room for the longest, and most
-    /// clients say nothing as long as their token again.
-    pub(super) fn forget(&mut self, text: &str) {
-        if self.received == shortest_frame(text.len()) {
-            self.rules = client_rules(&[]);
-            self.received = 0;
+    /// Gives back the memory of a text with which everything is read that has come. Tungstenite keeps room for the
+    /// longest, and most clients say nothing after their first requests.
+    fn give_back(&mut self, message: &Received) {
+        if self.received != self.taken {
+            return;
         }
+        if matches!(message, Received::Text(_)) {
+            self.rules = client_rules(&[]);
+        }
+        (self.received, self.taken) = (0, 0);
     }
 
     /// Writes everything that is queued.

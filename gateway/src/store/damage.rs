@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::positions::Positions;
     use crate::registry::Blocklist;
-    use crate::store::{NewEvent, back_up};
+    use crate::store::{NewEvent, back_up, when_free};
     use crate::stream::StreamKey;
 
     fn set_aside(folder: &Path) -> usize {
@@ -131,19 +131,6 @@ mod tests {
 
     fn is_damage(error: &StoreError) -> Option<&StoreError> {
         Some(error)
-    }
-
-    /// Opens a store that was just closed: sled's threads may hold its lock for a moment longer.
-    fn when_free<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        loop {
-            match open() {
-                Err(StoreError::Open { .. }) if std::time::Instant::now() < deadline => {
-                    std::thread::yield_now();
-                }
-                other => return other,
-            }
-        }
     }
 
     fn load(path: &Path) -> Result<usize, StoreError> {

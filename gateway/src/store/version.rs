@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
     use crate::registry::Registry;
-    use crate::store::Store;
+    use crate::store::{Store, when_free};
 
     const DEVICE: &str = "0x4f9f8d4f5d2e2b6a2c4a3f1d0c9b8a7968574635";
     const DOMAIN: Domain = Domain {
@@ -129,7 +129,7 @@ mod tests {
             db.flush().unwrap();
         }
         for _ in 0..2 {
-            let store = Store::open(&path).unwrap();
+            let store = Store::reopen(&path);
             assert_eq!(store.secret().unwrap(), [5; 32]);
             let registry = Registry::load(store.clone(), DOMAIN, 10).unwrap();
             let registration = registry.device(device).unwrap();
@@ -155,7 +155,7 @@ mod tests {
             store.feeds.insert([5; 32], b"{}").unwrap();
             set(&store.db, 2).unwrap();
         }
-        let store = Store::open(&path).unwrap();
+        let store = Store::reopen(&path);
         assert!(store.load_chain().unwrap().is_none() && store.feeds.is_empty());
         // Whose chain it is stays known.
         assert!(store.chain.contains_key("identity").unwrap());
@@ -166,14 +166,13 @@ mod tests {
     fn a_newer_store_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
-        drop(Store::open(&path).unwrap());
         {
-            let db = sled::open(&path).unwrap();
+            let db = Store::open(&path).unwrap().db;
             db.insert(KEY, serde_json::to_vec(&(CURRENT + 1)).unwrap())
                 .unwrap();
             db.flush().unwrap();
         }
-        let error = Store::open(&path).unwrap_err();
+        let error = when_free(|| Store::open(&path)).unwrap_err();
         assert!(matches!(error, StoreError::Newer { .. }), "{error}");
         assert!(path.exists());
     }

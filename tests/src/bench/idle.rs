@@ -1,5 +1,6 @@
 //! What a socket that waits costs in memory, and how long a crowd takes to connect.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -11,7 +12,7 @@ use crate::peers::{Kind, Peer};
 use crate::seller::Seller;
 use crate::table::median;
 
-/// Sockets that connect at once.
+/// Sockets of a crowd.
 const SOCKETS: usize = 5_000;
 /// Time for a server's memory to settle.
 const SETTLE: Duration = Duration::from_millis(700);
@@ -19,7 +20,10 @@ const SETTLE: Duration = Duration::from_millis(700);
 pub(super) async fn run(rounds: usize, kinds: Vec<Kind>) -> Result<()> {
     raise_file_limit()?;
     println!(
-        "{SOCKETS} sockets that wait, medians of {rounds} rounds; Ashya's are signed in and watch a paid feed."
+        "{SOCKETS} sockets that wait, and as many again; medians of {rounds} rounds. Ashya's are signed in and watch a paid feed."
+    );
+    println!(
+        "The memory of the first holds what a server needs for opening any, that of the next is what one more socket costs."
     );
     let folder = tempfile::tempdir()?;
     let config = folder.path().join("gateway.toml");
@@ -36,16 +40,17 @@ pub(super) async fn run(rounds: usize, kinds: Vec<Kind>) -> Result<()> {
         let mut seller = Seller::start_with(flags.clone()).await?;
         let sold = seller.sell("detections").await?;
         let (address, pid) = (seller.http(), seller.world.gateway.process().id());
-        own.add(connect(address, &sold.dialect(), pid)?);
+        own.0.push(connect(address, &sold.dialect(), pid)?);
         drop(seller);
         for (kind, row) in kinds.iter().zip(&mut others) {
             let peer = Peer::start(*kind, folder.path()).await?;
-            row.add(connect(peer.address, &kind.dialect(), peer.process.id())?);
+            row.0
+                .push(connect(peer.address, &kind.dialect(), peer.process.id())?);
         }
     }
     println!(
-        "{:<20} {:>12} {:>18}",
-        "server", "kB a socket", "seconds to connect"
+        "{:<20} {:>13} {:>13} {:>18}",
+        "server", "kB, the first", "kB, the next", "seconds to connect"
     );
     own.print("Ashya");
     for (kind, row) in kinds.iter().zip(&others) {
@@ -54,32 +59,40 @@ pub(super) async fn run(rounds: usize, kinds: Vec<Kind>) -> Result<()> {
     Ok(())
 }
 
-fn connect(server: std::net::SocketAddr, dialect: &Dialect, pid: u32) -> Result<(f64, f64)> {
-    let before = resident_kb(pid)?;
-    let crowd = Crowd::connect(server, dialect, SOCKETS)?;
-    std::thread::sleep(SETTLE);
-    let grown = resident_kb(pid)?.saturating_sub(before);
-    Ok((
-        grown as f64 / SOCKETS as f64,
-        crowd.connecting.as_secs_f64(),
-    ))
+/// What one server shows to two crowds: kB a socket, and how long the first took to connect.
+#[derive(Debug, Clone)]
+struct Shown {
+    first: f64,
+    next: f64,
+    seconds: f64,
 }
 
-/// What one server has shown.
-#[derive(Debug, Clone, Default)]
-struct Row {
-    memory: Vec<f64>,
-    seconds: Vec<f64>,
+fn connect(server: SocketAddr, dialect: &Dialect, pid: u32) -> Result<Shown> {
+    let come = || -> Result<(Crowd, f64)> {
+        let before = resident_kb(pid)?;
+        let crowd = Crowd::connect(server, dialect, SOCKETS)?;
+        std::thread::sleep(SETTLE);
+        let grown = resident_kb(pid)?.saturating_sub(before);
+        Ok((crowd, grown as f64 / SOCKETS as f64))
+    };
+    let (crowd, first) = come()?;
+    let (_others, next) = come()?;
+    Ok(Shown {
+        first,
+        next,
+        seconds: crowd.connecting.as_secs_f64(),
+    })
 }
+
+/// What one server has shown in all rounds.
+#[derive(Debug, Clone, Default)]
+struct Row(Vec<Shown>);
 
 impl Row {
-    fn add(&mut self, (memory, seconds): (f64, f64)) {
-        self.memory.push(memory);
-        self.seconds.push(seconds);
-    }
-
     fn print(&self, name: &str) {
-        let (memory, seconds) = (median(&self.memory), median(&self.seconds));
-        println!("{name:<20} {memory:>12.1} {seconds:>18.2}");
+        let of = |part: fn(&Shown) -> f64| median(&self.0.iter().map(part).collect::<Vec<_>>());
+        let (first, next) = (of(|shown| shown.first), of(|shown| shown.next));
+        let seconds = of(|shown| shown.seconds);
+        println!("{name:<20} {first:>13.1} {next:>13.1} {seconds:>18.2}");
     }
 }
