@@ -116,7 +116,7 @@ mod tests {
             assert!(cut.is_cancelled() && !kept.is_cancelled());
             assert!(list.leash(bad).is_cancelled());
         }
-        let list = Blocklist::load(Store::open(&path).unwrap()).unwrap();
+        let list = Blocklist::load(Store::reopen(&path)).unwrap();
         assert!(list.is_blocked(bad) && !list.is_blocked(good));
         assert_eq!(list.all().len(), 1);
         assert!(list.unblock(bad).unwrap() && !list.unblock(bad).unwrap());

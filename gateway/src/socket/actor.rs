@@ -45,7 +45,7 @@ impl Socket {
                 tracing::Span::current().record("wallet", wallet);
                 let served = Served::new(self.parts, self.line, self.encoding, seat);
                 let rest = async move {
-                    let (line, end) = served.serve().await;
+                    let (line, end) = Box::pin(served.serve()).await;
                     sockets.dec();
                     Box::pin(say_goodbye(line, end)).await;
                 };

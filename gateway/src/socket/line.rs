@@ -28,7 +28,7 @@ use crate::connection::Connection;
 use crate::hub::{Encoding, Message, framed};
 use crate::tcp::Tcp;
 
-/// Bytes that one read takes: more than most messages of a client. The room for them stays with each socket.
+/// Bytes that one read takes: a plain request; longer ones take more reads. The room for them stays with each socket.
 const READ_BYTES: usize = 128;
 /// Batches up to this are copied together.
 const GATHER_BYTES: usize = 8 * 1024;
@@ -48,9 +48,9 @@ const TEXT: u8 = 1;
 pub(super) struct Line {
     connection: Connection,
     rules: WebSocketContext,
-    /// Bytes that have come since the rules began.
+    /// Bytes that have come since all were read the last time.
     received: usize,
-    /// Bytes that the messages among them have taken at least.
+    /// Bytes that the messages among them have taken at least; not so of a goodbye, behind which none comes.
     taken: usize,
     out: Output,
 }
@@ -182,7 +182,8 @@ impl Line {
         if self.received != self.taken {
             return;
         }
-        if matches!(message, Received::Text(_)) {
+        // Rules that have closed must stay so.
+        if matches!(message, Received::Text(_)) && self.rules.can_write() {
             self.rules = client_rules(&[]);
         }
         (self.received, self.taken) = (0, 0);
@@ -338,10 +339,31 @@ impl Write for Stream<'_, '_> {
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
+    use std::time::Duration;
 
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio_tungstenite::tungstenite::protocol::WebSocket;
 
     use super::*;
+    use crate::entrance::{Entrance, PlaceLimits, Places};
+
+    /// A line, and its client's end.
+    async fn pair() -> (Line, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        client.set_nodelay(true).unwrap();
+        let limits = PlaceLimits {
+            in_all: 1,
+            ..PlaceLimits::default()
+        };
+        let entrance = Entrance::plain(listener, Places::new(limits, Default::default()));
+        let visitor = entrance.next().await.greet().await.unwrap();
+        let (connection, _) = Connection::new(visitor, Duration::from_secs(1));
+        (Line::new(connection, &[]), client)
+    }
 
     /// All that is queued, read by writes of so many bytes.
     fn drain(mut out: Output, step: usize) -> Vec<u8> {
@@ -388,6 +410,28 @@ mod tests {
             let sent = client.get_ref().get_ref().len();
             assert_eq!((shortest_frame(payload), sent), (bytes, bytes));
         }
+    }
+
+    #[tokio::test]
+    async fn after_the_goodbye_no_ping_is_answered() {
+        let (mut line, mut client) = pair().await;
+        line.push_close(CloseCode::Unauthorized);
+        line.flush().await.unwrap();
+        let wire = Cursor::new(Vec::new());
+        let mut sender = WebSocket::from_raw_socket(wire, Role::Client, None);
+        for message in [Received::text("{}"), Received::Ping(Bytes::new())] {
+            sender.send(message).unwrap();
+        }
+        let sent = sender.into_inner().into_inner();
+        // Each in a read of its own, so that the text is all that has come.
+        client.write_all(&sent[..shortest_frame(2)]).await.unwrap();
+        assert_eq!(line.receive().await.unwrap(), Received::text("{}"));
+        client.write_all(&sent[shortest_frame(2)..]).await.unwrap();
+        assert!(matches!(line.receive().await, Ok(Received::Ping(_))));
+        // Where an answer waits, the next look queues it.
+        client.write_all(&[0x8a, 0x80, 0, 0, 0, 0]).await.unwrap();
+        assert!(matches!(line.receive().await, Ok(Received::Pong(_))));
+        assert!(line.is_flushed());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -20,8 +21,12 @@ pub(super) fn watchers(
     dialect: &Dialect,
     count: usize,
 ) -> Result<Vec<TcpStream>> {
+    // No two crowds have a name in common: a broker puts out whoever was there by the name of one who comes.
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let first = NEXT.fetch_add(count, Ordering::Relaxed);
+    let names = (first..first + count).map(|number| format!("watcher-{number}"));
+    let names: Vec<String> = names.collect();
     let mut streams = Vec::with_capacity(count);
-    let names: Vec<String> = (0..count).map(|index| format!("watcher-{index}")).collect();
     for group in names.chunks(GROUP) {
         let mut conversations = group
             .iter()
