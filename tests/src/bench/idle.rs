@@ -45,9 +45,10 @@ pub(super) async fn run(rounds: usize, kinds: Vec<Kind>) -> Result<()> {
                 .push(connect(peer.address, &kind.dialect(), peer.process.id())?);
         }
     }
+    let [first, both] = [SOCKETS, 2 * SOCKETS].map(|sockets| format!("kB of {sockets}"));
     println!(
-        "{:<20} {:>13} {:>13} {:>18}",
-        "server", "kB of 5,000", "kB of 10,000", "seconds to connect"
+        "{:<20} {first:>13} {both:>13} {:>18}",
+        "server", "seconds to connect"
     );
     own.print("Ashya");
     for (kind, row) in kinds.iter().zip(&others) {
