@@ -177,7 +177,8 @@ impl Broker {
         match admission {
             Ok(Some(admission)) => {
                 connection.raise_limit(MAX_PACKET_BYTES);
-                Session::new(&self, connection, admission).run().await;
+                // Boxed: whoever is not let in has no room for it.
+                Box::pin(Session::new(&self, connection, admission).run()).await;
             }
             Ok(None) => {}
             Err(_) => tracing::debug!("no CONNECT in time"),

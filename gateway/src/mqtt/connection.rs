@@ -1,9 +1,13 @@
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout};
 
 use super::wire::{Incoming, Outgoing, Wire, WireError};
@@ -18,7 +22,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Connection<S> {
     stream: S,
     wire: Wire,
-    input: BytesMut,
     output: BytesMut,
     heard: Instant,
 }
@@ -37,7 +40,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         Self {
             stream,
             wire: Wire::new(max_packet_bytes),
-            input: BytesMut::new(),
             output: BytesMut::new(),
             heard: Instant::now(),
         }
@@ -63,14 +65,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             if let Some(packet) = self.wire.next_packet()? {
                 return Ok(Some(packet));
             }
-            self.input.reserve(READ_BYTES);
-            if self.stream.read_buf(&mut self.input).await? == 0 {
+            if self.receive().await? == 0 {
                 return Ok(None);
             }
             self.heard = Instant::now();
-            self.wire.feed(&self.input);
-            self.input.clear();
         }
+    }
+
+    /// Gives the codec what has come, and says how many bytes. The buffer is the thread's: a client that is waited for
+    /// has none.
+    async fn receive(&mut self) -> io::Result<usize> {
+        poll_fn(|context| {
+            let mut buffer = [MaybeUninit::uninit(); READ_BYTES];
+            let mut input = ReadBuf::uninit(&mut buffer);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut input))?;
+            self.wire.feed(input.filled());
+            Poll::Ready(Ok(input.filled().len()))
+        })
+        .await
     }
 
     /// Puts a packet with those that go out at the next [`Self::flush`].
