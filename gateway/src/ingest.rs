@@ -20,7 +20,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use ashya_protocol::{DeviceId, Domain, Notice, Position, StreamName};
+use ashya_protocol::{DeviceId, Domain, FeedId, Notice, Position, StreamName};
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -290,8 +290,11 @@ fn decide(
     let outcome = check(envelope, expected, &parts.domain, now, registered).and_then(|verified| {
         let event = verified.event();
         let position = event.position;
-        let moment = moment(&parts.index, expected.device, now);
-        let keep = parts.positions.kept().keeps(&event.stream).then(|| Keep {
+        let feeds = parts.index.feeds_of_device(expected.device);
+        let moment = moment(&parts.index, &feeds, now);
+        // What nobody can buy would only take the place of what others have bought.
+        let kept = !feeds.is_empty() && parts.positions.kept().keeps(&event.stream);
+        let keep = kept.then(|| Keep {
             at: now,
             feeds: moment.feed_times.iter().map(|(feed, _)| *feed).collect(),
             envelope: envelope.clone(),
@@ -338,11 +341,11 @@ fn decide(
     }
 }
 
-/// The feed time of each feed that sells the device and whose clock runs.
-fn moment(index: &LedgerIndex, device: DeviceId, now: u64) -> Moment {
-    let feeds = index.feeds_of_device(device).into_iter();
+/// The feed time of each of the `feeds` whose clock runs.
+fn moment(index: &LedgerIndex, feeds: &[FeedId], now: u64) -> Moment {
     let running = feeds
-        .filter_map(|id| index.feed(id))
+        .iter()
+        .filter_map(|id| index.feed(*id))
         .filter(|feed| feed.clock.paused_at.is_none());
     Moment {
         at: now,

@@ -177,8 +177,14 @@ impl LedgerIndex {
         })
     }
 
-    /// Why a watch of `wallet` that was allowed before is not allowed at `now`.
-    pub fn end_reason(&self, feed: FeedId, wallet: Address, now: u64) -> EndReason {
+    /// Why a watch of `wallet` that was allowed by what it had paid `before` is not allowed at `now`.
+    pub(crate) fn end_reason(
+        &self,
+        feed: FeedId,
+        wallet: Address,
+        now: u64,
+        before: Option<&Paid>,
+    ) -> EndReason {
         let state = self.state.read();
         let Some(record) = state.record(feed) else {
             return EndReason::Reorg;
@@ -187,7 +193,14 @@ impl LedgerIndex {
             .subscriptions_for(feed, wallet)
             .max_by_key(|subscription| (subscription.expiry, subscription.cancelled));
         let clock = record.clock;
+        // Whatever else happens to a purchase, it keeps its beginning.
+        let is_undone = before.and_then(Paid::last_start).is_some_and(|start| {
+            let covers = |(from, until)| from <= start && start <= until;
+            let mut subscriptions = state.subscriptions_for(feed, wallet);
+            !subscriptions.any(|subscription| subscription.windows().any(covers))
+        });
         match last {
+            _ if is_undone => EndReason::Reorg,
             // Only an owner watches without a subscription, and only a transfer takes that away.
             None => EndReason::Cancelled,
             Some(last) if last.cancelled => EndReason::Cancelled,

@@ -179,11 +179,11 @@ impl Registry {
             let mut entries = self.entries.write();
             let outcome = compare(entries.get(&device), &signed)?;
             if !entries.contains_key(&device) && entries.len() >= self.capacity {
-                let idle = idle_claim(&entries, now, may_go);
-                let idle = idle.ok_or(RegistryError::Full(self.capacity))?;
-                self.store.devices.remove(idle.as_bytes())?;
-                entries.remove(&idle);
-                tracing::info!(device.id = %idle, "a device that never published makes room");
+                let goes = removed(&entries).or_else(|| idle_claim(&entries, now, may_go));
+                let goes = goes.ok_or(RegistryError::Full(self.capacity))?;
+                self.store.devices.remove(goes.as_bytes())?;
+                entries.remove(&goes);
+                tracing::info!(device.id = %goes, "a device that is off or never published makes room");
             }
             if outcome != Registered::Unchanged {
                 let at = match entries.get(&device) {
@@ -231,6 +231,15 @@ fn check_signature(signed: &SignedRegistration, domain: &Domain) -> Result<(), R
         }));
     }
     Ok(())
+}
+
+/// A device that was taken off. That its old documents are no longer refused weighs less than a registry that anybody can
+/// fill for ever.
+fn removed(entries: &BTreeMap<DeviceId, Entry>) -> Option<DeviceId> {
+    let mut removed = entries
+        .iter()
+        .filter(|(_, entry)| matches!(entry, Entry::Removed(_)));
+    removed.next().map(|(device, _)| *device)
 }
 
 /// The device that has been there longest of those that have had time to publish and may go.

@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode, Uri};
 use crate::auth::AuthError;
 use crate::auth::nonces::NonceError;
 use crate::auth::rates::TooMany;
+use crate::auth::sessions::OpenError;
 use crate::auth::siwe::SiweError;
 use crate::chained::Chained;
 use crate::registry::RegistryError;
@@ -140,6 +141,15 @@ impl From<AuthError> for HttpError {
             // A socket ends when it ends: the minute is a guess.
             AuthError::TooManySockets => Self::too_many("too-many-sockets", error.to_string(), 60),
             _ => Self::unauthorized(format!("{error}: sign in again")),
+        }
+    }
+}
+
+impl From<OpenError> for HttpError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Auth(error) => error.into(),
+            OpenError::Store(error) => error.into(),
         }
     }
 }

@@ -14,8 +14,9 @@ use utoipa::IntoParams;
 
 use super::HttpError;
 use super::conditional::IfMatch;
-use super::extract::{Id, JsonBody, Search};
+use super::extract::{Client, Id, JsonBody, Search};
 use super::paging::{PageQuery, page};
+use crate::auth::rates::Action;
 use crate::defaults::LISTING_PATIENCE;
 use crate::ledger_index::{FeedView, LedgerIndex, ListingDocument};
 use crate::presence::Presence;
@@ -122,6 +123,7 @@ pub(super) async fn put_listing(
     State(index): State<LedgerIndex>,
     State(rpc): State<Rpc>,
     State(store): State<Store>,
+    client: Client,
     if_match: IfMatch,
     Id(feed): Id<FeedId>,
     JsonBody(signed): JsonBody<SignedListing>,
@@ -140,9 +142,14 @@ pub(super) async fn put_listing(
             ),
         ));
     }
-    check_owner(&index, &rpc, &view, hash, &signed.signature).await?;
     let there = view.document.as_ref();
     if_match.check_bytes(there.map(|document| document.text.as_bytes()))?;
+    if there.is_some_and(|document| document.hash == hash) {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    // Only now: it asks the node, which has better to do for strangers.
+    client.counts(Action::Registration)?;
+    check_owner(&index, &rpc, &view, hash, &signed.signature).await?;
     store.listings.put(feed.as_bytes(), &signed)?;
     store.flush().await?;
     let document = ListingDocument {

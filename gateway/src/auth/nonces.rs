@@ -147,7 +147,12 @@ impl Nonces {
     pub(crate) async fn spend(&self, nonce: FreshNonce) -> Result<SessionId, NonceError> {
         let gone = {
             let mut used = self.used.lock();
-            let gone = used.forget_before(wall_clock().as_secs());
+            let now = wall_clock().as_secs();
+            // Proving a wallet takes time; once it has run out, that it was used may be forgotten already.
+            if nonce.expires_at <= now {
+                return Err(NonceError::Expired);
+            }
+            let gone = used.forget_before(now);
             if used.ids.contains(&nonce.id) {
                 return Err(NonceError::Used);
             }
@@ -243,6 +248,19 @@ mod tests {
         let (nonces, _folder) = nonces(Duration::ZERO, 10);
         let nonce = nonces.issue().unwrap();
         assert!(matches!(nonces.check(&nonce), Err(NonceError::Expired)));
+    }
+
+    #[tokio::test]
+    async fn a_nonce_that_runs_out_during_the_proof_is_not_spent() {
+        let (nonces, _folder) = nonces(MINUTE, 10);
+        let fresh = nonces.check(&nonces.issue().unwrap()).unwrap();
+        let expires_at = wall_clock().as_secs();
+        let late = FreshNonce {
+            expires_at,
+            ..fresh
+        };
+        let spent = nonces.spend(late).await;
+        assert!(matches!(spent, Err(NonceError::Expired)), "{spent:?}");
     }
 
     #[tokio::test]

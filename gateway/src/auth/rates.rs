@@ -21,7 +21,7 @@ pub(crate) enum Action {
     Nonce,
     /// Signing in.
     Session,
-    /// Registering a device.
+    /// Registering a device, or what a feed sells.
     Registration,
     /// Asking for an MQTT password.
     Credentials,
@@ -34,7 +34,7 @@ pub struct RateConfig {
     pub nonces: u32,
     /// Sign-ins that one network tries.
     pub sessions: u32,
-    /// Registrations of one network.
+    /// Registrations of one network, of devices and of listings.
     pub registrations: u32,
     /// MQTT passwords of one network.
     pub credentials: u32,

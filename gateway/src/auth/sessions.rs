@@ -12,6 +12,7 @@ use std::time::Duration;
 use ashya_protocol::Address;
 use ashya_protocol::rest::{Session, SessionInfo};
 use parking_lot::Mutex;
+use thiserror::Error;
 
 use super::AuthError;
 use super::session_id::SessionId;
@@ -41,6 +42,17 @@ pub struct SessionClaims {
     pub wallet: Address,
     /// Unix second (wall clock) at which it ends.
     pub expires_at: u64,
+}
+
+/// Why no session was opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// It was one, and is over.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Sessions {
@@ -73,12 +85,16 @@ impl Sessions {
     /// nonce that the wallet signed, so that a text opens one and the same session wherever in a fleet it is shown.
     ///
     /// # Errors
-    /// When the store fails.
-    pub async fn open(&self, wallet: Address, id: SessionId) -> Result<Session, StoreError> {
+    /// When that session was revoked, perhaps at another gateway, or the store fails.
+    pub async fn open(&self, wallet: Address, id: SessionId) -> Result<Session, OpenError> {
         let (now, expires_at) = self.span();
         let record = Record::open(wallet, now, expires_at);
         let changed = {
             let mut book = self.book.lock();
+            // Its tokens would be good again.
+            if book.is_revoked(id) {
+                return Err(AuthError::Revoked.into());
+            }
             let mut changed = book.forget_before(now);
             changed.extend(book.make_room_for(wallet));
             book.insert(id, record);

@@ -131,11 +131,13 @@ impl Message {
         self.key.stream.as_str() == StreamName::FRAMES || self.binary.len() > PICTURE_BYTES
     }
 
-    /// Bytes that the event may hold in memory, about: its envelope, its payload, and its JSON, which comes with the
-    /// first watcher who wants it and in which bytes that are no text take a third more.
+    /// Bytes that the event may hold in memory, about: its envelope, its payload, its JSON, which comes with the first
+    /// watcher who wants it and in which bytes that are no text take a third more, and the times of its feeds, of which a
+    /// device may have many.
     pub(crate) fn weight(&self) -> usize {
         let payload = self.verified.event().payload.len();
-        self.binary.len() + payload + (payload + payload / 3 + JSON_AROUND_BYTES)
+        let feeds = self.moment.feed_times.capacity() * size_of::<(FeedId, u64)>();
+        self.binary.len() + payload + (payload + payload / 3 + JSON_AROUND_BYTES) + feeds
     }
 }
 

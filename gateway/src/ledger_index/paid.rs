@@ -17,6 +17,12 @@ impl Paid {
         &self.windows
     }
 
+    /// When the purchase began that ends last, in feed time.
+    pub(super) fn last_start(&self) -> Option<u64> {
+        let last = self.windows.iter().max_by_key(|(_, expiry)| *expiry);
+        last.map(|(start, _)| *start)
+    }
+
     /// Whether the wallet had paid for the Unix second `at`, and the clock ran; gives back the feed time.
     pub(crate) fn paid_time_at(&self, at: u64) -> Option<u64> {
         let time = self.pauses.feed_time_at(&self.clock, at)?;

@@ -316,9 +316,54 @@ fn a_watch_ends_for_its_reason() {
         index.apply(&events);
         let now = BASE + feed_time;
         assert_eq!(index.access(FEED, ALICE, now), Access::Denied, "{name}");
-        assert_eq!(index.end_reason(FEED, ALICE, now), reason, "{name}");
+        assert_eq!(index.end_reason(FEED, ALICE, now, None), reason, "{name}");
     }
-    assert_eq!(index().end_reason(FEED, ALICE, BASE), EndReason::Reorg);
+    assert_eq!(
+        index().end_reason(FEED, ALICE, BASE, None),
+        EndReason::Reorg
+    );
+}
+
+#[test]
+fn a_purchase_that_a_reorg_has_undone_was_not_cancelled() {
+    let bought = || {
+        let index = index();
+        index.apply(&[opened(FEED), set(CAMERA, 5, 1)]);
+        index
+    };
+    let (used_up, anew) = (subscribed(ALICE, 10, 20), subscribed(ALICE, 50, 80));
+    for (name, before, after, reason) in [
+        ("undone", vec![used_up.clone()], vec![], EndReason::Reorg),
+        (
+            "the second one undone",
+            vec![used_up.clone(), anew.clone()],
+            vec![used_up.clone()],
+            EndReason::Reorg,
+        ),
+        (
+            "used up",
+            vec![used_up.clone()],
+            vec![used_up.clone()],
+            EndReason::Expired,
+        ),
+        (
+            "cancelled at once",
+            vec![used_up.clone(), anew.clone()],
+            vec![used_up, anew, subscribed(ALICE, 50, 50)],
+            EndReason::Cancelled,
+        ),
+    ] {
+        let (old, new) = (bought(), bought());
+        old.apply(&before);
+        new.apply(&after);
+        let paid = old.paid(FEED, ALICE).unwrap();
+        let now = BASE + 90;
+        assert_eq!(
+            new.end_reason(FEED, ALICE, now, Some(&paid)),
+            reason,
+            "{name}"
+        );
+    }
 }
 
 #[test]

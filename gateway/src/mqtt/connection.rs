@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::wire::{Incoming, Outgoing, Wire, WireError};
 
@@ -17,6 +17,9 @@ const READ_BYTES: usize = 32 * 1024;
 /// A client that does not take what we send for so long is given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time for a packet to arrive: the largest needs 18 kB a second. Whoever sends slower still only holds memory.
+const PACKET_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// Packets over a byte stream.
 #[derive(Debug)]
 pub(super) struct Connection<S> {
@@ -24,6 +27,8 @@ pub(super) struct Connection<S> {
     wire: Wire,
     output: BytesMut,
     heard: Instant,
+    /// When the packet that is arriving began to.
+    begun: Option<Instant>,
 }
 
 /// Why a connection is over.
@@ -42,6 +47,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             wire: Wire::new(max_packet_bytes),
             output: BytesMut::new(),
             heard: Instant::now(),
+            begun: None,
         }
     }
 
@@ -54,18 +60,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.heard
     }
 
-    /// Counts the peer as heard now.
+    /// Counts the peer as heard now, and what is arriving as begun now.
     pub(super) fn excuse_silence(&mut self) {
         self.heard = Instant::now();
+        self.begun = None;
     }
 
     /// The next packet; `None` when the peer has closed. Safe to drop while it waits.
     pub(super) async fn read(&mut self) -> Result<Option<Incoming>, ConnectionError> {
         loop {
             if let Some(packet) = self.wire.next_packet()? {
+                self.begun = None;
                 return Ok(Some(packet));
             }
-            if self.receive().await? == 0 {
+            let received = if self.wire.is_within_packet() {
+                let begun = *self.begun.get_or_insert_with(Instant::now);
+                let received = timeout_at(begun + PACKET_TIMEOUT, self.receive()).await;
+                received.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??
+            } else {
+                self.receive().await?
+            };
+            if received == 0 {
                 return Ok(None);
             }
             self.heard = Instant::now();
@@ -110,5 +125,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     pub(super) async fn close(&mut self) {
         // The peer may be gone already.
         let _ = timeout(WRITE_TIMEOUT, self.stream.shutdown()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_packet_that_drips_is_given_up_and_a_silent_client_is_not() {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let mut connection = Connection::new(server, 1_000_000);
+        let connect = [
+            &[0x10, 13, 0, 4][..],
+            b"MQTT",
+            &[4, 2, 0, 60],
+            &[0, 1, b'a'],
+        ];
+        client.write_all(&connect.concat()).await.unwrap();
+        let first = connection.read().await;
+        assert!(matches!(first, Ok(Some(Incoming::Connect(_)))), "{first:?}");
+        let silence = timeout(10 * PACKET_TIMEOUT, connection.read()).await;
+        assert!(silence.is_err(), "silence is the session's matter");
+        let dripping = async {
+            client.write_all(&[0x30, 0xff, 0x7f]).await.unwrap();
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                client.write_all(b"\0").await.unwrap();
+            }
+        };
+        let began = Instant::now();
+        let given_up = tokio::select! {
+            read = connection.read() => read,
+            () = dripping => unreachable!(),
+        };
+        assert!(
+            matches!(given_up, Err(ConnectionError::Io(_))),
+            "{given_up:?}"
+        );
+        assert_eq!(began.elapsed().as_secs(), PACKET_TIMEOUT.as_secs());
     }
 }

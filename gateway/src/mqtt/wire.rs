@@ -22,6 +22,9 @@ use lengths::Properties;
 pub use packets::{Connect, Incoming, Publish, Will};
 pub(super) use packets::{ConnectRefusal, DisconnectReason, Outgoing, Shortened};
 
+/// Room for bytes that a connection keeps when all are decoded.
+const KEPT_BYTES: usize = 4 * 1024;
+
 /// First byte of a CONNECT packet.
 const CONNECT: u8 = 0x10;
 
@@ -105,6 +108,10 @@ impl Wire {
     /// # Errors
     /// When the bytes are not MQTT as we speak it. The connection is then over.
     pub fn next_packet(&mut self) -> Result<Option<Incoming>, WireError> {
+        if self.input.is_empty() && self.input.capacity() > KEPT_BYTES {
+            // It would stay as large as the largest packet.
+            self.input = NtexBytesMut::default();
+        }
         if self.version.is_none() {
             match protocol_level(&self.input)? {
                 Some(level) => self.version = Some(Version::new(level, self.max_packet_bytes)?),
@@ -120,6 +127,11 @@ impl Wire {
         let packet = self.decode()?;
         self.within = packet.is_none();
         Ok(packet)
+    }
+
+    /// Whether a packet has begun to arrive and is not complete.
+    pub(super) fn is_within_packet(&self) -> bool {
+        self.within || !self.input.is_empty()
     }
 
     /// [`Self::next_packet`] of a version that is known, from lengths that fit.
@@ -319,6 +331,24 @@ mod tests {
             let (_, next) = after_connect(level, &lie);
             assert!(matches!(next, Err(WireError::Malformed(_))), "{next:?}");
         }
+    }
+
+    #[test]
+    fn a_large_packet_leaves_no_room_behind() {
+        let mut large = vec![0x30, 0xff, 0x06, 0, 1, b'a'];
+        large.resize(3 + 0x37f, b'x');
+        let (mut wire, next) = after_connect(4, &large[..500]);
+        assert_eq!(next, Ok(None));
+        assert!(wire.is_within_packet());
+        wire.feed(&large[500..]);
+        wire.feed(&large.repeat(8));
+        for _ in 0..9 {
+            let next = wire.next_packet();
+            assert!(matches!(next, Ok(Some(Incoming::Publish(_)))), "{next:?}");
+        }
+        assert_eq!(wire.next_packet(), Ok(None));
+        assert!(!wire.is_within_packet());
+        assert!(wire.input.capacity() <= KEPT_BYTES);
     }
 
     #[test]

@@ -35,9 +35,9 @@ impl Positions {
             let began = std::time::Instant::now();
             // The thread goes on after a panic: nobody is acknowledged meanwhile, and the log says why.
             let written = unbroken(|| write(&dirty));
-            self.shared.state.lock().writing_since = None;
             match written {
                 Ok(()) => {
+                    self.shared.state.lock().writing_since = None;
                     self.shared.written.send_replace(batch);
                     backoff.reset();
                     // The first event after a pause is written at once; those that follow closely share a flush.
@@ -68,7 +68,8 @@ impl Positions {
         }
         let batch = state.gathering;
         state.gathering = batch.next();
-        state.writing_since = Some(Instant::now());
+        // What could not be written is on its way since its first attempt.
+        state.writing_since.get_or_insert_with(Instant::now);
         Some((batch, std::mem::take(&mut state.dirty)))
     }
 

@@ -47,20 +47,19 @@ impl Blocklist {
     /// When the store fails.
     pub fn block(&self, device: DeviceId) -> Result<bool, StoreError> {
         let now = wall_clock().as_secs();
-        let leash = {
+        let (is_new, since, leash) = {
             let mut state = self.state.lock();
-            if state.since.contains_key(&device) {
-                return Ok(false);
-            }
-            state.since.insert(device, now);
-            state.leashes.remove(&device)
+            let is_new = !state.since.contains_key(&device);
+            let since = *state.since.entry(device).or_insert(now);
+            (is_new, since, state.leashes.remove(&device))
         };
         if let Some(leash) = leash {
             leash.cancel();
         }
-        self.store.blocked.put(device.as_bytes(), &now)?;
+        // Once more where it was out already: an earlier attempt may have failed here.
+        self.store.blocked.put(device.as_bytes(), &since)?;
         self.store.flush_blocking()?;
-        Ok(true)
+        Ok(is_new)
     }
 
     /// Lets a device in again. False when it was not out.

@@ -120,12 +120,14 @@ async fn a_full_registry_takes_no_new_device_but_later_words_of_known_ones() {
         let device = signed_by(&key(byte), 1, "Gate");
         registry.register(device).await.unwrap();
     }
-    // A device that was taken off is remembered, so it keeps its place.
+    let full = registry.register(signed_by(&key(3), 1, "Gate")).await;
+    assert!(matches!(full, Err(RegistryError::Full(2))));
     registry.remove(key(2).device_id()).await.unwrap();
     for (byte, revision, expected) in [
-        (3, 1, None),
         (1, 2, Some(Registered::Updated)),
-        (2, 2, Some(Registered::New)),
+        // One that was taken off makes room, and finds none itself.
+        (3, 1, Some(Registered::New)),
+        (2, 2, None),
     ] {
         let outcome = registry
             .register(signed_by(&key(byte), revision, "Gate"))
@@ -136,7 +138,7 @@ async fn a_full_registry_takes_no_new_device_but_later_words_of_known_ones() {
             (outcome, _) => panic!("{byte}: {outcome:?}"),
         }
     }
-    assert!(registry.device(key(3).device_id()).is_none());
+    assert!(registry.device(key(2).device_id()).is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

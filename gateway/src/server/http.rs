@@ -18,6 +18,9 @@ use crate::auth::client::Peer;
 use crate::connection::Connection;
 use crate::entrance::{Entrance, Guest};
 
+/// Largest head of a request: a token and a browser's cookies. Beyond hyper answers 431.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+
 /// How long a client of a listener may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HttpLimits {
@@ -95,7 +98,8 @@ async fn converse(guest: Guest, routes: Router, limits: HttpLimits, ends: Ends) 
         });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout);
+        .header_read_timeout(limits.head_timeout)
+        .max_header_size(MAX_HEAD_BYTES);
     // Boxed: pinned here, this task would keep room for it twice.
     let mut conversation = Box::pin(
         http.serve_connection(TokioIo::new(connection), TowerToHyperService::new(service))

@@ -22,6 +22,7 @@ use super::signals::{Signals, Silencer};
 use super::watch::{Changes, Phase, Watch, WatchRefusal, begins, step, streams_of};
 use crate::chain_clock::Reading;
 use crate::hub::{Begun, Encoding, Following, Message, Outbox, Queued};
+use crate::ledger_index::Paid;
 use crate::metrics::Metrics;
 use crate::stream::StreamKey;
 use crate::tcp::Tcp;
@@ -296,9 +297,11 @@ impl Viewer {
         self.outbox.poll_filled(context, self.pass(session_ends))
     }
 
-    fn end(&mut self, feed: FeedId) {
+    /// Ends a watch that was allowed by what the wallet had paid `before`.
+    fn end(&mut self, feed: FeedId, before: Option<&Paid>) {
         let now = self.parts.clock.now_seconds();
-        let reason = self.parts.index.end_reason(feed, self.wallet, now);
+        let index = &self.parts.index;
+        let reason = index.end_reason(feed, self.wallet, now, before);
         self.finish(feed, reason);
     }
 

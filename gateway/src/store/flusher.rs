@@ -1,6 +1,8 @@
-use std::fs::File;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot::error::RecvError;
@@ -29,11 +31,15 @@ impl Flusher {
     /// # Errors
     /// When the data file cannot be opened or no thread can be had.
     pub(super) fn start(db: sled::Db, path: &Path) -> io::Result<Self> {
-        // sled's flush leaves the last step, to the disk's platter, to the kernel.
         let file = File::open(path.join("db"))?;
         let (waiters, queue) = mpsc::channel(MAX_WAITERS);
         let thread = thread::Builder::new().name("store-flush".into());
-        let thread = thread.spawn(move || serve(&db, &file, queue))?;
+        let mut disk = Disk {
+            file,
+            blobs: path.join("blobs"),
+            synced: HashSet::new(),
+        };
+        let thread = thread.spawn(move || serve(&db, &mut disk, queue))?;
         Ok(Self {
             waiters: Some(waiters),
             thread: Some(thread),
@@ -74,15 +80,62 @@ impl Drop for Flusher {
     }
 }
 
-fn serve(db: &sled::Db, file: &File, mut queue: mpsc::Receiver<Waiter>) {
+/// The files of the database, of which sled leaves the last step to the kernel: to the disk's platter.
+struct Disk {
+    file: File,
+    /// Here sled puts what is large, each in a file of its own that is written once.
+    blobs: PathBuf,
+    synced: HashSet<OsString>,
+}
+
+impl Disk {
+    /// Brings to the disk what was written before the call.
+    fn flush(&mut self, db: &sled::Db) -> Result<(), StoreError> {
+        // Listed before sled's flush, which waits for whoever is still writing one of these.
+        let blobs = self.list_blobs().map_err(StoreError::Flush)?;
+        db.flush()?;
+        self.sync_blobs(blobs).map_err(StoreError::Flush)?;
+        self.file.sync_data().map_err(StoreError::Flush)
+    }
+
+    fn list_blobs(&self) -> io::Result<HashSet<OsString>> {
+        let entries = fs::read_dir(&self.blobs)?;
+        entries.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    /// Without it a power cut could leave an empty blob, at which sled would cut off all of its log that comes after.
+    fn sync_blobs(&mut self, blobs: HashSet<OsString>) -> io::Result<()> {
+        let mut new = blobs.difference(&self.synced).peekable();
+        // The names too.
+        let folder = new
+            .peek()
+            .is_some()
+            .then(|| File::open(&self.blobs))
+            .transpose()?;
+        for name in new {
+            match File::open(self.blobs.join(name)) {
+                Ok(blob) => blob.sync_data()?,
+                // sled no longer needs it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(folder) = folder {
+            folder.sync_all()?;
+        }
+        self.synced = blobs;
+        Ok(())
+    }
+}
+
+fn serve(db: &sled::Db, disk: &mut Disk, mut queue: mpsc::Receiver<Waiter>) {
     let mut waiting = Vec::new();
     while let Some(first) = queue.blocking_recv() {
         waiting.push(first);
         while let Ok(next) = queue.try_recv() {
             waiting.push(next);
         }
-        let flushed = db.flush().map_err(|error| error.to_string());
-        let flushed = flushed.and_then(|_| file.sync_data().map_err(|error| error.to_string()));
+        let flushed = disk.flush(db).map_err(|error| error.to_string());
         for waiter in waiting.drain(..) {
             // Whoever has stopped waiting does not need to know.
             let _ = waiter.send(flushed.clone());
@@ -98,4 +151,25 @@ fn outcome(flushed: Result<Result<(), String>, RecvError>) -> Result<(), StoreEr
 
 fn gone() -> StoreError {
     StoreError::Flush(io::Error::other("the thread that flushes is gone"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sled_keeps_in_files_of_its_own_is_brought_to_the_disk_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = sled::open(folder.path()).unwrap();
+        let mut disk = Disk {
+            file: File::open(folder.path().join("db")).unwrap(),
+            blobs: folder.path().join("blobs"),
+            synced: HashSet::new(),
+        };
+        for (key, bytes, blobs) in [("small", 100, 0), ("large", 200_000, 1)] {
+            db.insert(key, vec![7; bytes]).unwrap();
+            disk.flush(&db).unwrap();
+            assert_eq!(disk.synced.len(), blobs, "{key}");
+        }
+    }
 }

@@ -56,6 +56,10 @@ async fn any_gateway_of_the_fleet_takes_a_token_and_can_end_it() {
     assert_eq!(claims.wallet, ALICE);
     two.end(claims).await.unwrap();
     assert_eq!(two.verify(&token), Err(AuthError::Revoked));
+    // The text that opened it opens nothing there.
+    let again = two.open(ALICE, id(1)).await;
+    assert!(matches!(again, Err(OpenError::Auth(AuthError::Revoked))));
+    assert_eq!(two.verify(&token), Err(AuthError::Revoked));
     let stranger = Sessions::for_tests(&[8; 32], HOUR);
     assert_eq!(stranger.verify(&token), Err(AuthError::Invalid));
 }

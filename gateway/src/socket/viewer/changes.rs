@@ -109,7 +109,7 @@ impl Viewer {
         let (phase, change) = step(watch.phase, access);
         watch.phase = phase;
         watch.begins = begins(access);
-        watch.paid = paid;
+        let before = std::mem::replace(&mut watch.paid, paid);
         if change != Change::Nothing {
             watch.reminded = false;
         }
@@ -118,7 +118,7 @@ impl Viewer {
             Change::Moved => self.say_notice(feed, NoticeState::Expiring),
             Change::Paused => self.say_notice(feed, NoticeState::Paused),
             Change::Resumed => self.say_notice(feed, NoticeState::Resumed),
-            Change::Ended => self.end(feed),
+            Change::Ended => self.end(feed, before.as_ref()),
             Change::Nothing => {}
         }
         if differs && phase != Phase::Unpaid && change != Change::Begun {
