@@ -134,7 +134,7 @@ impl Actor {
         decide(
             &feed.clock,
             self.parts.wallet.address(),
-            now.saturating_duration_since(last),
+            last.silence(now),
             limit,
         )
     }

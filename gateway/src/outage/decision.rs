@@ -3,6 +3,8 @@ use std::time::Duration;
 use ashya_contracts::FeedClock;
 use ashya_protocol::Address;
 
+use super::heard::{Run, Silence};
+
 /// What to do about a feed's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Step {
@@ -14,20 +16,25 @@ pub(super) enum Step {
 
 /// What a device's silence asks for.
 ///
-/// `silent` is the time since its last event, `limit` what its owner allows, `own` the gateway's wallet. A pause of
-/// anybody else's is left alone, and so is a retired feed, whose last hour only its owner may hold.
+/// `limit` is what its owner allows, `own` the gateway's wallet. Only an event of this run shows that a device is back:
+/// the gateway's own start does not. A pause of anybody else's is left alone, and so is a retired feed, whose last hour
+/// only its owner may hold.
 pub(super) fn decide(
     clock: &FeedClock,
     own: Address,
-    silent: Duration,
+    silence: Silence,
     limit: Duration,
 ) -> Option<Step> {
     if clock.retires_at.is_some() {
         return None;
     }
+    let silent = silence.length >= limit;
     match clock.paused_at {
-        None => (silent >= limit).then_some(Step::Pause),
-        Some(_) => (silent < limit && clock.paused_by == Some(own)).then_some(Step::Resume),
+        None => silent.then_some(Step::Pause),
+        Some(_) => {
+            let back = !silent && silence.since == Run::This;
+            (back && clock.paused_by == Some(own)).then_some(Step::Resume)
+        }
     }
 }
 
@@ -54,23 +61,32 @@ mod tests {
             retires_at: Some(3600),
             ..clock
         };
-        for (what, clock, silent, expected) in [
-            ("running, heard", running, 59, None),
-            ("running, silent", running, 60, Some(Step::Pause)),
-            ("our pause, still silent", paused_by(own), 60, None),
-            ("our pause, heard", paused_by(own), 59, Some(Step::Resume)),
-            ("the owner's pause, heard", paused_by(owner), 0, None),
-            ("the owner's pause, silent", paused_by(owner), 99, None),
-            ("retired, silent", retired(running), 99, None),
+        let heard = |seconds| (Run::This, seconds);
+        let remembered = |seconds| (Run::Earlier, seconds);
+        for (what, clock, silence, expected) in [
+            ("running", running, heard(59), None),
+            ("running", running, heard(60), Some(Step::Pause)),
+            ("running", running, remembered(59), None),
+            ("running", running, remembered(60), Some(Step::Pause)),
+            ("our pause", paused_by(own), heard(60), None),
+            ("our pause", paused_by(own), heard(59), Some(Step::Resume)),
+            ("our pause", paused_by(own), remembered(0), None),
+            ("our pause", paused_by(own), remembered(60), None),
+            ("the owner's pause", paused_by(owner), heard(0), None),
+            ("the owner's pause", paused_by(owner), heard(99), None),
+            ("retired", retired(running), heard(99), None),
             (
-                "retired in our pause, heard",
+                "retired in our pause",
                 retired(paused_by(own)),
-                0,
+                heard(0),
                 None,
             ),
         ] {
-            let (silent, limit) = (Duration::from_secs(silent), Duration::from_secs(60));
-            assert_eq!(decide(&clock, own, silent, limit), expected, "{what}");
+            let (since, seconds) = silence;
+            let length = Duration::from_secs(seconds);
+            let limit = Duration::from_secs(60);
+            let step = decide(&clock, own, Silence { length, since }, limit);
+            assert_eq!(step, expected, "{what}, {silence:?}");
         }
     }
 }

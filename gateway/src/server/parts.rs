@@ -145,7 +145,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Tells whoever needs it which streams earlier runs have heard.
+    /// Tells whoever needs it which streams earlier runs have heard. That they are alive is for this run to hear.
     pub(super) fn remember(&self) {
         let last = self.positions.all();
         let streams = last.iter().map(|(stream, _)| stream.clone());
