@@ -9,12 +9,13 @@
 //! An owner names this gateway's wallet as the feed's pauser and says in the listing how long its device may be
 //! silent. One pause stops everybody's time and the provider's earnings, however many subscribe. The gateway lifts
 //! its own pauses only, and only for an event that it heard since it started. What a pause and its resume may cost is
-//! bounded, by the unit of gas and by the day.
+//! bounded, by the unit of gas and by the day; what was never sent does not count.
 
 mod actor;
 mod allowance;
 mod decision;
 mod heard;
+mod reach;
 
 pub(crate) use actor::{OutageParts, run};
 pub use allowance::Limits;

@@ -7,9 +7,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::allowance::{Allowance, Limits};
+use super::allowance::{Allowance, Held, Limits};
 use super::decision::{Step, decide};
 use super::heard::Heard;
+use super::reach::{self, Reach, with_reach};
 use crate::chain_clock::ChainClock;
 use crate::ledger_index::{FeedView, LedgerIndex};
 use crate::metrics::Metrics;
@@ -104,7 +105,9 @@ struct Actor {
 struct Done {
     feed: FeedId,
     step: Step,
+    held: Held,
     outcome: Result<Receipt, ChainError>,
+    reach: Reach,
 }
 
 impl Actor {
@@ -147,22 +150,32 @@ impl Actor {
             self.rests.insert(id, now + REST);
             return;
         }
-        if let Err(spent) = self.allowance.take(id, step, now) {
-            tracing::warn!(feed.id = %id, reason = %spent, "a silent device's feed is not paused");
-            self.rests.insert(id, now + LONG_REST);
-            return;
-        }
         self.rests.insert(id, now + LONG_REST);
-        let (ledger, wallet) = (self.ledger.clone(), self.parts.wallet.clone());
+        match self.allowance.take(id, step, now) {
+            Ok(held) => self.send(id, step, held),
+            Err(spent) => {
+                tracing::warn!(feed.id = %id, reason = %spent, "a silent device's feed is not paused");
+            }
+        }
+    }
+
+    fn send(&mut self, feed: FeedId, step: Step, held: Held) {
+        let ledger = self.ledger.clone();
+        let wallet = self.parts.wallet.clone().with_watcher(reach::note);
         self.under_way.spawn(async move {
-            let outcome = match step {
-                Step::Pause => ledger.pause(&wallet, id).await,
-                Step::Resume => ledger.resume(&wallet, id).await,
+            let sent = async {
+                match step {
+                    Step::Pause => ledger.pause(&wallet, feed).await,
+                    Step::Resume => ledger.resume(&wallet, feed).await,
+                }
             };
+            let (outcome, reach) = with_reach(sent).await;
             Done {
-                feed: id,
+                feed,
                 step,
+                held,
                 outcome,
+                reach,
             }
         });
     }
@@ -171,9 +184,14 @@ impl Actor {
         let Done {
             feed,
             step,
+            held,
             outcome,
+            reach,
         } = done;
         self.rests.insert(feed, Instant::now() + REST);
+        if outcome.is_err() && reach == Reach::Draft {
+            self.allowance.give_back(held);
+        }
         match (outcome, step) {
             (Ok(receipt), Step::Pause) => {
                 self.parts.metrics.outage_pauses.inc();

@@ -30,6 +30,15 @@ pub(super) struct Allowance {
     pauses: HashMap<FeedId, u32>,
 }
 
+/// What was set aside for a step. It is given back where the step was never sent.
+#[derive(Debug)]
+pub(super) struct Held {
+    feed: FeedId,
+    step: Step,
+    /// When the day began that it was taken from.
+    day: Instant,
+}
+
 /// Why a step has to wait for tomorrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Spent {
@@ -51,15 +60,19 @@ impl Allowance {
 
     /// Sets aside what a step may cost. A pause is begun only when its resume can be paid for too; a resume is never
     /// refused, since a feed must not stay shut for want of it.
-    pub(super) fn take(&mut self, feed: FeedId, step: Step, now: Instant) -> Result<(), Spent> {
+    pub(super) fn take(&mut self, feed: FeedId, step: Step, now: Instant) -> Result<Held, Spent> {
         if now.duration_since(self.began) >= DAY {
             *self = Self::new(self.limits, now);
         }
+        let held = Held {
+            feed,
+            step,
+            day: self.began,
+        };
         if step == Step::Resume {
-            return Ok(());
+            return Ok(held);
         }
-        let most = self.limits.max_fee.get().saturating_mul(2 * MOST_GAS);
-        let spent = self.spent.get().saturating_add(most);
+        let spent = self.spent.get().saturating_add(self.most_of_a_pair());
         if spent > self.limits.per_day.get() {
             return Err(Spent::Day);
         }
@@ -69,7 +82,25 @@ impl Allowance {
         }
         *pauses += 1;
         self.spent = Wei::new(spent);
-        Ok(())
+        Ok(held)
+    }
+
+    /// Gives back what was set aside for a step that was never sent.
+    pub(super) fn give_back(&mut self, Held { feed, step, day }: Held) {
+        // A resume took nothing, and a new day does not owe what the last one lent.
+        if step == Step::Resume || day != self.began {
+            return;
+        }
+        let spent = self.spent.get().saturating_sub(self.most_of_a_pair());
+        self.spent = Wei::new(spent);
+        if let Some(pauses) = self.pauses.get_mut(&feed) {
+            *pauses = pauses.saturating_sub(1);
+        }
+    }
+
+    /// The most that a pause and its resume cost.
+    fn most_of_a_pair(&self) -> u128 {
+        self.limits.max_fee.get().saturating_mul(2 * MOST_GAS)
     }
 }
 
@@ -104,10 +135,49 @@ mod tests {
         ] {
             let now = start + Duration::from_secs(second);
             assert_eq!(
-                allowance.take(feed, step, now),
+                allowance.take(feed, step, now).map(drop),
                 expected,
                 "{step:?} at {second}"
             );
         }
+    }
+    #[test]
+    fn what_was_never_sent_uses_up_nothing() {
+        let start = Instant::now();
+        let limits = Limits {
+            max_fee: Wei::new(1),
+            per_day: Wei::new(2 * 2 * MOST_GAS),
+            pauses_per_feed: 1,
+        };
+        let mut allowance = Allowance::new(limits, start);
+        let (one, two, three) = (
+            FeedId::new([1; 32]),
+            FeedId::new([2; 32]),
+            FeedId::new([3; 32]),
+        );
+        for _ in 0..9 {
+            let held = allowance.take(one, Step::Pause, start).unwrap();
+            allowance.give_back(held);
+        }
+        let sent = allowance.take(one, Step::Pause, start);
+        assert!(sent.is_ok());
+        // A resume took nothing, so it brings nothing.
+        let resume = allowance.take(one, Step::Resume, start).unwrap();
+        allowance.give_back(resume);
+        let again = allowance.take(one, Step::Pause, start);
+        assert_eq!(again.unwrap_err(), Spent::Feed);
+        let yesterday = allowance.take(two, Step::Pause, start).unwrap();
+        let more = allowance.take(three, Step::Pause, start);
+        assert_eq!(more.unwrap_err(), Spent::Day);
+
+        // The new day lent its own, whatever comes back of the old.
+        let tomorrow = start + DAY;
+        assert!(allowance.take(two, Step::Pause, tomorrow).is_ok());
+        allowance.give_back(yesterday);
+        let again = allowance.take(two, Step::Pause, tomorrow);
+        assert_eq!(again.unwrap_err(), Spent::Feed);
+        assert!(allowance.take(one, Step::Pause, tomorrow).is_ok());
+        let more = allowance.take(three, Step::Pause, tomorrow);
+        assert_eq!(more.unwrap_err(), Spent::Day);
     }
 }
