@@ -81,17 +81,29 @@ impl Heard {
         }
     }
 
-    /// The latest sign of life of any of these streams.
+    /// The latest sign of life of a device of which these streams are sold.
+    ///
+    /// Where one of them waits for demand, every stream of the device counts: nobody need be watching, and a paused
+    /// feed takes the demand away, so that its device could never prove that it is back.
     pub(super) fn last<'a>(
         &self,
         device: DeviceId,
-        streams: impl IntoIterator<Item = &'a StreamName>,
+        sold: impl IntoIterator<Item = &'a StreamName>,
     ) -> Option<Sign> {
+        let sold: Vec<_> = sold.into_iter().collect();
         let devices = self.0.lock();
         let heard = devices.get(&device)?;
-        let signs = streams.into_iter().filter_map(|stream| heard.get(stream));
+        if sold.iter().any(|stream| waits_for_demand(stream)) {
+            return heard.values().max().copied();
+        }
+        let signs = sold.iter().filter_map(|stream| heard.get(*stream));
         signs.max().copied()
     }
+}
+
+/// Whether a device may keep silent on the stream while nobody watches it.
+fn waits_for_demand(stream: &StreamName) -> bool {
+    stream.as_str() == StreamName::FRAMES
 }
 
 #[cfg(test)]
@@ -116,8 +128,9 @@ mod tests {
             (here, vec!["detections"], Some((2, Run::Earlier))),
             (here, vec!["people"], Some((1, Run::This))),
             (here, vec!["detections", "status"], Some((9, Run::This))),
-            (here, vec!["frames"], Some((5, Run::This))),
-            (here, vec!["detections", "frames"], Some((5, Run::This))),
+            // Pictures wait for somebody to watch: the device speaks by its other streams.
+            (here, vec!["frames"], Some((9, Run::This))),
+            (here, vec!["detections", "frames"], Some((9, Run::This))),
             (unseen, vec!["frames"], Some((2, Run::Earlier))),
             (here, vec!["other"], None),
             (here, vec![], None),
