@@ -11,8 +11,8 @@
 //! its own pauses only, and only for an event that it heard since it started. What a pause and its resume may cost is
 //! bounded, by the unit of gas and by the day; what was never sent does not count.
 //!
-//! Pictures (`frames`) are sent only while somebody watches. A device that sells them shows that it lives by any of its
-//! streams, so it should have another that it sends of its own accord, as the agent has `detections`.
+//! Pictures (`frames`) are sent only while somebody watches. A device that sells nothing else shows that it lives by
+//! any of its streams, so it should have another that it sends of its own accord, as the agent has `detections`.
 
 mod actor;
 mod allowance;

@@ -141,6 +141,7 @@ mod tests {
             );
         }
     }
+
     #[test]
     fn what_was_never_sent_uses_up_nothing() {
         let start = Instant::now();

@@ -83,8 +83,8 @@ impl Heard {
 
     /// The latest sign of life of a device of which these streams are sold.
     ///
-    /// Where one of them waits for demand, every stream of the device counts: nobody need be watching, and a paused
-    /// feed takes the demand away, so that its device could never prove that it is back.
+    /// Where all of them wait for demand, every stream of the device counts: nobody need be watching, and a paused feed
+    /// takes the demand away, so that its device could never prove that it is back.
     pub(super) fn last<'a>(
         &self,
         device: DeviceId,
@@ -93,7 +93,7 @@ impl Heard {
         let sold: Vec<_> = sold.into_iter().collect();
         let devices = self.0.lock();
         let heard = devices.get(&device)?;
-        if sold.iter().any(|stream| waits_for_demand(stream)) {
+        if !sold.is_empty() && sold.iter().all(|stream| waits_for_demand(stream)) {
             return heard.values().max().copied();
         }
         let signs = sold.iter().filter_map(|stream| heard.get(*stream));
@@ -130,7 +130,9 @@ mod tests {
             (here, vec!["detections", "status"], Some((9, Run::This))),
             // Pictures wait for somebody to watch: the device speaks by its other streams.
             (here, vec!["frames"], Some((9, Run::This))),
-            (here, vec!["detections", "frames"], Some((9, Run::This))),
+            (here, vec!["detections", "frames"], Some((5, Run::This))),
+            // A camera may be dead whose agent still says how it is.
+            (here, vec!["frames", "people"], Some((5, Run::This))),
             (unseen, vec!["frames"], Some((2, Run::Earlier))),
             (here, vec!["other"], None),
             (here, vec![], None),
