@@ -3,42 +3,38 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use ashya_contracts::FeedClock;
+use ashya_protocol::FeedId;
 use ashya_protocol::ws::{NoticeState, ServerMessage};
 use ashya_tests::{
     Account, FeedPlan, Outage, Publisher, Said, Watcher, World, WorldOptions, eventually,
     random_key,
 };
+use tempfile::TempDir;
 
 const PACE: Duration = Duration::from_millis(200);
 const SILENCE: u32 = 10;
 /// The gateway looks each second, and the transaction takes its time on a busy machine.
 const NOTICE_LIMIT: Duration = Duration::from_secs(30);
 const PRICE: u128 = 1_000_000_000;
+/// Time between looks at the ledger.
+const LOOK: Duration = Duration::from_millis(500);
+/// The gateway looks several times in this time.
+const SEVERAL_LOOKS: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_device_stops_the_clock_and_its_return_starts_it_again() {
     outage().await.unwrap();
 }
 
-async fn outage() -> Result<()> {
-    let keys = tempfile::tempdir()?;
-    let pauser = Account::new(random_key()?);
-    let file = keys.path().join("pauser.key");
-    std::fs::write(&file, pauser.key().to_secret_hex())?;
-    let flags = [
-        "--outage-key-file",
-        file.to_str().context("a path in UTF-8")?,
-    ];
-    let options = WorldOptions {
-        gateway_flags: flags.map(str::to_owned).to_vec(),
-        ..WorldOptions::default()
-    };
-    let world = World::start_with(options, |_| {}).await?;
-    world
-        .anvil
-        .set_balance(pauser.address(), ashya_protocol::Wei::ETH)
-        .await?;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_of_pictures_rests_while_its_device_is_silent_also_over_a_restart() {
+    pictures().await.unwrap();
+}
 
+async fn outage() -> Result<()> {
+    let credit = credit().await?;
+    let (world, pauser) = (&credit.world, &credit.pauser);
     let (owner, buyer) = (world.account().await?, world.account().await?);
     let device = world.device(&owner, &["detections"]).await?;
     let plan = FeedPlan {
@@ -101,6 +97,111 @@ async fn outage() -> Result<()> {
         Ok((counted == [1, 1]).then_some(()))
     })
     .await
+}
+
+async fn pictures() -> Result<()> {
+    let mut credit = credit().await?;
+    let (world, pauser) = (&mut credit.world, &credit.pauser);
+    let (owner, buyer) = (world.account().await?, world.account().await?);
+    let device = world.device(&owner, &["detections", "frames"]).await?;
+    let plan = FeedPlan {
+        streams: vec!["frames".into()],
+        outage: Some(Outage {
+            pauser: pauser.address(),
+            seconds: SILENCE,
+        }),
+        ..FeedPlan::detections("Gate", PRICE)
+    };
+    let feed = world
+        .open_device_feed(&device, &owner, "gate", plan)
+        .await?;
+    world.subscribe(&buyer, feed, 3600).await?;
+    let publisher = Publisher::start(device, "frames", PACE);
+    eventually("a picture", NOTICE_LIMIT, async || {
+        let metrics = world.gateway.metrics().await?;
+        let accepted = metrics.value("ashya_events_accepted_total")?;
+        Ok((accepted > 0.0).then_some(()))
+    })
+    .await?;
+
+    // Nobody watches, so no pictures are sent, and the device is well.
+    let device = publisher.stop().await?;
+    let publisher = Publisher::start(device, "detections", PACE);
+    let allowed = Duration::from_secs(SILENCE.into());
+    stays(world, feed.id, allowed + SEVERAL_LOOKS, |clock| {
+        clock.paused_at.is_none()
+    })
+    .await?;
+
+    let device = publisher.stop().await?;
+    let is_paused = |clock: &FeedClock| clock.paused_by == Some(pauser.address());
+    becomes(world, feed.id, is_paused).await?;
+    // That the gateway starts does not bring the device back.
+    world.gateway.crash_and_restart().await?;
+    stays(world, feed.id, SEVERAL_LOOKS, is_paused).await?;
+
+    let publisher = Publisher::start(device, "detections", PACE);
+    becomes(world, feed.id, |clock| clock.paused_at.is_none()).await?;
+    publisher.stop().await?;
+    Ok(())
+}
+
+/// A world whose gateway gives outage credit.
+struct Credit {
+    world: World,
+    /// Who pays for it.
+    pauser: Account,
+    /// Where its key lies, for each start of the gateway to read.
+    _keys: TempDir,
+}
+
+async fn credit() -> Result<Credit> {
+    let keys = tempfile::tempdir()?;
+    let pauser = Account::new(random_key()?);
+    let file = keys.path().join("pauser.key");
+    std::fs::write(&file, pauser.key().to_secret_hex())?;
+    let flags = [
+        "--outage-key-file",
+        file.to_str().context("a path in UTF-8")?,
+    ];
+    let options = WorldOptions {
+        gateway_flags: flags.map(str::to_owned).to_vec(),
+        ..WorldOptions::default()
+    };
+    let world = World::start_with(options, |_| {}).await?;
+    world
+        .anvil
+        .set_balance(pauser.address(), ashya_protocol::Wei::ETH)
+        .await?;
+    Ok(Credit {
+        world,
+        pauser,
+        _keys: keys,
+    })
+}
+
+async fn becomes(world: &World, feed: FeedId, expected: impl Fn(&FeedClock) -> bool) -> Result<()> {
+    eventually("the clock to change", NOTICE_LIMIT, async || {
+        let clock = world.ledger().clock(feed).await?;
+        Ok(expected(&clock).then_some(()))
+    })
+    .await
+}
+
+async fn stays(
+    world: &World,
+    feed: FeedId,
+    time: Duration,
+    expected: impl Fn(&FeedClock) -> bool,
+) -> Result<()> {
+    let end = Instant::now() + time;
+    let mut looks = tokio::time::interval(LOOK);
+    while Instant::now() < end {
+        looks.tick().await;
+        let clock = world.ledger().clock(feed).await?;
+        ensure!(expected(&clock), "{clock:?}");
+    }
+    Ok(())
 }
 
 async fn told(watcher: &mut Watcher, expected: NoticeState) -> Result<Option<u64>> {
