@@ -6,7 +6,8 @@
 //!     └──────── Turned: fetched, dropped ────┘
 //! ```
 //!
-//! Whatever is kept is on the disk when [`Spool::turn`] returns: neither a kill nor a power cut undoes it. What is
+//! Whatever is kept is on the disk when [`Spool::turn`] returns: neither a kill nor a power cut undoes it, except that sled
+//! does not bring to the disk itself what is above 128 kB and lies in files of its own. What is
 //! forgotten may come back after one; the gateway knows such an event already and says so. Of more than its limits
 //! allow, the oldest pictures go first, then the oldest events.
 
