@@ -90,7 +90,7 @@ pub enum RegistryError {
 
 impl Registry {
     /// Reads the registry of a store; signatures are for `domain`. It takes `capacity` devices at most, those that were
-    /// taken off included, since their revisions are remembered.
+    /// taken off included: their revisions are remembered until another device needs the place.
     ///
     /// # Errors
     /// When the store fails.

@@ -90,12 +90,12 @@ struct Disk {
 
 impl Disk {
     /// Brings to the disk what was written before the call.
-    fn flush(&mut self, db: &sled::Db) -> Result<(), StoreError> {
+    fn flush(&mut self, db: &sled::Db) -> io::Result<()> {
         // Listed before sled's flush, which waits for whoever is still writing one of these.
-        let blobs = self.list_blobs().map_err(StoreError::Flush)?;
-        db.flush()?;
-        self.sync_blobs(blobs).map_err(StoreError::Flush)?;
-        self.file.sync_data().map_err(StoreError::Flush)
+        let blobs = self.list_blobs()?;
+        db.flush().map_err(io::Error::other)?;
+        self.sync_blobs(blobs)?;
+        self.file.sync_data()
     }
 
     fn list_blobs(&self) -> io::Result<HashSet<OsString>> {
