@@ -6,16 +6,15 @@
 //!     └──────── Turned: fetched, dropped ────┘
 //! ```
 //!
-//! Whatever is kept is on the disk when [`Spool::turn`] returns: neither a kill nor a power cut undoes it, except that sled
-//! does not bring to the disk itself what is above 128 kB and lies in files of its own. What is
-//! forgotten may come back after one; the gateway knows such an event already and says so. Of more than its limits
-//! allow, the oldest pictures go first, then the oldest events.
+//! Whatever is kept is on the disk when [`Spool::turn`] returns: neither a kill nor a power cut undoes it. What is forgotten may
+//! come back after one; the gateway knows such an event already and says so. Of more than its limits allow, the oldest
+//! pictures go first, then the oldest events.
 
 mod damage;
+mod disk;
 mod record;
 mod stock;
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +25,7 @@ use thiserror::Error;
 
 use crate::voice::{Kind, Signed};
 use damage::unbroken;
+use disk::Disk;
 use record::{Record, key_of, prefix_of};
 use stock::Stock;
 
@@ -105,7 +105,7 @@ pub(crate) struct Spool {
     path: PathBuf,
     tree: sled::Tree,
     db: sled::Db,
-    file: File,
+    disk: Disk,
     limits: SpoolLimits,
     stock: Stock,
     /// Since when events have been kept, in seconds of the spool's own clock.
@@ -193,7 +193,7 @@ impl Spool {
         let stock = Stock::count(&tree)?;
         Ok(Self {
             path: path.to_owned(),
-            file: File::open(path.join("db"))?,
+            disk: Disk::open(path)?,
             opened_at: stock.newest(),
             opened: std::time::Instant::now(),
             stock,
@@ -226,7 +226,7 @@ impl Spool {
         }
         let dropped = self.make_room(now)?;
         if !errand.keep.is_empty() {
-            self.flush()?;
+            self.disk.flush(&self.db)?;
         }
         let fetched = errand.fetch.iter().map(|fetch| self.fetch(fetch));
         Ok(Turned {
@@ -328,19 +328,12 @@ impl Spool {
         let place = Place::from_key(&key).ok_or(SpoolError::Record)?;
         Ok(Some((place, Record::read(&value)?)))
     }
-
-    /// Brings what was written to the disk. sled's flush leaves the last step, to the disk's platter, to the kernel;
-    /// its `flush_async` must never be used, since enough of them at once stop it for ever.
-    fn flush(&self) -> Result<(), SpoolError> {
-        self.db.flush()?;
-        Ok(self.file.sync_data()?)
-    }
 }
 
 impl Drop for Spool {
     fn drop(&mut self) {
         // What was forgotten need not be sent again after an orderly end.
-        if unbroken(|| self.flush()).is_err() {
+        if unbroken(|| Ok(self.disk.flush(&self.db)?)).is_err() {
             tracing::debug!(path = %self.path.display(), "the spool was not flushed at its end");
         }
     }

@@ -108,7 +108,7 @@ impl Right {
         let Some(paid) = &self.paid else {
             return Some(Moment {
                 at,
-                feed_times: Vec::new(),
+                ..Moment::default()
             });
         };
         let was_sold = sold.into_iter().any(|feed| feed == self.feed);
@@ -116,6 +116,7 @@ impl Right {
         Some(Moment {
             at,
             feed_times: vec![(self.feed, time)],
+            paused: Vec::new(),
         })
     }
 }

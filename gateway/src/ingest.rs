@@ -296,7 +296,7 @@ fn decide(
         let kept = !feeds.is_empty() && parts.positions.kept().keeps(&event.stream);
         let keep = kept.then(|| Keep {
             at: now,
-            feeds: moment.feed_times.iter().map(|(feed, _)| *feed).collect(),
+            feeds: feeds.clone(),
             envelope: envelope.clone(),
             room: Some(room),
         });
@@ -341,18 +341,21 @@ fn decide(
     }
 }
 
-/// The feed time of each of the `feeds` whose clock runs.
+/// What the clocks of the `feeds` show.
 fn moment(index: &LedgerIndex, feeds: &[FeedId], now: u64) -> Moment {
-    let running = feeds
-        .iter()
-        .filter_map(|id| index.feed(*id))
-        .filter(|feed| feed.clock.paused_at.is_none());
-    Moment {
+    let mut moment = Moment {
         at: now,
-        feed_times: running
-            .map(|feed| (feed.id, feed.clock.feed_time(now)))
-            .collect(),
+        ..Moment::default()
+    };
+    for feed in feeds.iter().filter_map(|id| index.feed(*id)) {
+        if feed.clock.paused_at.is_some() {
+            moment.paused.push(feed.id);
+        } else {
+            let time = feed.clock.feed_time(now);
+            moment.feed_times.push((feed.id, time));
+        }
     }
+    moment
 }
 
 #[cfg(test)]

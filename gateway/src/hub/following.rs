@@ -56,6 +56,12 @@ impl Following {
         may_join.then_some(replay)
     }
 
+    /// What came after `position` and is kept in memory. Changes nothing.
+    pub(crate) fn look_back(&self, position: Position) -> Replay {
+        let channel = self.hub.channel(&self.key);
+        channel.lock().ring.since(Instant::now(), position)
+    }
+
     /// Whether the device shall send the stream for this place: not while a pause holds it back.
     pub(crate) fn set_wanted(&mut self, wanted: bool) {
         match (self.wanted, wanted) {

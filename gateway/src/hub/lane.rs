@@ -192,6 +192,7 @@ mod tests {
             let moment = Moment {
                 at: 0,
                 feed_times: vec![(from, time)],
+                paused: Vec::new(),
             };
             let event = message("detections", 3, 0, 10, moment);
             let now = Now { clock, ledger };

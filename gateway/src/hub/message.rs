@@ -35,6 +35,8 @@ pub(crate) struct Moment {
     pub(crate) at: u64,
     /// The feed time of each feed of the device whose clock ran, as far as it was known.
     pub(crate) feed_times: Vec<(FeedId, u64)>,
+    /// The feeds of the device whose clocks stood still, as far as it was known: a resume may have become known later.
+    pub(crate) paused: Vec<FeedId>,
 }
 
 impl Message {
@@ -136,15 +138,16 @@ impl Message {
     /// device may have many.
     pub(crate) fn weight(&self) -> usize {
         let payload = self.verified.event().payload.len();
-        let feeds = self.moment.feed_times.capacity() * size_of::<(FeedId, u64)>();
+        let feeds = self.moment.feed_times.capacity() * size_of::<(FeedId, u64)>()
+            + self.moment.paused.capacity() * size_of::<FeedId>();
         self.binary.len() + payload + (payload + payload / 3 + JSON_AROUND_BYTES) + feeds
     }
 }
 
 impl Moment {
-    /// Whether the feed's clock ran.
-    pub(crate) fn runs(&self, feed: FeedId) -> bool {
-        self.feed_times.iter().any(|(id, _)| *id == feed)
+    /// Whether the feed's clock stood still, as far as it was known.
+    pub(crate) fn is_paused(&self, feed: FeedId) -> bool {
+        self.paused.contains(&feed)
     }
 
     /// Whether the feed's clock ran and showed a time within one of the half-open `windows`.
@@ -159,8 +162,9 @@ impl Moment {
             })
     }
 
-    /// Whether it was paid by what the ledger has said since: a pause may become known only when it has begun.
+    /// Whether it was paid by what the ledger has said since: a pause, or the end of one, may become known late.
     pub(crate) fn was_within(&self, feed: FeedId, paid: &Paid) -> bool {
-        self.runs(feed) && paid.paid_time_at(self.at).is_some()
+        let runs = self.feed_times.iter().any(|(id, _)| *id == feed);
+        (runs || self.is_paused(feed)) && paid.paid_time_at(self.at).is_some()
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Ring {
     budget: Budget,
     /// The last forgotten number of each boot.
     forgotten: BTreeMap<Boot, Seq>,
+    /// Unix second of chain time at which the last forgotten event was accepted; the end of time where that is not known.
+    forgotten_at: u64,
 }
 
 /// What is kept of each stream.
@@ -52,6 +54,8 @@ pub(super) struct Budget {
 pub(crate) struct Replay {
     /// Numbers that are no longer kept: boot, first and last.
     pub(crate) gone: Vec<(Boot, Seq, Seq)>,
+    /// Unix second of chain time from which on nothing is gone.
+    pub(crate) whole_from: u64,
     /// What is still kept, in order.
     pub(crate) events: Vec<Arc<Message>>,
 }
@@ -107,6 +111,7 @@ impl Ring {
     pub(super) fn after(last: Option<Position>, budget: Budget) -> Self {
         let mut ring = Self::default();
         ring.budget = budget;
+        ring.forgotten_at = last.map_or(0, |_| u64::MAX);
         ring.forgotten
             .extend(last.map(|last| (last.boot, last.seq)));
         ring
@@ -152,6 +157,7 @@ impl Ring {
         let events = self.events.iter().map(|(_, message)| message);
         Replay {
             gone,
+            whole_from: self.forgotten_at.saturating_add(1),
             events: events
                 .filter(|message| message.position() > position)
                 .cloned()
@@ -199,6 +205,7 @@ impl Ring {
         self.budget.used.fetch_sub(weight, Ordering::Relaxed);
         let Position { boot, seq } = message.position();
         self.forgotten.insert(boot, seq);
+        self.forgotten_at = message.moment().at;
         if self.forgotten.len() > MAX_BOOTS {
             self.forgotten.pop_first();
         }

@@ -407,6 +407,7 @@ fn a_moment_is_paid_only_inside_a_window_of_its_own_feed() {
     let moment = Moment {
         at: 0,
         feed_times: vec![(feeds[0], 100)],
+        paused: Vec::new(),
     };
     for (name, feed, windows, expected) in [
         ("inside", feeds[0], vec![(100, 160)], true),

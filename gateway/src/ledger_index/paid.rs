@@ -17,6 +17,11 @@ impl Paid {
         &self.windows
     }
 
+    /// The first Unix second from `at` on in which the feed's clock ran, if it has run since.
+    pub(crate) fn runs_from(&self, at: u64) -> Option<u64> {
+        self.pauses.runs_from(&self.clock, at)
+    }
+
     /// When the purchase began that ends last, in feed time.
     pub(super) fn last_start(&self) -> Option<u64> {
         let last = self.windows.iter().max_by_key(|(_, expiry)| *expiry);

@@ -33,6 +33,21 @@ impl Pauses {
         }
     }
 
+    /// The first Unix second from `at` on in which the clock ran, as far as is known.
+    pub(super) fn runs_from(&self, clock: &FeedClock, at: u64) -> Option<u64> {
+        let known = at.max(self.known_from);
+        let runs = self.finished.iter().fold(
+            known,
+            |at, &(from, to)| {
+                if from <= at { at.max(to) } else { at }
+            },
+        );
+        clock
+            .paused_at
+            .is_none_or(|from| runs < from)
+            .then_some(runs)
+    }
+
     /// What the clock showed at a Unix second; `None` while it stood still, before the feed was opened, and where
     /// nothing is known any more.
     pub(super) fn feed_time_at(&self, clock: &FeedClock, at: u64) -> Option<u64> {
@@ -132,6 +147,24 @@ mod tests {
             for &(at, expected) in rows {
                 assert_eq!(pauses.feed_time_at(&clock, at), expected, "{name} at {at}");
             }
+        }
+    }
+
+    #[test]
+    fn the_next_second_in_which_it_runs() {
+        let two = [(Some(1_100), 0), (None, 50), (Some(1_150), 50), (None, 60)];
+        let (pauses, clock) = after(&two);
+        let (running, stands) = after(&two[..3]);
+        for (at, once_over, while_paused) in [
+            (1_099, Some(1_099), Some(1_099)),
+            (1_100, Some(1_160), None),
+            (1_149, Some(1_160), None),
+            (1_159, Some(1_160), None),
+            (1_160, Some(1_160), None),
+            (1_200, Some(1_200), None),
+        ] {
+            assert_eq!(pauses.runs_from(&clock, at), once_over, "{at}");
+            assert_eq!(running.runs_from(&stands, at), while_paused, "{at}");
         }
     }
 

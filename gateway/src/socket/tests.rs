@@ -3,11 +3,13 @@
 mod client;
 mod cutoff;
 mod cuts;
+mod dice;
 mod event_stream;
 mod history;
 mod lane;
 mod patience;
 mod presence;
+mod resumed;
 mod revoked;
 mod tls;
 mod viewer;
@@ -179,6 +181,7 @@ async fn extend_pause_resume_and_cancel_act_at_once() {
     );
     world.pause(START + 1);
     assert_eq!(notice(alice.message().await), (NoticeState::Paused, None));
+    world.jump(1);
     world.publish_held("detections", 0);
     alice.is_silent().await;
     world.resume(10);
@@ -222,8 +225,10 @@ async fn a_replay_holds_only_what_was_paid() {
         world.publish("detections", seq);
     }
     world.pause(START + 101);
+    world.jump(101);
     world.publish_held("detections", 6);
-    world.resume(0);
+    world.jump(102);
+    world.resume(1);
     world.publish("detections", 7);
     let mut alice = world.sign_in(ALICE).await;
     alice.watch_since(FEED, position(3, 0)).await;

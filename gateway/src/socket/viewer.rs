@@ -1,6 +1,7 @@
 mod catch_up;
 mod changes;
 mod history;
+mod left_out;
 mod notices;
 mod rights;
 
@@ -28,6 +29,7 @@ use crate::stream::StreamKey;
 use crate::tcp::Tcp;
 
 use catch_up::CatchingUp;
+use left_out::LeftOut;
 pub(crate) use rights::Grant;
 use rights::Right;
 
@@ -50,6 +52,7 @@ pub(crate) struct Viewer {
     ready: VecDeque<Outgoing>,
     /// What was accepted, and so paid, before a pause that has not ended.
     held: VecDeque<Outgoing>,
+    left_out: LeftOut,
     signals: Signals,
     /// Why the connection has to end, once it has to.
     over: Option<CloseCode>,
@@ -86,6 +89,7 @@ impl Viewer {
             outbox: Outbox::default(),
             ready: VecDeque::new(),
             held: VecDeque::new(),
+            left_out: LeftOut::default(),
             signals: Signals::default(),
             over: None,
             due: None,
@@ -255,9 +259,15 @@ impl Viewer {
             match &next {
                 Outgoing::Control(_) => return Step::Write(next, None),
                 Outgoing::Event(message) => match self.right_to(message, now) {
-                    Right::Granted(grant) => return Step::Write(next, Some(grant)),
-                    Right::Held => self.held.push_back(next),
-                    Right::None => self.count_paused(message),
+                    Right::Granted(grant) => {
+                        self.left_out.note_given(message);
+                        return Step::Write(next, Some(grant));
+                    }
+                    Right::Held => {
+                        self.left_out.note_given(message);
+                        self.held.push_back(next);
+                    }
+                    Right::None => self.leave_out(message),
                 },
             }
         }

@@ -10,6 +10,7 @@
 
 mod keys;
 mod record;
+mod sizes;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -17,8 +18,8 @@ use std::sync::Arc;
 
 use ashya_protocol::{Boot, Position, Seq};
 use parking_lot::Mutex;
-use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
+use sled::{IVec, Transactional};
 
 use super::{Store, StoreError};
 use crate::retention::Prune;
@@ -26,6 +27,7 @@ use crate::stream::StreamKey;
 
 use record::Slice;
 pub(crate) use record::{NewEvent, Record};
+use sizes::Sizes;
 
 /// Seconds of a slice: events are pruned so much later than they might be.
 const SLICE_SECONDS: u64 = 600;
@@ -40,28 +42,32 @@ pub(crate) struct HistoryTrees {
     events: sled::Tree,
     slices: sled::Tree,
     pruned: sled::Tree,
-    /// Bytes of all events. Held while anything is written, since a slice is read before.
-    bytes: Arc<Mutex<u64>>,
+    /// Held while anything is written, since a slice is read before.
+    sizes: Arc<Mutex<Sizes>>,
 }
 
 impl HistoryTrees {
     pub(super) fn open(db: &sled::Db) -> Result<Self, StoreError> {
         let slices = db.open_tree("history-slices")?;
-        let mut bytes = 0;
-        for value in slices.iter().values() {
-            bytes += Slice::parse(&value?).map_or(0, |slice| slice.bytes);
+        let mut sizes = Sizes::default();
+        for item in &slices {
+            let (key, value) = item?;
+            if let Some((_, stream)) = keys::slice_parts(&key) {
+                let bytes = Slice::parse(&value).map_or(0, |slice| slice.bytes);
+                sizes.add(stream, bytes);
+            }
         }
         Ok(Self {
             events: db.open_tree("history")?,
             pruned: db.open_tree("history-pruned")?,
-            bytes: Arc::new(Mutex::new(bytes)),
+            sizes: Arc::new(Mutex::new(sizes)),
             slices,
         })
     }
 
     /// Bytes of all that is kept, without what the disk takes around it.
     pub(crate) fn bytes(&self) -> u64 {
-        *self.bytes.lock()
+        self.sizes.lock().total()
     }
 
     /// What is kept of a stream after a position, in order.
@@ -100,32 +106,34 @@ impl HistoryTrees {
     }
 
     /// Takes the oldest events away, some of them: those that came before the Unix second `cutoff`, or as long as there
-    /// are more than `max_bytes`. Gives back how many, and why; nothing when all may stay.
+    /// are more than `max_bytes` those of whoever takes the most: a device that fills the disk shortens its own history.
+    /// Gives back how many, and why; nothing when all may stay.
     pub(crate) fn prune(
         &self,
         cutoff: u64,
         max_bytes: u64,
     ) -> Result<Option<(Prune, u64)>, StoreError> {
-        let mut bytes = self.bytes.lock();
-        let Some((slice_key, value)) = self.slices.first()? else {
+        let mut sizes = self.sizes.lock();
+        let Some(oldest) = self.slices.first()? else {
             return Ok(None);
         };
+        let is_too_old = keys::slice_parts(&oldest.0)
+            .is_some_and(|(number, _)| (number + 1).saturating_mul(SLICE_SECONDS) <= cutoff);
+        let excess = sizes.total().saturating_sub(max_bytes);
+        let (reason, excess, (slice_key, value)) = match excess {
+            _ if is_too_old => (Prune::Age, u64::MAX, oldest),
+            0 => return Ok(None),
+            _ => (
+                Prune::Size,
+                excess,
+                self.oldest_of_largest(&sizes)?.unwrap_or(oldest),
+            ),
+        };
         let parsed = keys::slice_parts(&slice_key).zip(Slice::parse(&value));
-        let Some(((number, stream), slice)) = parsed else {
+        let Some(((_, stream), slice)) = parsed else {
             tracing::warn!("a slice of history cannot be read: it is dropped");
             self.slices.remove(slice_key)?;
             return Ok(Some((Prune::Age, 0)));
-        };
-        let reason = if (number + 1).saturating_mul(SLICE_SECONDS) <= cutoff {
-            Prune::Age
-        } else if *bytes > max_bytes {
-            Prune::Size
-        } else {
-            return Ok(None);
-        };
-        let excess = match reason {
-            Prune::Age => u64::MAX,
-            Prune::Size => *bytes - max_bytes,
         };
         let (mut events, mut marks) = (sled::Batch::default(), BTreeMap::new());
         let (mut count, mut freed) = (0, 0);
@@ -163,8 +171,25 @@ impl HistoryTrees {
             Ok::<_, ConflictableTransactionError<std::convert::Infallible>>(())
         });
         done.map_err(failed)?;
-        *bytes = bytes.saturating_sub(slice.bytes - left);
+        sizes.take(stream, slice.bytes - left);
         Ok(Some((reason, count as u64)))
+    }
+
+    /// The oldest slice of the stream that takes the most.
+    fn oldest_of_largest(&self, sizes: &Sizes) -> Result<Option<(IVec, IVec)>, StoreError> {
+        let Some(stream) = sizes.largest() else {
+            return Ok(None);
+        };
+        let Some((_, first)) = self.events.scan_prefix(stream).next().transpose()? else {
+            return Ok(None);
+        };
+        let first = Record::new(first);
+        let Some(at) = first.parts().map(|parts| parts.at) else {
+            return Ok(None);
+        };
+        let key = keys::slice(at / SLICE_SECONDS, stream);
+        let slice = self.slices.get(&key)?;
+        Ok(slice.map(|slice| (key.into(), slice)))
     }
 
     /// Remembers what is pruned, of the last few starts of a device.
@@ -199,10 +224,10 @@ impl Store {
             in_positions.insert(key, serde_json::to_vec(position)?);
         }
         let history = &self.history;
-        let mut bytes = history.bytes.lock();
+        let mut sizes = history.sizes.lock();
         let mut in_events = sled::Batch::default();
         let mut slices = BTreeMap::new();
-        let mut added = 0;
+        let mut added = Vec::new();
         for event in events {
             let stream = keys::stream(&event.key);
             let key = keys::event(&stream, event.position);
@@ -221,10 +246,10 @@ impl Store {
             let weight = record::weight(&key, &value);
             slice.bytes += weight;
             slice.last = slice.last.max(event.position);
-            added += weight;
+            added.push((stream, weight));
             in_events.insert(key, value);
         }
-        if added == 0 {
+        if added.is_empty() {
             return Ok(self.positions.0.apply_batch(in_positions)?);
         }
         let mut in_slices = sled::Batch::default();
@@ -239,7 +264,9 @@ impl Store {
             Ok::<_, ConflictableTransactionError<std::convert::Infallible>>(())
         });
         done.map_err(failed)?;
-        *bytes += added;
+        for (stream, bytes) in added {
+            sizes.add(&stream, bytes);
+        }
         Ok(())
     }
 }

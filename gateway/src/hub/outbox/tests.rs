@@ -46,6 +46,7 @@ fn parcel_of(stream: &str, seqs: Range<u64>, bytes: usize) -> Arc<Parcel> {
     let moment = Moment {
         at: 0,
         feed_times: vec![(FEED, 1)],
+        paused: Vec::new(),
     };
     let event = |seq| Arc::new(message(stream, 1, seq, bytes, moment.clone()));
     Arc::new(Parcel::new(&seqs.map(event).collect::<Vec<_>>()))

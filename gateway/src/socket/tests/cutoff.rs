@@ -224,6 +224,7 @@ fn publish_around(world: &Arc<World>, first: u64, seconds: u64) -> JoinHandle<u6
                     let moment = Moment {
                         at: START + now / 1_000,
                         feed_times: FEEDS.map(|feed| (feed, now / 1_000)).into(),
+                        paused: Vec::new(),
                     };
                     for at in 0..FEEDS.len() {
                         let stream = stream_of(at, draw);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ashya_protocol::ws::ServerMessage;
 use tokio::time::timeout;
 
+use super::dice::Dice;
 use super::viewer::{drain, watch};
 use super::world::{ALICE, BOB, FEED, OWNER, PATIENCE, SECOND_FEED, START, World};
 use super::{seq, streams};
@@ -17,7 +18,7 @@ use crate::socket::Viewer;
 const MANY: u64 = 3_000;
 
 /// All that a viewer says until it has come to the present.
-async fn drain_all(viewer: &mut Viewer) -> Vec<String> {
+pub(super) async fn drain_all(viewer: &mut Viewer) -> Vec<String> {
     let mut said = drain(viewer);
     while viewer.is_catching_up() {
         timeout(PATIENCE, viewer.turn()).await.expect("no page");
@@ -26,7 +27,7 @@ async fn drain_all(viewer: &mut Viewer) -> Vec<String> {
     said
 }
 
-fn numbers(said: &[String]) -> Vec<u64> {
+pub(super) fn numbers(said: &[String]) -> Vec<u64> {
     said.iter().filter_map(|word| word.parse().ok()).collect()
 }
 
@@ -245,19 +246,6 @@ async fn buy_a_minute_ask_for_a_day_get_a_minute() {
     let on_disk = replayed(&world, ALICE).await;
     assert_eq!(numbers(&in_memory), [1_440]);
     assert_eq!(numbers(&on_disk), [1_440]);
-}
-
-/// Small numbers that only depend on a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (self.0 >> 33) % sides
-    }
 }
 
 /// What the ledger would say, second by second.

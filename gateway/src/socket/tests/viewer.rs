@@ -51,6 +51,7 @@ async fn a_pause_holds_back_what_is_paid_and_drops_what_is_not() {
     world.publish("detections", 0);
     world.publish("detections", 1);
     world.pause(START + 1);
+    world.jump(1);
     world.publish_held("detections", 2);
     assert_eq!(drain(&mut alice), ["watching", "paused"]);
     assert!(paused_drops(&world));
@@ -73,6 +74,7 @@ async fn who_comes_back_during_a_pause_gets_the_replay_after_it() {
         world.publish("detections", seq);
     }
     world.pause(START + 1);
+    world.jump(1);
     world.publish_held("detections", 3);
     let mut alice = Viewer::new(world.parts.clone(), ALICE);
     watch(&mut alice, FEED, Some(position(3, 0)));

@@ -284,8 +284,13 @@ impl World {
     }
 
     fn set_clock(&self, paused_at: Option<u64>, paused_total: u64) {
+        self.set_clock_of(FEED, paused_at, paused_total);
+    }
+
+    /// What the ledger says of a feed's clock.
+    pub(super) fn set_clock_of(&self, feed: FeedId, paused_at: Option<u64>, paused_total: u64) {
         self.parts.index.apply(&[LedgerEvent::FeedClock {
-            feed: FEED,
+            feed,
             clock: ClockChange {
                 paused_at,
                 paused_total,
@@ -308,14 +313,18 @@ impl World {
     pub(super) fn publish_held(&self, stream: &str, seq: u64) {
         let mut moment = self.running();
         moment.feed_times.retain(|(feed, _)| *feed != FEED);
+        moment.paused.push(FEED);
         self.publish_with(stream, seq, 10, moment);
     }
 
     /// Publishes an event that was accepted at a feed time of both feeds.
     pub(super) fn publish_at(&self, stream: &str, seq: u64, feed_time: u64) {
-        let feed_times = vec![(FEED, feed_time), (SECOND_FEED, feed_time)];
-        let at = START + feed_time;
-        self.publish_with(stream, seq, 10, Moment { at, feed_times });
+        let moment = Moment {
+            at: START + feed_time,
+            feed_times: vec![(FEED, feed_time), (SECOND_FEED, feed_time)],
+            paused: Vec::new(),
+        };
+        self.publish_with(stream, seq, 10, moment);
     }
 
     /// Publishes an event each millisecond, numbered by the milliseconds since the start, until `extra` after a Unix
@@ -345,7 +354,14 @@ impl World {
         self.parts.hub.publish(&[Arc::new(message)], self.now());
     }
 
-    fn publish_with(&self, stream: &str, seq: u64, bytes: usize, moment: Moment) -> Bytes {
+    /// Publishes an event of so many bytes that was accepted at a moment.
+    pub(super) fn publish_with(
+        &self,
+        stream: &str,
+        seq: u64,
+        bytes: usize,
+        moment: Moment,
+    ) -> Bytes {
         let message = message(stream, 3, seq, bytes, moment);
         let envelope = message.envelope();
         let stream = &message.key().stream;
@@ -353,7 +369,7 @@ impl World {
             let moment = message.moment();
             let keep = Keep {
                 at: moment.at,
-                feeds: moment.feed_times.iter().map(|(feed, _)| *feed).collect(),
+                feeds: vec![FEED, SECOND_FEED],
                 envelope: envelope.clone(),
                 room: None,
             };
@@ -385,6 +401,7 @@ impl World {
         Moment {
             at: START + now,
             feed_times: vec![(FEED, now), (SECOND_FEED, now)],
+            paused: Vec::new(),
         }
     }
 

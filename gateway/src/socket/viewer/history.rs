@@ -32,7 +32,7 @@ impl Viewer {
     }
 
     /// Replays a followed stream after a position: from memory, or first from the disk what is no longer there.
-    fn replay(&mut self, key: &StreamKey, position: Position) {
+    pub(super) fn replay(&mut self, key: &StreamKey, position: Position) {
         self.forget_replay(key);
         self.catching_up.forget(key);
         if !self.join(key, position, self.missing(key)) {
@@ -61,14 +61,19 @@ impl Viewer {
     }
 
     /// Of a replay, what any of the wallet's watches has paid for.
-    fn paid_part(&self, key: &StreamKey, replay: Replay) -> Vec<Outgoing> {
+    fn paid_part(&mut self, key: &StreamKey, replay: Replay) -> Vec<Outgoing> {
         let gone = replay.gone.into_iter();
         let gone = gone.map(|(boot, from, to)| gone_of(key, boot, from, to));
-        let paid = replay.events.into_iter().filter(|message| {
-            let mut watches = self.watches.iter();
-            watches.any(|(feed, watch)| watch.holds(key) && watch.had_paid_for(*feed, message))
-        });
-        gone.chain(paid.flat_map(with_lost)).collect()
+        let mut outgoing: Vec<_> = gone.collect();
+        for message in replay.events {
+            if self.had_paid_for(&message) {
+                self.left_out.note_given(&message);
+                outgoing.extend(with_lost(message));
+            } else if self.note_left_out(&message) {
+                outgoing.extend(message.lost_before().map(Outgoing::Control));
+            }
+        }
+        outgoing
     }
 
     /// Drops what an older replay of a stream, or a pause, still holds: the newer replay has it.
@@ -82,11 +87,13 @@ impl Viewer {
         };
         self.ready.retain(is_other);
         self.held.retain(is_other);
+        self.left_out.forget(key);
     }
 
-    /// Lets go of what a pause has held back, once the feed's clock runs: before any later event, after what was said
-    /// before.
+    /// Lets go of what a pause has held back or left out wrongly, once the feed's clock runs: before any later event,
+    /// after what was said before.
     pub(super) fn release_held(&mut self) {
+        self.take_up_left_out();
         let held = std::mem::take(&mut self.held);
         let mut released = Vec::new();
         for outgoing in held {
@@ -119,6 +126,7 @@ impl Viewer {
         }
         let followed = &self.followed;
         self.catching_up.retain(|key| followed.contains_key(key));
+        self.left_out.retain(|key| followed.contains_key(key));
         self.held.retain(|outgoing| {
             matches!(outgoing, Outgoing::Event(message) if followed.contains_key(message.key()))
         });

@@ -9,7 +9,6 @@ use crate::chain_clock::Reading;
 use crate::history;
 use crate::hub::{Message, Pass};
 use crate::ledger_index::Paid;
-use crate::metrics::Loss;
 use crate::socket::watch::{Phase, Watch};
 
 /// What a viewer may do with one event.
@@ -124,14 +123,11 @@ impl Viewer {
         best
     }
 
-    /// Counts an event that nobody had to pay for, since the feed's clock stood still.
-    pub(super) fn count_paused(&self, message: &Message) {
+    /// Whether any watch had paid for an event of the past.
+    pub(super) fn had_paid_for(&self, message: &Message) -> bool {
         let mut watches = self.watches.iter();
-        if watches.any(|(feed, watch)| {
-            watch.is_paid() && watch.holds(message.key()) && !message.moment().runs(*feed)
-        }) {
-            self.parts.metrics.dropped(Loss::Paused, 1);
-        }
+        watches
+            .any(|(feed, watch)| watch.holds(message.key()) && watch.had_paid_for(*feed, message))
     }
 
     pub(super) fn access(&self, feed: FeedId) -> Access {
@@ -149,7 +145,13 @@ impl Watch {
     /// History is sold like the present: only what was accepted inside the wallet's own paid, unpaused time.
     pub(super) fn has_paid_for(&self, feed: FeedId, message: &Message) -> bool {
         let windows = self.paid.as_ref().map_or(&[][..], Paid::windows);
-        self.is_owners() || message.moment().is_within(feed, windows)
+        let moment = message.moment();
+        // The clock may have run when the event came, if that was not known yet. It may also stand still again: then
+        // whoever stamped the event has known more than is known here.
+        let is_resumed = || moment.is_paused(feed) && !self.feed_has_changed();
+        self.is_owners()
+            || moment.is_within(feed, windows)
+            || (is_resumed() && self.had_paid_for(feed, message))
     }
 
     /// [`Self::has_paid_for`] of an event of the past, by what the ledger has said since it came.

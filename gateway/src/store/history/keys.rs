@@ -5,6 +5,7 @@ use ashya_protocol::{Boot, Position, Seq};
 use crate::stream::StreamKey;
 
 const NUMBER: usize = size_of::<u64>();
+const DEVICE: usize = 20;
 
 /// What all keys of a stream begin with.
 pub(super) fn stream(key: &StreamKey) -> Vec<u8> {
@@ -33,6 +34,11 @@ pub(super) fn last_boot(stream: &[u8]) -> Vec<u8> {
 
 pub(super) fn slice(number: u64, stream: &[u8]) -> Vec<u8> {
     [&number.to_be_bytes(), stream].concat()
+}
+
+/// What all keys of a stream's device begin with.
+pub(super) fn device(stream: &[u8]) -> &[u8] {
+    stream.get(..DEVICE).unwrap_or(stream)
 }
 
 /// The position of an event's key.

@@ -17,7 +17,7 @@ pub(crate) struct NewEvent {
     pub(crate) at: u64,
     /// The numbers before it that never came.
     pub(crate) lost: Option<Gap>,
-    /// The feeds that sold its device then, and whose clocks ran as far as was known.
+    /// The feeds that sold its device then.
     pub(crate) feeds: Vec<FeedId>,
     /// The device's own bytes.
     pub(crate) envelope: Bytes,

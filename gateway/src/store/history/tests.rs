@@ -148,17 +148,41 @@ fn the_oldest_go_first_in_small_steps() {
     let boot = 1.try_into().unwrap();
     let marks = store.history.pruned(&first, boot).unwrap();
     assert_eq!(marks, [(3.try_into().unwrap(), 1_499.try_into().unwrap())]);
-    // Then by size, whoever it belongs to.
-    let half = store.history.bytes() / 2;
-    let pruned = prune_all(&store, 0, half);
-    assert!(pruned.iter().all(|(why, _)| *why == Prune::Size));
-    let left = store.history.bytes();
-    assert_eq!(left, weighed(&store));
-    assert!(left <= half && left > half - 2_000, "{left} of {half}");
-    let [first, second] = [first, second].map(|key| kept(&store, &key, at(1, 0)));
-    let hour = first[0].seq.get() / 300;
-    assert!(second[0].seq.get() - hour <= 1, "{first:?}");
-    assert_eq!(first.last(), Some(&at(3, 8_999)));
+}
+
+#[test]
+fn whoever_takes_the_most_loses_its_oldest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let (modest, flood) = (key(1, "detections"), key(2, "detections"));
+    {
+        let store = Store::open(&path).unwrap();
+        for hour in 0..30 {
+            let time = NOON + hour * 3600;
+            let events: Vec<_> = (0..300)
+                .map(|number| event(&flood, at(3, hour * 300 + number), time))
+                .chain((0..20).map(|number| event(&modest, at(5, hour * 20 + number), time)))
+                .collect();
+            keep(&store, &events);
+        }
+        store.flush_blocking().unwrap();
+    }
+    let store = Store::reopen(&path);
+    let all = store.history.bytes();
+    // 9,600 events: first the flood shrinks, then both.
+    for (part, modest_left) in [(2, 600), (8, 590), (20, 230)] {
+        let max = all / part;
+        let pruned = prune_all(&store, 0, max);
+        assert!(pruned.iter().all(|(why, _)| *why == Prune::Size));
+        let left = store.history.bytes();
+        assert_eq!(left, weighed(&store));
+        assert!(left <= max && left + 2_000 > max, "{left} of {max}");
+        let kept_of = |key| kept(&store, key, at(1, 0));
+        let (modest, flood) = (kept_of(&modest), kept_of(&flood));
+        assert!(modest.len() >= modest_left, "{} at 1/{part}", modest.len());
+        assert_eq!(flood.last(), Some(&at(3, 8_999)));
+        assert_eq!(modest.last(), Some(&at(5, 599)));
+    }
 }
 
 #[test]
