@@ -20,6 +20,7 @@ mod publish;
 mod refusals;
 mod rest;
 mod restart;
+mod resume;
 mod rfc6455;
 mod services;
 mod sessions;
