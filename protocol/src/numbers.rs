@@ -90,6 +90,27 @@ pub struct Position {
     pub seq: Seq,
 }
 
+impl Position {
+    /// Before every event, since no device starts at 0.
+    pub const ORIGIN: Self = Self {
+        boot: Boot(0),
+        seq: Seq::FIRST,
+    };
+
+    /// The position after which this one comes: nothing lies between the two.
+    pub fn before(self) -> Self {
+        let (boot, seq) = match (self.boot.0, self.seq.0) {
+            (0, 0) => return Self::ORIGIN,
+            (boot, 0) => (boot - 1, MAX_SAFE_INTEGER),
+            (boot, seq) => (boot, seq - 1),
+        };
+        Self {
+            boot: Boot(boot),
+            seq: Seq(seq),
+        }
+    }
+}
+
 /// An amount of wei; 10^18 wei are one ETH. In JSON it is a decimal string, since it outgrows a JavaScript number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Wei(u128);
@@ -153,6 +174,24 @@ mod tests {
         assert!(Seq::try_from(MAX_SAFE_INTEGER).is_ok());
         assert_eq!(Seq::try_from(1 << 53), Err(NumberError::TooLarge(1 << 53)));
         assert!(Seq::try_from(MAX_SAFE_INTEGER).unwrap().next().is_err());
+    }
+
+    #[test]
+    fn nothing_lies_between_a_position_and_the_one_before() {
+        let at = |boot: u64, seq: u64| Position {
+            boot: boot.try_into().unwrap(),
+            seq: seq.try_into().unwrap(),
+        };
+        for (position, before) in [
+            (at(3, 7), at(3, 6)),
+            (at(3, 1), at(3, 0)),
+            (at(3, 0), at(2, MAX_SAFE_INTEGER)),
+            (at(1, 0), at(0, MAX_SAFE_INTEGER)),
+            (at(0, 1), Position::ORIGIN),
+            (Position::ORIGIN, Position::ORIGIN),
+        ] {
+            assert_eq!(position.before(), before, "{position:?}");
+        }
     }
 
     #[test]

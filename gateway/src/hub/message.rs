@@ -164,7 +164,13 @@ impl Moment {
 
     /// Whether it was paid by what the ledger has said since: a pause, or the end of one, may become known late.
     pub(crate) fn was_within(&self, feed: FeedId, paid: &Paid) -> bool {
+        self.paid_time(feed, paid).is_some()
+    }
+
+    /// The feed time of it, if it was paid by what the ledger has said since.
+    pub(crate) fn paid_time(&self, feed: FeedId, paid: &Paid) -> Option<u64> {
         let runs = self.feed_times.iter().any(|(id, _)| *id == feed);
-        (runs || self.is_paused(feed)) && paid.paid_time_at(self.at).is_some()
+        let was_sold = runs || self.is_paused(feed);
+        paid.paid_time_at(self.at).filter(|_| was_sold)
     }
 }

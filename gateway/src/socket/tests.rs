@@ -61,7 +61,8 @@ async fn who_has_not_paid_gets_the_offer_and_no_event_until_they_pay() {
         world.publish("detections", seq);
     }
     alice.is_silent().await;
-    world.subscribe(FEED, ALICE, START + 600);
+    world.jump(10);
+    world.subscribe_from(FEED, ALICE, START + 10, START + 600);
     assert_eq!(streams(&alice.message().await), ["detections", "frames"]);
     world.publish("detections", 10);
     assert_eq!(seq(&alice.hear().await), 10);

@@ -165,6 +165,47 @@ async fn a_watch_begins_when_the_clock_gets_there_first() {
 }
 
 #[tokio::test]
+async fn a_watch_begins_with_the_first_second_that_is_paid() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 10);
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, None);
+    world.jump(9);
+    world.publish("detections", 9);
+    assert_eq!(drain(&mut alice), ["watching", "9"]);
+    for second in 10..20 {
+        world.jump(second);
+        world.publish("detections", second);
+    }
+    assert!(alice.turn().now_or_never().is_some());
+    assert_eq!(drain(&mut alice), ["expired"]);
+    watch(&mut alice, FEED, None);
+    drain(&mut alice);
+    // The block of second 17 comes now. What the purchase before has paid came with that.
+    world.subscribe_from(FEED, ALICE, START + 17, START + 600);
+    world.publish("detections", 20);
+    assert_eq!(drain(&mut alice), ["watching", "17", "18", "19", "20"]);
+}
+
+#[tokio::test]
+async fn a_second_feed_of_the_device_begins_without_repeating_the_first() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    for feed in [FEED, SECOND_FEED] {
+        watch(&mut alice, feed, None);
+    }
+    drain(&mut alice);
+    for number in 0..3 {
+        world.publish("detections", number);
+    }
+    assert_eq!(drain(&mut alice), ["0", "1", "2"]);
+    world.subscribe(SECOND_FEED, ALICE, START + 600);
+    world.publish("detections", 3);
+    assert_eq!(drain(&mut alice), ["watching", "3"]);
+}
+
+#[tokio::test]
 async fn the_ledgers_word_acts_before_the_very_next_event() {
     type Word = fn(&World);
     let cancel: Word = |world| world.cancel(FEED, ALICE);

@@ -114,7 +114,10 @@ impl Viewer {
             watch.reminded = false;
         }
         match change {
-            Change::Begun => self.say_watching(feed),
+            Change::Begun => {
+                self.say_watching(feed);
+                self.follow_from_payment(feed);
+            }
             Change::Moved => self.say_notice(feed, NoticeState::Expiring),
             Change::Paused => self.say_notice(feed, NoticeState::Paused),
             Change::Resumed => self.say_notice(feed, NoticeState::Resumed),

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use ashya_protocol::Position;
-use ashya_protocol::limits::MAX_SAFE_INTEGER;
 
 use super::history::gone_of;
 use super::{Outgoing, Viewer};
@@ -125,7 +124,7 @@ impl Viewer {
         let (Some(first), Some(following)) = (left_out.first(), self.followed.get(key)) else {
             return;
         };
-        let replay = following.look_back(before(first));
+        let replay = following.look_back(first.before());
         let paid_from = self.watches.iter().filter(|(_, watch)| watch.holds(key));
         let paid_from =
             paid_from.filter_map(|(_, watch)| watch.paid.as_ref()?.runs_from(left_out.at));
@@ -136,7 +135,7 @@ impl Viewer {
                 Outgoing::Event(message) if message.key() == key => Some(message.position()),
                 Outgoing::Event(_) | Outgoing::Control(_) => None,
             });
-            return self.replay(key, before(held.map_or(first, |held| held.min(first))));
+            return self.replay(key, held.map_or(first, |held| held.min(first)).before());
         }
         if !is_whole {
             let gone = replay.gone.iter();
@@ -163,21 +162,5 @@ impl Viewer {
                 Outgoing::Control(_) => None,
             });
         }
-    }
-}
-
-/// The position before another, so that what comes after it begins with that.
-fn before(position: Position) -> Position {
-    let Position { boot, seq } = position;
-    let seq_before = seq.get().checked_sub(1).and_then(|seq| seq.try_into().ok());
-    let end_of_boot_before = || {
-        let boot = boot.get().checked_sub(1)?.try_into().ok()?;
-        let seq = MAX_SAFE_INTEGER.try_into().ok()?;
-        Some(Position { boot, seq })
-    };
-    match seq_before {
-        Some(seq) => Position { boot, seq },
-        // Before the very first there is none.
-        None => end_of_boot_before().unwrap_or(position),
     }
 }
