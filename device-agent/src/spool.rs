@@ -333,7 +333,7 @@ impl Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         // What was forgotten need not be sent again after an orderly end.
-        if unbroken(|| Ok(self.disk.flush(&self.db)?)).is_err() {
+        if unbroken(|| self.disk.flush(&self.db)).is_err() {
             tracing::debug!(path = %self.path.display(), "the spool was not flushed at its end");
         }
     }

@@ -47,6 +47,8 @@ pub(crate) struct Right {
 pub(crate) struct Request {
     pub(crate) key: StreamKey,
     pub(crate) after: Position,
+    /// Unix second of chain time before which nothing is wanted: at most some minutes of it are looked at.
+    pub(crate) from: u64,
     pub(crate) rights: Vec<Right>,
     /// Whether all that is accepted by now has to be on the disk first.
     pub(crate) settled: bool,

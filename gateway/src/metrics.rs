@@ -159,7 +159,7 @@ impl Metrics {
         );
         registry.register(
             "events_dropped",
-            "Events a watcher did not get, by reason",
+            "Events a watcher did not get at once or at all, by reason",
             dropped.clone(),
         );
         let pruned = Family::<PruneLabels, Counter>::default();
@@ -256,7 +256,7 @@ impl Metrics {
             .inc();
     }
 
-    /// Counts events that one watcher did not get in `ashya_events_dropped_total{reason}`.
+    /// Counts events that one watcher did not get, or not before a pause turned out to be over, in `ashya_events_dropped_total{reason}`.
     pub fn dropped(&self, reason: Loss, events: u64) {
         self.dropped
             .get_or_create(&LossLabels { reason })

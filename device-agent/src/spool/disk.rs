@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::SpoolError;
+
 /// The files of sled, of which it leaves the last step to the kernel: to the disk's platter.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -31,10 +33,10 @@ impl Disk {
     ///
     /// # Errors
     /// When the disk fails.
-    pub(super) fn flush(&mut self, db: &sled::Db) -> io::Result<()> {
-        db.flush().map_err(io::Error::other)?;
+    pub(super) fn flush(&mut self, db: &sled::Db) -> Result<(), SpoolError> {
+        db.flush()?;
         self.sync_blobs()?;
-        self.file.sync_data()
+        Ok(self.file.sync_data()?)
     }
 
     /// Without it a power cut could leave an empty blob, at which sled would cut off all of its log that comes after.

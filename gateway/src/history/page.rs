@@ -42,16 +42,18 @@ struct Walk {
 
 /// Reads a page. Blocks.
 pub(super) fn read(trees: &HistoryTrees, request: &Request) -> Result<Page, StoreError> {
-    let pruned = trees.pruned(&request.key, request.after.boot)?;
+    let reached = trees.reached_before(&request.key, request.from)?;
+    let after = reached.map_or(request.after, |reached| reached.max(request.after));
+    let pruned = trees.pruned(&request.key, after.boot)?;
     let mut walk = Walk {
-        last: request.after,
+        last: after,
         pruned: pruned.into(),
     };
     let mut items = Vec::new();
     let (mut events, mut bytes, mut looked_at) = (0, 0, 0);
     let is_full =
         |events, bytes, looked_at| events >= EVENTS || bytes >= BYTES || looked_at >= LOOKED_AT;
-    for item in trees.after(&request.key, request.after) {
+    for item in trees.after(&request.key, after) {
         let (position, record) = item?;
         if is_full(events, bytes, looked_at) {
             return Ok(Page {

@@ -13,7 +13,7 @@ use crate::retention::Prune;
 const INTERVAL: Duration = Duration::from_secs(10);
 
 impl History {
-    /// Takes away what is too old or too much, the oldest first and a little at a time, until `shutdown`.
+    /// Takes away what is too old or too much, a little at a time, until `shutdown`.
     pub(crate) async fn prune_until(
         self,
         clock: ChainClock,

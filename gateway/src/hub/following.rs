@@ -1,5 +1,7 @@
 //! A place among the watchers of a stream.
 
+use std::ops::RangeInclusive;
+
 use ashya_protocol::Position;
 use tokio::time::Instant;
 
@@ -56,10 +58,10 @@ impl Following {
         may_join.then_some(replay)
     }
 
-    /// What came after `position` and is kept in memory. Changes nothing.
-    pub(crate) fn look_back(&self, position: Position) -> Replay {
+    /// What memory has of some events, as far as they were accepted at the Unix second `from` or later.
+    pub(crate) fn look_back(&self, events: RangeInclusive<Position>, from: u64) -> Replay {
         let channel = self.hub.channel(&self.key);
-        channel.lock().ring.since(Instant::now(), position)
+        channel.lock().ring.part(Instant::now(), events, from)
     }
 
     /// Whether the device shall send the stream for this place: not while a pause holds it back.

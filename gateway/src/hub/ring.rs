@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(super) struct Ring {
     budget: Budget,
     /// The last forgotten number of each boot.
     forgotten: BTreeMap<Boot, Seq>,
-    /// Unix second of chain time at which the last forgotten event was accepted; the end of time where that is not known.
+    /// The latest Unix second of chain time at which an event was accepted that is forgotten since.
     forgotten_at: u64,
 }
 
@@ -111,7 +112,6 @@ impl Ring {
     pub(super) fn after(last: Option<Position>, budget: Budget) -> Self {
         let mut ring = Self::default();
         ring.budget = budget;
-        ring.forgotten_at = last.map_or(0, |_| u64::MAX);
         ring.forgotten
             .extend(last.map(|last| (last.boot, last.seq)));
         ring
@@ -141,10 +141,46 @@ impl Ring {
     /// Everything after `position`, and which numbers are gone.
     pub(super) fn since(&mut self, now: Instant, position: Position) -> Replay {
         self.prune(now);
+        let events = self.events.iter().map(|(_, message)| message);
+        let events = events.filter(|message| message.position() > position);
+        Replay {
+            gone: self.gone_after(position),
+            whole_from: self.forgotten_at.saturating_add(1),
+            events: events.cloned().collect(),
+        }
+    }
+
+    /// Of some events those that were accepted at the Unix second `from` or later, and which numbers are gone.
+    pub(super) fn part(
+        &mut self,
+        now: Instant,
+        wanted: RangeInclusive<Position>,
+        from: u64,
+    ) -> Replay {
+        self.prune(now);
+        let events = self.events.iter().map(|(_, message)| message);
+        let events = events
+            .filter(|message| wanted.contains(&message.position()) && message.moment().at >= from);
+        let mut gone = self.gone_after(wanted.start().before());
+        gone.retain(|(boot, first, _)| *boot < wanted.end().boot || *first <= wanted.end().seq);
+        for (boot, _, last) in &mut gone {
+            if *boot == wanted.end().boot {
+                *last = (*last).min(wanted.end().seq);
+            }
+        }
+        Replay {
+            gone,
+            whole_from: self.forgotten_at.saturating_add(1),
+            events: events.cloned().collect(),
+        }
+    }
+
+    /// The forgotten numbers after a position.
+    fn gone_after(&self, position: Position) -> Vec<(Boot, Seq, Seq)> {
         let after = self.forgotten.iter().filter(|(boot, last)| {
             **boot > position.boot || (**boot == position.boot && **last > position.seq)
         });
-        let gone = after
+        after
             .filter_map(|(&boot, &last)| {
                 let first = if boot == position.boot {
                     position.seq.next().ok()?
@@ -153,16 +189,7 @@ impl Ring {
                 };
                 Some((boot, first, last))
             })
-            .collect();
-        let events = self.events.iter().map(|(_, message)| message);
-        Replay {
-            gone,
-            whole_from: self.forgotten_at.saturating_add(1),
-            events: events
-                .filter(|message| message.position() > position)
-                .cloned()
-                .collect(),
-        }
+            .collect()
     }
 
     /// Forgets what is too old or too much.
@@ -205,7 +232,7 @@ impl Ring {
         self.budget.used.fetch_sub(weight, Ordering::Relaxed);
         let Position { boot, seq } = message.position();
         self.forgotten.insert(boot, seq);
-        self.forgotten_at = message.moment().at;
+        self.forgotten_at = self.forgotten_at.max(message.moment().at);
         if self.forgotten.len() > MAX_BOOTS {
             self.forgotten.pop_first();
         }

@@ -246,7 +246,10 @@ impl Viewer {
                 None => match self.outbox.pop() {
                     Err(_) => return Step::TooSlow,
                     Ok(None) => return Step::Idle,
-                    Ok(Some(Queued::Gap(key, missed))) => Outgoing::Control(missed.tell(&key)),
+                    Ok(Some(Queued::Gap(key, missed))) => {
+                        self.left_out.end_run(&key);
+                        Outgoing::Control(missed.tell(&key))
+                    }
                     Ok(Some(Queued::Event(message))) => match message.lost_before() {
                         Some(gap) => {
                             self.ready.push_front(Outgoing::Event(message));
@@ -260,14 +263,18 @@ impl Viewer {
                 Outgoing::Control(_) => return Step::Write(next, None),
                 Outgoing::Event(message) => match self.right_to(message, now) {
                     Right::Granted(grant) => {
-                        self.left_out.note_given(message);
+                        self.left_out.end_run(message.key());
                         return Step::Write(next, Some(grant));
                     }
                     Right::Held => {
-                        self.left_out.note_given(message);
+                        self.left_out.end_run(message.key());
                         self.held.push_back(next);
                     }
-                    Right::None => self.leave_out(message),
+                    Right::None => {
+                        self.leave_out(message);
+                        // Whoever stamped it may know more. What comes after it waits for that.
+                        self.look_at_changed();
+                    }
                 },
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  history           device stream boot seq ──► when it came, which feeds sold it, the device's own bytes
-//!  history-slices    ten minutes device stream ──► bytes, last position: what goes first when there is too much
+//!  history-slices    ten minutes device stream ──► bytes, last position: what is pruned at once
 //!  history-pruned    device stream boot ──► the last number that is no longer kept
 //! ```
 //!
@@ -31,6 +31,8 @@ use sizes::Sizes;
 
 /// Seconds of a slice: events are pruned so much later than they might be.
 const SLICE_SECONDS: u64 = 600;
+/// Most slices of a stream: those of a week, and some.
+const MAX_SLICES: usize = 1_024;
 /// Most events that are pruned in one go: writers wait for it.
 const PRUNE_BATCH: usize = 256;
 /// Most starts of a device whose last pruned event is remembered.
@@ -88,6 +90,21 @@ impl HistoryTrees {
             let position = keys::position(&key).ok_or(StoreError::Key)?;
             Ok((position, Record::new(value)))
         })
+    }
+
+    /// A position up to which everything of a stream was accepted before a Unix second, if much was.
+    pub(crate) fn reached_before(
+        &self,
+        key: &StreamKey,
+        second: u64,
+    ) -> Result<Option<Position>, StoreError> {
+        let stream = keys::stream(key);
+        for number in (0..second / SLICE_SECONDS).rev().take(MAX_SLICES) {
+            if let Some(value) = self.slices.get(keys::slice(number, &stream))? {
+                return Ok(Slice::parse(&value).map(|slice| slice.last));
+            }
+        }
+        Ok(None)
     }
 
     /// The last pruned number of each start of a stream's device, from one start on.
@@ -180,16 +197,22 @@ impl HistoryTrees {
         let Some(stream) = sizes.largest() else {
             return Ok(None);
         };
-        let Some((_, first)) = self.events.scan_prefix(stream).next().transpose()? else {
-            return Ok(None);
+        if let Some((_, first)) = self.events.scan_prefix(stream).next().transpose()?
+            && let Some(parts) = Record::new(first).parts()
+        {
+            let key = keys::slice(parts.at / SLICE_SECONDS, stream);
+            if let Some(slice) = self.slices.get(&key)? {
+                return Ok(Some((key.into(), slice)));
+            }
+        }
+        // A clock that has stepped back leaves slices whose events have gone with others.
+        let is_of_stream = |key: &IVec| {
+            let parts = keys::slice_parts(key);
+            parts.is_some_and(|(_, of)| of == stream)
         };
-        let first = Record::new(first);
-        let Some(at) = first.parts().map(|parts| parts.at) else {
-            return Ok(None);
-        };
-        let key = keys::slice(at / SLICE_SECONDS, stream);
-        let slice = self.slices.get(&key)?;
-        Ok(slice.map(|slice| (key.into(), slice)))
+        let mut slices = self.slices.iter();
+        let slice = slices.find(|item| item.as_ref().map_or(true, |(key, _)| is_of_stream(key)));
+        Ok(slice.transpose()?)
     }
 
     /// Remembers what is pruned, of the last few starts of a device.

@@ -10,6 +10,8 @@ use serde_json::json;
 use crate::in_world;
 
 const PACE: Duration = Duration::from_millis(50);
+/// Longest time from an event's signature to its acceptance on a busy machine.
+const SIGNED_BEFORE: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(10);
 /// Time from a block's second to its arrival.
 const LATE: Duration = Duration::from_secs(4);
@@ -46,12 +48,14 @@ async fn what_comes_between_a_resume_and_the_word_of_it_arrives() {
 
         let first = watcher.event(LIMIT).await?;
         let came_us = first.event().time_us.get();
-        let after = Duration::from_micros(came_us).checked_sub(Duration::from_secs(at));
+        // What is signed at the end of a second may be accepted in the next one.
+        let signed = Duration::from_micros(came_us) + SIGNED_BEFORE;
+        let after = signed.checked_sub(Duration::from_secs(at));
         let after = after.context("an event from before the resume")?;
         println!(
             "the first event came {after:?} after the resume, which was known {LATE:?} after it"
         );
-        ensure!(after < Duration::from_secs(1), "{after:?}");
+        ensure!(after < Duration::from_secs(2), "{after:?}");
         let mut last = first.event().position;
         for _ in 0..2 * LATE.as_millis() / PACE.as_millis() {
             let next = watcher.event(LIMIT).await?.event().position;

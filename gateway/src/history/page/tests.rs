@@ -71,6 +71,7 @@ fn read_all(store: &Store, after: Position, right: fn() -> Right) -> (Vec<String
         let request = Request {
             key: key(),
             after,
+            from: 0,
             rights: vec![right()],
             settled: false,
         };

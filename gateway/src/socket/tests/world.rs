@@ -22,7 +22,7 @@ use crate::chain_clock::{ChainClock, ClockSource, Freshness};
 use crate::entrance::{Entrance, PlaceLimits, Places};
 use crate::history::History;
 use crate::hub::tests::{DOMAIN, device_key, message};
-use crate::hub::{Hub, Moment, Now};
+use crate::hub::{Hub, Moment, Now, RingLimits};
 use crate::ledger_index::{LedgerIndex, ListingDocument};
 use crate::metrics::Metrics;
 use crate::positions::{Keep, Positions};
@@ -57,6 +57,14 @@ pub(super) struct World {
     started: Instant,
 }
 
+fn a_day() -> Retention {
+    Retention {
+        streams: ["detections".parse().unwrap()].into(),
+        age: Duration::from_secs(24 * 3600),
+        max_bytes: u64::MAX,
+    }
+}
+
 /// Ends the thread that brings positions and history to the disk.
 struct Writer(Positions);
 
@@ -74,12 +82,18 @@ impl World {
 
     /// A world that keeps detections on disk for a day.
     pub(super) async fn with_history() -> Self {
-        Self::start_keeping(Retention {
-            streams: ["detections".parse().unwrap()].into(),
-            age: Duration::from_secs(24 * 3600),
-            max_bytes: u64::MAX,
-        })
-        .await
+        Self::start_keeping(a_day()).await
+    }
+
+    /// The same, with so many events of each stream in memory. Only for viewers without a connection.
+    pub(super) async fn with_history_and_memory_of(events: usize) -> Self {
+        let mut world = Self::with_history().await;
+        let limits = RingLimits {
+            events,
+            ..RingLimits::default()
+        };
+        world.parts.hub = Hub::keeping(world.parts.metrics.clone(), limits);
+        world
     }
 
     async fn start_keeping(retention: Retention) -> Self {

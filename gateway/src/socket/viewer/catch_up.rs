@@ -31,12 +31,19 @@ struct Progress {
     after: Position,
     /// Whether the disk has been read to its end, so that what is missing can only be on its way there.
     settled: bool,
+    /// Unix second of chain time before which nothing is wanted.
+    from: u64,
 }
 
 impl CatchingUp {
-    pub(super) fn begin(&mut self, key: StreamKey, after: Position) {
-        let settled = false;
-        self.streams.insert(key, Progress { after, settled });
+    /// Begins after a position, with what was accepted at the Unix second `from` or later.
+    pub(super) fn begin(&mut self, key: StreamKey, after: Position, from: u64) {
+        let progress = Progress {
+            after,
+            settled: false,
+            from,
+        };
+        self.streams.insert(key, progress);
     }
 
     pub(super) fn forget(&mut self, key: &StreamKey) {
@@ -79,6 +86,7 @@ impl Viewer {
                 .filter_map(|(feed, watch)| watch.right(*feed))
                 .collect(),
             settled: progress.settled,
+            from: progress.from,
         };
         let page = self.parts.history.clone().page(request);
         let silencer = self.signals.await_page(key.clone(), page);

@@ -64,11 +64,11 @@ impl Viewer {
     }
 
     /// Replays a followed stream after a position: from memory, or first from the disk what is no longer there.
-    pub(super) fn replay(&mut self, key: &StreamKey, position: Position) {
-        self.forget_replay(key);
+    fn replay(&mut self, key: &StreamKey, position: Position) {
+        self.forget_replay(key, Position::ORIGIN);
         self.catching_up.forget(key);
         if !self.join(key, position, self.missing(key)) {
-            self.catching_up.begin(key.clone(), position);
+            self.catching_up.begin(key.clone(), position, 0);
         }
     }
 
@@ -99,7 +99,7 @@ impl Viewer {
         let mut outgoing: Vec<_> = gone.collect();
         for message in replay.events {
             if self.had_paid_for(&message) {
-                self.left_out.note_given(&message);
+                self.left_out.end_run(key);
                 outgoing.extend(with_lost(message));
             } else if self.note_left_out(&message) {
                 outgoing.extend(message.lost_before().map(Outgoing::Control));
@@ -108,12 +108,19 @@ impl Viewer {
         outgoing
     }
 
-    /// Drops what an older replay of a stream, or a pause, still holds: the newer replay has it.
-    fn forget_replay(&mut self, key: &StreamKey) {
+    /// Drops what an older replay of a stream, or a pause, still holds from a position on: the newer replay has it.
+    pub(super) fn forget_replay(&mut self, key: &StreamKey, from: Position) {
         let is_other = |outgoing: &Outgoing| match outgoing {
-            Outgoing::Event(message) => message.key() != key,
-            Outgoing::Control(ServerMessage::Gap { device, stream, .. }) => {
-                (device, stream) != (&key.device, &key.stream)
+            Outgoing::Event(message) => message.key() != key || message.position() < from,
+            Outgoing::Control(ServerMessage::Gap {
+                device,
+                stream,
+                boot,
+                from: seq,
+                ..
+            }) => {
+                let (boot, seq) = (*boot, *seq);
+                (device, stream) != (&key.device, &key.stream) || Position { boot, seq } < from
             }
             Outgoing::Control(_) => true,
         };

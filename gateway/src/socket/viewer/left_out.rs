@@ -3,13 +3,13 @@
 //! The word of a resume comes later than the resume: with the block that holds it. What was accepted between the two is
 //! paid, and is taken from what is kept once the word is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ashya_protocol::Position;
+use ashya_protocol::{FeedId, Position};
 
 use super::history::gone_of;
 use super::{Outgoing, Viewer};
-use crate::hub::Message;
+use crate::hub::{Message, Missing};
 use crate::metrics::Loss;
 use crate::socket::watch::Watch;
 use crate::stream::StreamKey;
@@ -23,13 +23,15 @@ const MAX_RUNS: usize = 64;
 pub(super) struct LeftOut(BTreeMap<StreamKey, Runs>);
 
 /// What was left out of one stream since its feeds' clocks last ran.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Runs {
-    /// Unix second of chain time at which the first was accepted.
+    /// The feeds by which some of it may be paid.
+    feeds: BTreeSet<FeedId>,
+    /// Unix second of chain time at which the earliest was accepted.
     at: u64,
-    /// The first and the last event of each run, in order: whatever came between was left out too.
+    /// The first and the last event of each run: whatever came between was left out too.
     runs: Vec<(Position, Position)>,
-    /// Whether something was given out or held back since the last run.
+    /// Whether something else became of an event since the last run.
     ended: bool,
 }
 
@@ -42,28 +44,58 @@ impl LeftOut {
         self.0.retain(|key, _| keep(key));
     }
 
-    /// Notes an event that was given out or held back.
-    pub(super) fn note_given(&mut self, message: &Message) {
-        // Hardly ever is there anything.
-        if let Some(left_out) = self.0.get_mut(message.key()) {
+    /// Ends the run of a stream: something else became of its next event.
+    pub(super) fn end_run(&mut self, key: &StreamKey) {
+        // Hardly ever is there any.
+        if let Some(left_out) = self.0.get_mut(key) {
             left_out.ended = true;
         }
     }
 
-    /// Notes an event that was left out.
-    fn note(&mut self, message: &Message) {
+    /// Puts back what was left out earlier than all that is noted of a stream.
+    fn put_before(&mut self, key: StreamKey, earlier: Runs) {
+        let Some(later) = self.0.remove(&key) else {
+            self.0.insert(key, earlier);
+            return;
+        };
+        let mut runs = [earlier.runs, later.runs].concat();
+        if let Some(&(_, last)) = runs.last() {
+            runs.truncate(MAX_RUNS);
+            if let Some((_, end)) = runs.last_mut() {
+                *end = last;
+            }
+        }
+        let both = Runs {
+            feeds: earlier.feeds.into_iter().chain(later.feeds).collect(),
+            at: earlier.at.min(later.at),
+            runs,
+            ended: later.ended,
+        };
+        self.0.insert(key, both);
+    }
+
+    /// Notes an event that was left out, but may be paid by some feeds.
+    fn note(&mut self, message: &Message, feeds: BTreeSet<FeedId>) {
         let (at, position) = (message.moment().at, message.position());
         let left_out = self.0.entry(message.key().clone()).or_insert(Runs {
+            feeds: BTreeSet::new(),
             at,
             runs: Vec::new(),
             ended: true,
         });
-        let begins = left_out.ended && left_out.runs.len() < MAX_RUNS;
+        left_out.feeds.extend(feeds);
+        left_out.at = left_out.at.min(at);
+        // What was held back, or a replay brings, may come after what is later: it is a run by itself.
+        let is_late = left_out.last() > position;
+        let begins = (left_out.ended || is_late) && left_out.runs.len() < MAX_RUNS;
         match left_out.runs.last_mut().filter(|_| !begins) {
-            Some((_, last)) => *last = position,
+            Some((first, last)) => {
+                *first = position.min(*first);
+                *last = position.max(*last);
+            }
             None => left_out.runs.push((position, position)),
         }
-        left_out.ended = false;
+        left_out.ended = is_late;
     }
 }
 
@@ -73,8 +105,29 @@ impl Runs {
         runs.any(|(first, last)| (*first..=*last).contains(&position))
     }
 
-    fn first(&self) -> Option<Position> {
-        self.runs.first().map(|(first, _)| *first)
+    fn first(&self) -> Position {
+        let first = self.runs.iter().map(|(first, _)| *first).min();
+        first.unwrap_or(Position::ORIGIN)
+    }
+
+    fn last(&self) -> Position {
+        let last = self.runs.iter().map(|(_, last)| *last).max();
+        last.unwrap_or(Position::ORIGIN)
+    }
+
+    /// What of it comes before a position, or all of it, for some of the feeds.
+    fn until(mut self, end: Option<Position>, feeds: BTreeSet<FeedId>) -> Self {
+        if let Some(end) = end {
+            self.runs.retain(|(first, _)| *first < end);
+            for (_, last) in &mut self.runs {
+                *last = (*last).min(end.before());
+            }
+        }
+        Self {
+            feeds,
+            ended: true,
+            ..self
+        }
     }
 }
 
@@ -90,70 +143,75 @@ impl Viewer {
 
     /// Notes an event that is left out, if the ledger may still say that it is paid; gives back whether.
     pub(super) fn note_left_out(&mut self, message: &Message) -> bool {
-        let mut watches = self.paused_watches(message);
-        let is_noted = watches.any(|watch| !watch.is_live() || watch.feed_has_changed());
-        drop(watches);
+        let watches = self.paused_watches(message);
+        let open = watches.filter(|(_, watch)| !watch.is_live() || watch.feed_has_changed());
+        let feeds: BTreeSet<_> = open.map(|(feed, _)| feed).collect();
+        let is_noted = !feeds.is_empty();
         if is_noted {
-            self.left_out.note(message);
+            self.left_out.note(message, feeds);
         }
         is_noted
     }
 
     /// The watches to whose feeds an event belongs, and whose clocks stood still when it came.
-    fn paused_watches(&self, message: &Message) -> impl Iterator<Item = &Watch> {
+    fn paused_watches(&self, message: &Message) -> impl Iterator<Item = (FeedId, &Watch)> {
         let watches = self.watches.iter().filter(|(feed, watch)| {
             watch.is_paid() && watch.holds(message.key()) && message.moment().is_paused(**feed)
         });
-        watches.map(|(_, watch)| &**watch)
+        watches.map(|(feed, watch)| (*feed, &**watch))
     }
 
-    /// Takes up, behind what was held back, what was left out of the streams whose feeds' clocks run, as far as it was
-    /// paid after all.
+    /// Takes up, behind what was held back, what was left out for feeds whose clocks run, as far as it was paid after
+    /// all.
     pub(super) fn take_up_left_out(&mut self) {
         for (key, left_out) in std::mem::take(&mut self.left_out).0 {
-            let mut watches = self.watches.values();
-            if watches.any(|watch| watch.is_live() && watch.holds(&key)) {
-                self.take_up(&key, &left_out);
-            } else {
-                self.left_out.0.insert(key, left_out);
-            }
+            self.take_up(key, left_out);
         }
     }
 
-    fn take_up(&mut self, key: &StreamKey, left_out: &Runs) {
-        let (Some(first), Some(following)) = (left_out.first(), self.followed.get(key)) else {
+    fn take_up(&mut self, key: StreamKey, left_out: Runs) {
+        let is_live = |feed: &FeedId| {
+            let watch = self.watches.get(feed);
+            watch.is_some_and(|watch| watch.is_live() && watch.holds(&key))
+        };
+        let (live, others): (BTreeSet<_>, _) = left_out.feeds.iter().copied().partition(is_live);
+        let watches = live.iter().filter_map(|feed| self.watches.get(feed));
+        let paid = watches.filter_map(|watch| watch.paid.as_ref());
+        let paid_from = paid.filter_map(|paid| paid.runs_from(left_out.at)).min();
+        let (Some(paid_from), Some(following)) = (paid_from, self.followed.get(&key)) else {
+            self.left_out.0.insert(key, left_out);
             return;
         };
-        let replay = following.look_back(first.before());
-        let paid_from = self.watches.iter().filter(|(_, watch)| watch.holds(key));
-        let paid_from =
-            paid_from.filter_map(|(_, watch)| watch.paid.as_ref()?.runs_from(left_out.at));
-        let is_whole =
-            replay.gone.is_empty() || paid_from.min().is_none_or(|from| replay.whole_from <= from);
-        if !is_whole && self.parts.history.keeps(&key.stream) {
-            let held = self.held.iter().find_map(|outgoing| match outgoing {
-                Outgoing::Event(message) if message.key() == key => Some(message.position()),
-                Outgoing::Event(_) | Outgoing::Control(_) => None,
-            });
-            return self.replay(key, held.map_or(first, |held| held.min(first)).before());
-        }
-        if !is_whole {
+        let (first, last) = (left_out.first(), left_out.last());
+        let replay = following.look_back(first..=last, paid_from);
+        if !replay.gone.is_empty() && replay.whole_from > paid_from {
+            let watches = self.watches.values().filter(|watch| watch.holds(&key));
+            if watches.count() == 1 && self.parts.history.keeps(&key.stream) {
+                self.forget_replay(&key, first);
+                if !self.join(&key, first.before(), Missing::Refuse) {
+                    self.catching_up.begin(key, first.before(), paid_from);
+                }
+                return;
+            }
             let gone = replay.gone.iter();
-            self.ready
-                .extend(gone.map(|&(boot, from, to)| gone_of(key, boot, from, to)));
+            let gone = gone.map(|&(boot, from, to)| gone_of(&key, boot, from, to));
+            self.ready.extend(gone);
         }
         let held_before = self.held.len();
+        let next = replay.events.first().map(|message| message.position());
         for message in replay.events {
             if !left_out.hold(message.position()) {
-                self.left_out.note_given(&message);
+                self.left_out.end_run(&key);
             } else if self.had_paid_for(&message) {
-                self.left_out.note_given(&message);
+                self.left_out.end_run(&key);
                 // What is missing before it was told when it was left out.
                 self.held.push_back(Outgoing::Event(message));
             } else {
                 self.note_left_out(&message);
             }
         }
+        // What is noted next may come much later.
+        self.left_out.end_run(&key);
         if held_before > 0 {
             // What was held back may have come after it, where pauses follow each other closely.
             let held = self.held.make_contiguous();
@@ -161,6 +219,10 @@ impl Viewer {
                 Outgoing::Event(message) => Some(message.position()),
                 Outgoing::Control(_) => None,
             });
+        }
+        if !others.is_empty() {
+            let earlier = left_out.until(next, others);
+            self.left_out.put_before(key, earlier);
         }
     }
 }

@@ -34,11 +34,12 @@ impl Viewer {
     /// A grant as it stands now: it may have been extended or cut, the feed may have another device, or have been
     /// paused, which does not take back what came before the pause. `None` when the event may no longer be seen at all.
     pub(crate) fn renew(&self, grant: Grant, message: &Message, now: Reading) -> Option<Grant> {
-        let until = match self.watches.get(&grant.feed)?.phase {
+        let watch = self.watches.get(&grant.feed)?;
+        let until = match watch.phase {
             Phase::Live { until } if until.is_none_or(|until| now.is_before(until)) => until,
-            Phase::Held => None,
+            Phase::Held if watch.has_paid_for(grant.feed, message) => None,
             // Another watch may still entitle to it.
-            Phase::Live { .. } | Phase::Unpaid => {
+            Phase::Live { .. } | Phase::Held | Phase::Unpaid => {
                 return match self.right_to(message, now) {
                     Right::Granted(other) => Some(other),
                     Right::Held => Some(Grant {
