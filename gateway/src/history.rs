@@ -15,7 +15,6 @@ use ashya_protocol::{FeedId, Position, StreamName};
 use tokio::sync::Semaphore;
 
 use crate::chained::Chained;
-use crate::hub::Moment;
 use crate::ledger_index::Paid;
 use crate::positions::Positions;
 use crate::store::Store;
@@ -105,20 +104,12 @@ impl History {
 }
 
 impl Right {
-    /// When an event was accepted by this feed's clock, if the wallet may see it for that.
-    fn time_of(&self, at: u64, sold: impl IntoIterator<Item = FeedId>) -> Option<Moment> {
-        let Some(paid) = &self.paid else {
-            return Some(Moment {
-                at,
-                ..Moment::default()
-            });
-        };
-        let was_sold = sold.into_iter().any(|feed| feed == self.feed);
-        let time = paid.paid_time_at(at).filter(|_| was_sold)?;
-        Some(Moment {
-            at,
-            feed_times: vec![(self.feed, time)],
-            paused: Vec::new(),
-        })
+    /// Whether the wallet may see an event that was accepted at a Unix second, while some feeds sold it.
+    fn covers(&self, at: u64, sold: impl IntoIterator<Item = FeedId>) -> bool {
+        let was_sold = || sold.into_iter().any(|feed| feed == self.feed);
+        match &self.paid {
+            None => true,
+            Some(paid) => paid.paid_time_at(at).is_some() && was_sold(),
+        }
     }
 }

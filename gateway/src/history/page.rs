@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ashya_protocol::{Boot, Envelope, Position, Seq, VerifiedEvent};
+use ashya_protocol::{Boot, Envelope, FeedId, Position, Seq, VerifiedEvent};
 
 use super::{Request, Right};
 use crate::hub::{Message, Moment};
@@ -112,16 +112,19 @@ fn message(
     Some((parts.lost, Some(message)))
 }
 
-/// When an event was accepted, by the clocks of the feeds by which the wallet may see it; nothing when it may not.
-fn moment<F: Iterator<Item = ashya_protocol::FeedId>>(
+/// When an event was accepted, with the feeds by which the wallet may see it; nothing when it may not. What their clocks
+/// showed is left open, so that the ledger is asked once more when the event is written.
+fn moment<F: Iterator<Item = FeedId>>(
     rights: &[Right],
     at: u64,
     sold: impl Fn() -> F,
 ) -> Option<Moment> {
-    let times = rights.iter().filter_map(|right| right.time_of(at, sold()));
-    times.reduce(|mut all, one| {
-        all.feed_times.extend(one.feed_times);
-        all
+    let covering = rights.iter().filter(|right| right.covers(at, sold()));
+    let paused: Vec<_> = covering.map(|right| right.feed).collect();
+    (!paused.is_empty()).then_some(Moment {
+        at,
+        feed_times: Vec::new(),
+        paused,
     })
 }
 

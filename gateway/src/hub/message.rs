@@ -35,7 +35,8 @@ pub(crate) struct Moment {
     pub(crate) at: u64,
     /// The feed time of each feed of the device whose clock ran, as far as it was known.
     pub(crate) feed_times: Vec<(FeedId, u64)>,
-    /// The feeds of the device whose clocks stood still, as far as it was known: a resume may have become known later.
+    /// The feeds of the device whose clocks stood still, as far as it was known, or of which that was not asked: the
+    /// ledger's later words decide.
     pub(crate) paused: Vec<FeedId>,
 }
 
@@ -164,13 +165,7 @@ impl Moment {
 
     /// Whether it was paid by what the ledger has said since: a pause, or the end of one, may become known late.
     pub(crate) fn was_within(&self, feed: FeedId, paid: &Paid) -> bool {
-        self.paid_time(feed, paid).is_some()
-    }
-
-    /// The feed time of it, if it was paid by what the ledger has said since.
-    pub(crate) fn paid_time(&self, feed: FeedId, paid: &Paid) -> Option<u64> {
         let runs = self.feed_times.iter().any(|(id, _)| *id == feed);
-        let was_sold = runs || self.is_paused(feed);
-        paid.paid_time_at(self.at).filter(|_| was_sold)
+        (runs || self.is_paused(feed)) && paid.paid_time_at(self.at).is_some()
     }
 }

@@ -161,12 +161,11 @@ impl Ring {
         let events = self.events.iter().map(|(_, message)| message);
         let events = events
             .filter(|message| wanted.contains(&message.position()) && message.moment().at >= from);
+        let end = *wanted.end();
         let mut gone = self.gone_after(wanted.start().before());
-        gone.retain(|(boot, first, _)| *boot < wanted.end().boot || *first <= wanted.end().seq);
-        for (boot, _, last) in &mut gone {
-            if *boot == wanted.end().boot {
-                *last = (*last).min(wanted.end().seq);
-            }
+        gone.retain(|(boot, first, _)| (*boot, *first) <= (end.boot, end.seq));
+        for (_, _, last) in gone.iter_mut().filter(|(boot, _, _)| *boot == end.boot) {
+            *last = end.seq.min(*last);
         }
         Replay {
             gone,

@@ -1,9 +1,16 @@
 use std::time::Duration;
 
+use ashya_contracts::{ClockChange, LedgerEvent};
+use ashya_protocol::Address;
+use ashya_protocol::rest::{Registration, SignedRegistration};
 use tokio::time::timeout;
 
 use super::*;
+use crate::chain_clock::{ClockSource, Freshness};
+use crate::hub::tests::{DOMAIN, device_key, message};
+use crate::retention::Retention;
 use crate::store::Store;
+use crate::stream::StreamKey;
 
 const SOON: Duration = Duration::from_millis(100);
 
@@ -80,5 +87,107 @@ async fn a_durable_verdict_waits_for_the_disk_and_a_fleeting_one_does_not() {
     let writer = thread::spawn(move || writer.keep_writing());
     assert_eq!(durable.await, Some(Verdict::Accepted));
     ingest.positions.close();
+    writer.join().unwrap();
+}
+
+const FEED: FeedId = FeedId::new([5; 32]);
+
+/// What decides about the events of one registered device.
+async fn parts(store: &Store, positions: &Positions) -> IngestParts {
+    let key = device_key();
+    let registration = Registration {
+        device: key.device_id(),
+        owner: Address::new([1; 20]),
+        revision: 1,
+        title: "Gate".into(),
+        description: String::new(),
+        streams: vec!["detections".parse().unwrap()],
+    };
+    let signature = key.sign(&DOMAIN.device_registration(&registration));
+    let registry = Registry::load(store.clone(), DOMAIN, 1).unwrap();
+    let signed = SignedRegistration {
+        registration,
+        signature,
+    };
+    registry.register(signed).await.unwrap();
+    let freshness = Freshness {
+        max_silence: SOON,
+        max_head_age: None,
+    };
+    let metrics = Metrics::new();
+    IngestParts {
+        domain: DOMAIN,
+        registry,
+        positions: positions.clone(),
+        index: LedgerIndex::new(DOMAIN),
+        clock: ChainClock::new(ClockSource::Wall, freshness),
+        hub: Hub::new(metrics.clone()),
+        heard: Heard::default(),
+        previews: Previews::load(store.clone()).unwrap(),
+        metrics,
+    }
+}
+
+/// Decides about the event of a number; gives back whether its feed's clock stood still, if it has any.
+async fn accepted(parts: &IngestParts, number: u64) -> Option<bool> {
+    let moment = Moment::default();
+    let envelope = message("detections", 3, number, 10, moment).envelope();
+    let expected = Expected {
+        device: device_key().device_id(),
+        stream: "detections".parse().unwrap(),
+    };
+    let room = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+    let mut accepted = Vec::new();
+    let decision = decide(parts, &expected, &envelope, room, &mut accepted);
+    assert_eq!(decision.verdict, Verdict::Accepted);
+    let moment = accepted[0].moment();
+    let runs = moment.feed_times.iter().any(|(feed, _)| *feed == FEED);
+    (runs || moment.is_paused(FEED)).then_some(!runs)
+}
+
+#[tokio::test]
+async fn history_holds_what_a_feed_sells_also_while_its_clock_stands_still() {
+    let store = Store::temporary();
+    let positions = Positions::load(store.clone()).unwrap().keeping(Retention {
+        streams: ["detections".parse().unwrap()].into(),
+        age: Duration::from_secs(3_600),
+        max_bytes: u64::MAX,
+    });
+    let writer = positions.clone();
+    let writer = thread::spawn(move || writer.keep_writing());
+    let parts = parts(&store, &positions).await;
+    let device = device_key().device_id();
+    assert_eq!(accepted(&parts, 0).await, None, "nobody sells it");
+    parts.index.apply(&[LedgerEvent::FeedOpened {
+        feed: FEED,
+        device,
+        name: "gate".parse().unwrap(),
+        owner: Address::new([1; 20]),
+        base: 1_000,
+    }]);
+    assert_eq!(accepted(&parts, 1).await, Some(false));
+    parts.index.apply(&[LedgerEvent::FeedClock {
+        feed: FEED,
+        clock: ClockChange {
+            paused_at: Some(2_000),
+            paused_total: 0,
+            paused_by: Some(Address::new([1; 20])),
+            retires_at: None,
+        },
+    }]);
+    assert_eq!(accepted(&parts, 2).await, Some(true));
+    assert!(positions.settled().await);
+    let key = StreamKey {
+        device,
+        stream: "detections".parse().unwrap(),
+    };
+    let kept = store.history.after(&key, Position::ORIGIN);
+    let kept = kept.map(|item| {
+        let (position, record) = item.unwrap();
+        let feeds: Vec<_> = record.parts().unwrap().feeds().collect();
+        (position.seq.get(), feeds)
+    });
+    assert_eq!(kept.collect::<Vec<_>>(), [(1, vec![FEED]), (2, vec![FEED])]);
+    positions.close();
     writer.join().unwrap();
 }

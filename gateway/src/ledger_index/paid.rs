@@ -28,14 +28,6 @@ impl Paid {
         last.map(|(start, _)| *start)
     }
 
-    /// When the purchase began by which the Unix second `at` is paid, in feed time.
-    pub(crate) fn start_at(&self, at: u64) -> Option<u64> {
-        let time = self.paid_time_at(at)?;
-        let windows = self.windows.iter();
-        let current = windows.filter(|(start, expiry)| (*start..*expiry).contains(&time));
-        current.map(|(start, _)| *start).min()
-    }
-
     /// Whether the wallet had paid for the Unix second `at`, and the clock ran; gives back the feed time.
     pub(crate) fn paid_time_at(&self, at: u64) -> Option<u64> {
         let time = self.pauses.feed_time_at(&self.clock, at)?;

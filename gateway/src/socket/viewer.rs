@@ -171,6 +171,7 @@ impl Viewer {
             wanted,
             streams,
             phase,
+            asked_at: self.parts.clock.now_seconds(),
             begins,
             paid: self.paid(feed),
             reminded: false,

@@ -21,6 +21,8 @@ pub(super) struct Watch {
     /// The streams that it gets.
     pub(super) streams: Box<[StreamName]>,
     pub(super) phase: Phase,
+    /// Unix second of chain time at which it was asked for.
+    pub(super) asked_at: u64,
     /// Unix second at which an unpaid watch begins, where what was paid has not begun.
     pub(super) begins: Option<u64>,
     /// What the wallet has paid of it.

@@ -99,7 +99,9 @@ impl HistoryTrees {
         second: u64,
     ) -> Result<Option<Position>, StoreError> {
         let stream = keys::stream(key);
-        for number in (0..second / SLICE_SECONDS).rev().take(MAX_SLICES) {
+        // One slice further back: the clock may have stepped back between two.
+        let end = (second / SLICE_SECONDS).saturating_sub(1);
+        for number in (0..end).rev().take(MAX_SLICES) {
             if let Some(value) = self.slices.get(keys::slice(number, &stream))? {
                 return Ok(Slice::parse(&value).map(|slice| slice.last));
             }

@@ -7,7 +7,7 @@ use ashya_protocol::FeedId;
 use super::dice::Dice;
 use super::history::{drain_all, numbers};
 use super::viewer::{drain, watch};
-use super::world::{ALICE, FEED, SECOND_FEED, START, World};
+use super::world::{ALICE, BOB, FEED, SECOND_FEED, START, World};
 use crate::hub::Moment;
 use crate::hub::tests::position;
 use crate::socket::Viewer;
@@ -71,8 +71,12 @@ async fn it_comes_to_who_has_come_back_during_the_pause() {
     let mut alice = Viewer::new(world.parts.clone(), ALICE);
     watch(&mut alice, FEED, Some(position(3, 0)));
     assert_eq!(drain(&mut alice), ["watching"]);
+    let mut bob = Viewer::new(world.parts.clone(), BOB);
+    world.subscribe(FEED, BOB, START + 600);
+    watch(&mut bob, FEED, Some(position(3, 0)));
     world.resume(5);
     assert_eq!(drain(&mut alice), ["resumed", "1", "20"]);
+    assert_eq!(drain(&mut bob), ["watching", "resumed", "1", "20"]);
 }
 
 #[tokio::test]

@@ -181,10 +181,23 @@ async fn a_watch_begins_with_the_first_second_that_is_paid() {
     assert_eq!(drain(&mut alice), ["expired"]);
     watch(&mut alice, FEED, None);
     drain(&mut alice);
-    // The block of second 17 comes now. What the purchase before has paid came with that.
-    world.subscribe_from(FEED, ALICE, START + 17, START + 600);
-    world.publish("detections", 20);
-    assert_eq!(drain(&mut alice), ["watching", "17", "18", "19", "20"]);
+    for second in 20..24 {
+        world.jump(second);
+        world.publish("detections", second);
+    }
+    let mut bob = Viewer::new(world.parts.clone(), BOB);
+    watch(&mut bob, FEED, None);
+    drain(&mut bob);
+    // The block of second 21 comes now, with a purchase and an extension.
+    world.subscribe_from(FEED, BOB, START + 21, START + 600);
+    world.subscribe(FEED, ALICE, START + 600);
+    world.publish("detections", 24);
+    // Nobody gets what came before it was asked for.
+    assert_eq!(
+        drain(&mut alice),
+        ["watching", "19", "20", "21", "22", "23", "24"]
+    );
+    assert_eq!(drain(&mut bob), ["watching", "23", "24"]);
 }
 
 #[tokio::test]

@@ -31,15 +31,10 @@ impl Viewer {
         self.leave_unwatched();
     }
 
-    /// Follows what a watch entitles to that has just begun, from the first second that is paid: the word of a payment
-    /// comes later than the payment, with the block that holds it.
+    /// Follows what a watch entitles to that has just begun, from the first second of its waiting that is paid: the word
+    /// of a payment comes later than the payment, with the block that holds it.
     pub(super) fn follow_from_payment(&mut self, feed: FeedId) {
-        let now = self.parts.clock.now_seconds();
         let Some(watch) = self.watches.get(&feed) else {
-            return;
-        };
-        let paid = watch.paid.as_ref();
-        let Some((paid, start)) = paid.and_then(|paid| Some((paid, paid.start_at(now)?))) else {
             return;
         };
         for stream in &watch.streams {
@@ -47,19 +42,18 @@ impl Viewer {
                 device: watch.device,
                 stream: stream.clone(),
             };
-            // Of what another watch follows, it gives out or holds whatever is paid.
             if self.followed.contains_key(&key) {
+                // Another watch has left out what it has not paid for.
+                self.left_out.add(&key, feed);
                 continue;
             }
             let hub = &self.parts.hub;
             let (following, replay) = hub.follow(key.clone(), &self.outbox, Some(Position::ORIGIN));
             self.followed.insert(key, Box::new(following));
-            let is_paid = |message: &Arc<Message>| {
-                let time = message.moment().paid_time(feed, paid);
-                time.is_some_and(|time| time >= start)
-            };
-            let paid = replay.events.into_iter().filter(is_paid);
-            self.ready.extend(paid.flat_map(with_lost));
+            let events = replay.events.into_iter().filter(|message| {
+                message.moment().at >= watch.asked_at && watch.had_paid_for(feed, message)
+            });
+            self.ready.extend(events.flat_map(with_lost));
         }
     }
 

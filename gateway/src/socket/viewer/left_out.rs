@@ -3,7 +3,7 @@
 //! The word of a resume comes later than the resume: with the block that holds it. What was accepted between the two is
 //! paid, and is taken from what is kept once the word is there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ashya_protocol::{FeedId, Position};
 
@@ -44,6 +44,13 @@ impl LeftOut {
         self.0.retain(|key, _| keep(key));
     }
 
+    /// Takes a feed that may have paid for what was left out of a stream for others.
+    pub(super) fn add(&mut self, key: &StreamKey, feed: FeedId) {
+        if let Some(left_out) = self.0.get_mut(key) {
+            left_out.feeds.insert(feed);
+        }
+    }
+
     /// Ends the run of a stream: something else became of its next event.
     pub(super) fn end_run(&mut self, key: &StreamKey) {
         // Hardly ever is there any.
@@ -59,10 +66,11 @@ impl LeftOut {
             return;
         };
         let mut runs = [earlier.runs, later.runs].concat();
-        if let Some(&(_, last)) = runs.last() {
-            runs.truncate(MAX_RUNS);
-            if let Some((_, end)) = runs.last_mut() {
-                *end = last;
+        let cut = runs.split_off(runs.len().min(MAX_RUNS));
+        if let Some((first, last)) = runs.last_mut() {
+            for (from, to) in cut {
+                *first = from.min(*first);
+                *last = to.max(*last);
             }
         }
         let both = Runs {
@@ -197,7 +205,12 @@ impl Viewer {
             let gone = gone.map(|&(boot, from, to)| gone_of(&key, boot, from, to));
             self.ready.extend(gone);
         }
-        let held_before = self.held.len();
+        // What waits of the stream comes in one order with it.
+        let is_of_key = |outgoing: &Outgoing| matches!(outgoing, Outgoing::Event(message) if *message.key() == key);
+        let waiting = std::mem::take(&mut self.ready).into_iter();
+        let (waiting, ready): (VecDeque<_>, _) = waiting.partition(is_of_key);
+        self.ready = ready;
+        self.held.extend(waiting);
         let next = replay.events.first().map(|message| message.position());
         for message in replay.events {
             if !left_out.hold(message.position()) {
@@ -212,14 +225,12 @@ impl Viewer {
         }
         // What is noted next may come much later.
         self.left_out.end_run(&key);
-        if held_before > 0 {
-            // What was held back may have come after it, where pauses follow each other closely.
-            let held = self.held.make_contiguous();
-            held.sort_by_key(|outgoing| match outgoing {
-                Outgoing::Event(message) => Some(message.position()),
-                Outgoing::Control(_) => None,
-            });
-        }
+        // What was held back may have come after it, where pauses follow each other closely.
+        let held = self.held.make_contiguous();
+        held.sort_by_key(|outgoing| match outgoing {
+            Outgoing::Event(message) => Some(message.position()),
+            Outgoing::Control(_) => None,
+        });
         if !others.is_empty() {
             let earlier = left_out.until(next, others);
             self.left_out.put_before(key, earlier);

@@ -246,3 +246,42 @@ fn positions_and_events_are_kept_together() {
     assert_eq!(positions, [(b"somebody".to_vec(), at(3, 4))]);
     assert_eq!(kept(&store, &key, at(1, 0)), [at(3, 4)]);
 }
+
+#[test]
+fn where_a_second_begins_is_known_to_some_minutes() {
+    let store = Store::temporary();
+    let key = key(1, "detections");
+    for minute in 0..60 {
+        keep(&store, &[event(&key, at(3, minute), NOON + minute * 60)]);
+    }
+    let reached = |second| store.history.reached_before(&key, second).unwrap();
+    assert_eq!(reached(0), None);
+    assert_eq!(reached(NOON + 10 * 60), None);
+    for minute in [20_u64, 29, 30, 59, 200] {
+        let position = reached(NOON + minute * 60).unwrap();
+        let behind = minute.min(59) - position.seq.get();
+        assert!(
+            (1..=21).contains(&behind) || minute == 200,
+            "{minute}: {position:?}"
+        );
+    }
+    assert_eq!(reached(NOON + 40 * 60), Some(at(3, 29)));
+}
+
+#[test]
+fn a_slice_without_events_does_not_send_others_away() {
+    let store = Store::temporary();
+    let (large, small) = (key(1, "detections"), key(2, "detections"));
+    keep(&store, &[event(&small, at(3, 0), NOON)]);
+    // The clock steps back: the later slice holds the earlier event too, and goes with it.
+    keep(&store, &[event(&large, at(3, 0), NOON + 7_200)]);
+    for seq in [1, 2] {
+        keep(&store, &[event(&large, at(3, seq), NOON + 600)]);
+    }
+    keep(&store, &[event(&large, at(3, 3), NOON + 7_200)]);
+    let size = store.history.bytes() / 5;
+    let pruned = prune_all(&store, 0, size);
+    assert!(!pruned.is_empty());
+    assert_eq!(kept(&store, &small, at(1, 0)), [at(3, 0)]);
+    assert!(kept(&store, &large, at(1, 0)).is_empty());
+}
