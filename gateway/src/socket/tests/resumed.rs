@@ -1,6 +1,7 @@
 //! What is accepted after a resume on the ledger, before anybody here knows of it, is paid.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use ashya_protocol::FeedId;
 
@@ -96,6 +97,18 @@ async fn a_pause_that_never_was_takes_nothing() {
     assert_eq!(drain(&mut alice), ["resumed", "10", "11", "12"]);
 }
 
+/// A hundred events a second from a second on, while the clock stands still as far as is known.
+fn leave_out(world: &World, viewer: &mut Viewer, numbers: Range<u64>, from: u64) {
+    let first = numbers.start;
+    for number in numbers {
+        world.jump(from + (number - first) / 100);
+        world.publish_held("detections", number);
+        if number % 100 == 0 {
+            drain(viewer);
+        }
+    }
+}
+
 #[tokio::test]
 async fn it_comes_from_the_disk_where_memory_is_too_short() {
     let world = World::with_history().await;
@@ -103,13 +116,7 @@ async fn it_comes_from_the_disk_where_memory_is_too_short() {
     let mut alice = Viewer::new(world.parts.clone(), ALICE);
     watch(&mut alice, FEED, None);
     world.pause(START + 10);
-    for number in 0..3_000 {
-        world.jump(10 + number / 100);
-        world.publish_held("detections", number);
-        if number % 100 == 0 {
-            drain(&mut alice);
-        }
-    }
+    leave_out(&world, &mut alice, 0..3_000, 10);
     world.resume(10);
     let said = drain_all(&mut alice).await;
     assert_eq!(said[0], "resumed");
@@ -123,13 +130,7 @@ async fn what_is_no_longer_kept_is_told() {
     let mut alice = Viewer::new(world.parts.clone(), ALICE);
     watch(&mut alice, FEED, None);
     world.pause(START + 10);
-    for number in 0..3_000 {
-        world.jump(10 + number / 100);
-        world.publish_held("detections", number);
-        if number % 100 == 0 {
-            drain(&mut alice);
-        }
-    }
+    leave_out(&world, &mut alice, 0..3_000, 10);
     // 1,000 are kept, and all that were paid are among them.
     world.set_clock_of(FEED, None, 25);
     let said = drain(&mut alice);
@@ -142,13 +143,7 @@ async fn what_is_no_longer_kept_is_told() {
     let mut alice = Viewer::new(world.parts.clone(), ALICE);
     watch(&mut alice, FEED, None);
     world.pause_after(START + 40, 25);
-    for number in 3_000..6_000 {
-        world.jump(40 + (number - 3_000) / 100);
-        world.publish_held("detections", number);
-        if number % 100 == 0 {
-            drain(&mut alice);
-        }
-    }
+    leave_out(&world, &mut alice, 3_000..6_000, 40);
     // From 4,000 on they were paid.
     world.resume(35);
     let said = drain(&mut alice);
