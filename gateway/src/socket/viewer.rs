@@ -271,11 +271,12 @@ impl Viewer {
                         self.left_out.end_run(message.key());
                         self.held.push_back(next);
                     }
-                    Right::None => {
-                        self.leave_out(message);
-                        // Whoever stamped it may know more. What comes after it waits for that.
+                    // Whoever stamped it may know more: it is asked again, before all that comes after it.
+                    Right::None if self.has_changed() => {
+                        self.held.push_back(next);
                         self.look_at_changed();
                     }
+                    Right::None => self.leave_out(message),
                 },
             }
         }

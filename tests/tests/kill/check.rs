@@ -77,11 +77,13 @@ pub(crate) async fn events(world: &World, load: &Load, told: &mut Told, all: boo
                 since: [("detections".parse()?, before(*first)?)].into(),
             })
             .await?;
-        let mut newest = None;
+        let (mut newest, mut device) = (None, None);
         while newest < Some(*last) {
             let heard = watcher.next(ANSWER_LIMIT).await?;
             let heard = heard.with_context(|| format!("{} events did not come", missing.len()))?;
             match heard.said {
+                // The feed before may still have something on the way.
+                Said::Event(event) if Some(event.event().device) != device => {}
                 Said::Event(event) => {
                     let position = event.event().position;
                     ensure!(
@@ -91,7 +93,16 @@ pub(crate) async fn events(world: &World, load: &Load, told: &mut Told, all: boo
                     newest = Some(position);
                     missing.remove(&position);
                 }
-                Said::Control(ServerMessage::Watching { .. } | ServerMessage::Notice { .. }) => {}
+                Said::Control(ServerMessage::Watching {
+                    feed: of,
+                    device: sold,
+                    ..
+                }) => {
+                    if of == feed.id {
+                        device = Some(sold);
+                    }
+                }
+                Said::Control(ServerMessage::Notice { .. }) => {}
                 Said::Control(other) => bail!("{other:?}"),
             }
         }
