@@ -6,9 +6,9 @@
 //!     └──────── Turned: fetched, dropped ────┘
 //! ```
 //!
-//! Whatever is kept is on the disk when [`Spool::turn`] returns: neither a kill nor a power cut undoes it. What is forgotten may
-//! come back after one; the gateway knows such an event already and says so. Of more than its limits allow, the oldest
-//! pictures go first, then the oldest events.
+//! Whatever is kept is on the disk when [`Spool::turn`] returns: neither a kill nor a power cut undoes it. What is
+//! forgotten may come back after one; the gateway knows such an event already and says so. Of more than its limits
+//! allow, the oldest pictures go first, then the oldest events.
 
 mod damage;
 mod disk;
