@@ -5,6 +5,7 @@
 //! left to the task.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ashya_protocol::FeedId;
 use tokio::time::Instant;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::parcel::Parcel;
 use super::{Encoding, Message};
-use crate::chain_clock::Reading;
+use crate::chain_clock::{CUT_MARGIN, Reading};
 use crate::ledger_index::LedgerVersion;
 use crate::tcp::Tcp;
 
@@ -76,18 +77,17 @@ impl Pass {
         event.lost().is_none()
             && self.ledger == now.ledger
             && now.clock.at() < self.session_ends
-            && self.until.is_none_or(|until| now.clock.is_before(until))
             && self.paid.is_none_or(paid)
+            && !self.ends_within(CUT_MARGIN, now)
     }
-}
 
-impl Pass {
-    /// Whether the right has ended since `now`. The clock is looked at only where that may be.
-    fn has_ended(&self, now: Now) -> bool {
+    /// Whether the right ends so soon, or has ended. Where that may be, the clock is looked at again: of a crowd that is
+    /// written to by one `now`, the system may stop the thread before any.
+    fn ends_within(&self, margin: Duration, now: Now) -> bool {
         let near = self
             .until
             .filter(|until| !now.clock.is_before(until.saturating_sub(NEAR)));
-        near.is_some_and(|until| Instant::now() >= now.clock.instant_of(until))
+        near.is_some_and(|until| Instant::now() + margin >= now.clock.instant_of(until))
     }
 }
 
@@ -110,7 +110,9 @@ impl Lane {
         // What is wrong with the connection, its task will find too.
         match self.tcp.send_now(frames).unwrap_or(0) {
             0 => Sent::Nothing,
-            written if written == frames.len() && pass.has_ended(now) => Sent::Late,
+            written if written == frames.len() && pass.ends_within(Duration::ZERO, now) => {
+                Sent::Late
+            }
             written if written == frames.len() => Sent::All,
             written => Sent::Part(Begun {
                 events: parcel.events().to_vec(),
@@ -123,7 +125,7 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use ashya_protocol::rest::Head;
 
     use super::*;
     use crate::chain_clock::{ChainClock, ClockSource, Freshness};
@@ -198,5 +200,36 @@ mod tests {
             let now = Now { clock, ledger };
             assert_eq!(pass.admits(&event, now), admitted, "{what}");
         }
+    }
+
+    #[test]
+    fn a_thread_that_was_stopped_since_it_has_read_the_clock_writes_nothing_late() {
+        let freshness = Freshness {
+            max_silence: Duration::ZERO,
+            max_head_age: None,
+        };
+        let clock = ChainClock::new(ClockSource::Head, freshness);
+        let head = Head {
+            number: 1,
+            timestamp: 1_000,
+        };
+        let seen = Instant::now() - Duration::from_millis(950);
+        clock.saw(head, seen).unwrap();
+        let now = Now {
+            clock: clock.read(),
+            ledger: LedgerVersion::default(),
+        };
+        let pass = Pass {
+            feed: FeedId::new([1; 32]),
+            paid: None,
+            until: Some(1_001),
+            session_ends: now.clock.at() + Duration::from_secs(60),
+            ledger: now.ledger,
+        };
+        let event = message("detections", 3, 0, 10, Moment::default());
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!pass.admits(&event, now));
+        let until = Some(1_010);
+        assert!(Pass { until, ..pass }.admits(&event, now));
     }
 }

@@ -201,6 +201,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_head_that_is_too_large_is_refused() {
+        let (address, ..) = server(10).await;
+        let head = |bytes: usize| {
+            let (start, end) = ("GET / HTTP/1.1\r\nHost: a\r\nCookie: ", "\r\n\r\n");
+            [start, &"x".repeat(bytes - start.len() - end.len()), end].concat()
+        };
+        for (bytes, status) in [
+            (MAX_HEAD_BYTES, "200 OK"),
+            (MAX_HEAD_BYTES + 1, "431 Request Header Fields Too Large"),
+        ] {
+            let mut stream = connect(address, &head(bytes)).await;
+            let said = answer(&mut stream).await;
+            assert!(said.contains(status), "{bytes} bytes: {said}");
+        }
+    }
+
+    #[tokio::test]
     async fn connections_are_counted_websockets_too() {
         let (address, ..) = server(1).await;
         let mut socket = connect(address, UPGRADE).await;

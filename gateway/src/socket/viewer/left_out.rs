@@ -4,6 +4,7 @@
 //! paid, and is taken from what is kept once the word is there.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use ashya_protocol::{FeedId, Position};
 
@@ -190,33 +191,52 @@ impl Viewer {
             self.left_out.0.insert(key, left_out);
             return;
         };
-        let (first, last) = (left_out.first(), left_out.last());
-        let replay = following.look_back(first..=last, paid_from);
+        let replay = following.look_back(left_out.first()..=left_out.last(), paid_from);
         if !replay.gone.is_empty() && replay.whole_from > paid_from {
-            let watches = self.watches.values().filter(|watch| watch.holds(&key));
-            if watches.count() == 1 && self.parts.history.keeps(&key.stream) {
-                self.forget_replay(&key, first);
-                if !self.join(&key, first.before(), Missing::Refuse) {
-                    self.catching_up.begin(key, first.before(), paid_from);
-                }
+            if self.reads_alone(&key) {
+                self.read_again(&key, left_out.first(), paid_from);
                 return;
             }
             let gone = replay.gone.iter();
             let gone = gone.map(|&(boot, from, to)| gone_of(&key, boot, from, to));
             self.ready.extend(gone);
         }
-        // What waits of the stream comes in one order with it.
-        let is_of_key = |outgoing: &Outgoing| matches!(outgoing, Outgoing::Event(message) if *message.key() == key);
+        let next = replay.events.first().map(|message| message.position());
+        self.hold_what_is_paid(&key, &left_out, replay.events);
+        if !others.is_empty() {
+            let earlier = left_out.until(next, others);
+            self.left_out.put_before(key, earlier);
+        }
+    }
+
+    /// Whether a stream can be read from the disk again: it is kept there, and one watch alone says what is paid of it.
+    fn reads_alone(&self, key: &StreamKey) -> bool {
+        let watches = self.watches.values().filter(|watch| watch.holds(key));
+        watches.count() == 1 && self.parts.history.keeps(&key.stream)
+    }
+
+    /// Takes a stream from the disk once more, from an event on, as far as it was accepted at the Unix second
+    /// `paid_from` or later.
+    fn read_again(&mut self, key: &StreamKey, first: Position, paid_from: u64) {
+        self.forget_replay(key, first);
+        if !self.join(key, first.before(), Missing::Refuse) {
+            let after = first.before();
+            self.catching_up.begin(key.clone(), after, paid_from);
+        }
+    }
+
+    /// Holds back, in one order with all that waits of the stream, what was left out of some events and is paid.
+    fn hold_what_is_paid(&mut self, key: &StreamKey, left_out: &Runs, events: Vec<Arc<Message>>) {
+        let is_of_key = |outgoing: &Outgoing| matches!(outgoing, Outgoing::Event(message) if message.key() == key);
         let waiting = std::mem::take(&mut self.ready).into_iter();
         let (waiting, ready): (VecDeque<_>, _) = waiting.partition(is_of_key);
         self.ready = ready;
         self.held.extend(waiting);
-        let next = replay.events.first().map(|message| message.position());
-        for message in replay.events {
+        for message in events {
             if !left_out.hold(message.position()) {
-                self.left_out.end_run(&key);
+                self.left_out.end_run(key);
             } else if self.had_paid_for(&message) {
-                self.left_out.end_run(&key);
+                self.left_out.end_run(key);
                 // What is missing before it was told when it was left out.
                 self.held.push_back(Outgoing::Event(message));
             } else {
@@ -224,16 +244,12 @@ impl Viewer {
             }
         }
         // What is noted next may come much later.
-        self.left_out.end_run(&key);
+        self.left_out.end_run(key);
         // What was held back may have come after it, where pauses follow each other closely.
         let held = self.held.make_contiguous();
         held.sort_by_key(|outgoing| match outgoing {
             Outgoing::Event(message) => Some(message.position()),
             Outgoing::Control(_) => None,
         });
-        if !others.is_empty() {
-            let earlier = left_out.until(next, others);
-            self.left_out.put_before(key, earlier);
-        }
     }
 }
