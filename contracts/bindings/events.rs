@@ -120,11 +120,7 @@ pub(crate) fn of_ledger(ledger: Address, logs: Vec<Log>) -> Result<Vec<LoggedEve
         }
         let (block, block_hash, log_index) = place(&log)?;
         // An offered transfer changes nothing yet.
-        if !log
-            .topics
-            .first()
-            .is_some_and(|topic| topics().contains(topic))
-        {
+        if !is_read(&log) {
             continue;
         }
         if let Some(event) = decode(log)? {
@@ -148,8 +144,9 @@ pub(crate) fn of_ledger(ledger: Address, logs: Vec<Log>) -> Result<Vec<LoggedEve
 
 /// Holds all logs of a block against its filter and their own numbers.
 ///
-/// A log that is missing shows as a gap in the numbers, which begin at 0, or as bits that no log explains. Only the last
-/// logs of a block, alike in address and topics to others of it, could be left out unseen.
+/// A log that is missing shows as a gap in the numbers, which begin at 0, or as bits that no log explains. An event
+/// that was made up shows as bits that the filter lacks. Other logs may lack there, since some chains keep what they
+/// write by themselves out of the filter. A filter tells neither of the data of a log nor of how many are alike.
 pub(crate) fn check_complete(block: &Block, logs: &[Log]) -> Result<(), ChainError> {
     let mut explained = LogsBloom::EMPTY;
     let mut indexes = Vec::with_capacity(logs.len());
@@ -158,11 +155,13 @@ pub(crate) fn check_complete(block: &Block, logs: &[Log]) -> Result<(), ChainErr
         if (number, hash) != (block.number, block.hash) {
             return Err(ChainError::unexpected("a log of another block"));
         }
-        indexes.push(index);
-        explained.add(log.address.as_bytes());
-        for topic in &log.topics {
-            explained.add(topic.as_bytes());
+        if is_read(log) && !filtered(log).all(|value| block.logs_bloom.may_hold(value)) {
+            return Err(ChainError::unexpected(format!(
+                "an event in block {number} ({hash}) that the block's filter rules out"
+            )));
         }
+        indexes.push(index);
+        filtered(log).for_each(|value| explained.add(value));
     }
     indexes.sort_unstable();
     let gapless = (0..)
@@ -175,6 +174,18 @@ pub(crate) fn check_complete(block: &Block, logs: &[Log]) -> Result<(), ChainErr
         number: block.number,
         hash: block.hash,
     })
+}
+
+/// Whether a log says by its first topic that it is one of the events that are read.
+fn is_read(log: &Log) -> bool {
+    let first = log.topics.first();
+    first.is_some_and(|topic| topics().contains(topic))
+}
+
+/// What of a log goes into its block's filter.
+fn filtered(log: &Log) -> impl Iterator<Item = &[u8]> {
+    let topics = log.topics.iter().map(H256::as_bytes);
+    std::iter::once(log.address.as_bytes()).chain(topics)
 }
 
 fn place(log: &Log) -> Result<(u64, Hash, u64), ChainError> {
@@ -253,20 +264,23 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_block_is_complete_when_its_logs_explain_its_filter() {
+    fn block_of(logs: &[Log]) -> Block {
         let mut logs_bloom = LogsBloom::EMPTY;
-        for address in [2, 3] {
-            logs_bloom.add(&[address; 20]);
-            logs_bloom.add(&[address; 32]);
+        for value in logs.iter().flat_map(filtered) {
+            logs_bloom.add(value);
         }
-        let block = Block {
+        Block {
             number: 7,
             hash: Hash::new([1; 32]),
             parent: Hash::ZERO,
             timestamp: 0,
             logs_bloom,
-        };
+        }
+    }
+
+    #[test]
+    fn a_block_is_complete_when_its_logs_explain_its_filter() {
+        let block = block_of(&[log(0, 2), log(1, 3)]);
         let elsewhere = Log {
             block_hash: Some(H256::repeat_byte(9)),
             ..log(1, 3)
@@ -281,6 +295,30 @@ mod tests {
             ("of another block", vec![log(0, 2), elsewhere], false),
         ] {
             assert_eq!(check_complete(&block, &logs).is_ok(), complete, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_the_filter_of_its_block_rules_out_is_refused() {
+        let event = |index, address, feed| Log {
+            topics: vec![SubscriptionSetFilter::signature(), H256::repeat_byte(feed)],
+            ..log(index, address)
+        };
+        let block = block_of(&[event(0, 2, 5), log(1, 3)]);
+        for (name, more, is_taken) in [
+            ("another contract's log of its own kind", log(2, 4), true),
+            ("the same values once more", event(2, 2, 5), true),
+            ("another feed", event(2, 2, 6), false),
+            ("another contract", event(2, 4, 5), false),
+        ] {
+            let logs = [event(0, 2, 5), log(1, 3), more];
+            let checked = check_complete(&block, &logs);
+            let is_refused = matches!(checked, Err(ChainError::UnexpectedAnswer(_)));
+            assert_eq!(
+                (checked.is_ok(), is_refused),
+                (is_taken, !is_taken),
+                "{name}"
+            );
         }
     }
 

@@ -1,5 +1,6 @@
 //! From a call to its receipt.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use ashya_protocol::{Address, Hash, Wei, keccak256};
@@ -84,7 +85,8 @@ pub(crate) async fn send(
     let transaction = {
         let _turn = wallet.turn().await;
         let signed = sign(rpc, wallet, draft, 0).await?;
-        broadcast(rpc, &signed).await?;
+        wallet.tell(&Progress::Signed);
+        hand_over(rpc, wallet, &signed).await?;
         signed.hash
     };
     wallet.tell(&Progress::Sent { transaction });
@@ -122,7 +124,10 @@ pub(crate) async fn draft(
         .map_err(ChainError::from_provider)?;
     // The books may change until it is mined; what is not used is not paid.
     let gas = estimate.saturating_add(estimate / 4);
-    let (most, tip) = advice(&provider).await?.within(wallet.max_fee())?;
+    let (usual, tip) = advice(&provider).await?.within(wallet.max_fee())?;
+    let money = U256::from(balance.get().saturating_sub(value.get()));
+    let means = money.checked_div(gas).unwrap_or_default();
+    let most = offered(usual, means, wallet.standing_offer());
     let most_fee = wei(gas.saturating_mul(most))?;
     let needed = value.get().saturating_add(most_fee.get());
     affordable(wallet.address(), balance, Wei::new(needed))?;
@@ -144,10 +149,8 @@ pub(crate) async fn sign(
     draft: Draft,
     least_nonce: u64,
 ) -> Result<SignedTransaction, ChainError> {
-    let sender = to_h160(wallet.address());
-    let provider = rpc.provider();
-    let next = provider.get_transaction_count(sender, Some(BlockNumber::Pending.into()));
-    let nonce = uint64(next.await.map_err(ChainError::from_provider)?)?.max(least_nonce);
+    let next = next_nonce(rpc, wallet.address(), BlockNumber::Pending).await?;
+    let nonce = next.max(least_nonce);
     let raw = wallet
         .sign(&TypedTransaction::Eip1559(draft.request.nonce(nonce)))
         .await?;
@@ -167,6 +170,34 @@ pub(crate) async fn broadcast(rpc: &Rpc, signed: &SignedTransaction) -> Result<(
     let provider = rpc.provider();
     let pending = provider.send_raw_transaction(raw).await;
     pending.map(drop).map_err(ChainError::from_provider)
+}
+
+/// Hands over what was just signed, and tells if it was refused. A node may refuse what it has already, by way of
+/// another endpoint that did not say so: that is as good as sent.
+pub(crate) async fn hand_over(
+    rpc: &Rpc,
+    wallet: &Wallet,
+    signed: &SignedTransaction,
+) -> Result<(), ChainError> {
+    let refusal = match broadcast(rpc, signed).await {
+        Err(refusal @ (ChainError::Rpc { .. } | ChainError::Refused(_))) => refusal,
+        outcome => return outcome,
+    };
+    let provider = rpc.provider();
+    match provider.get_transaction(to_h256(signed.hash)).await {
+        Ok(Some(_)) => return Ok(()),
+        Ok(None) => wallet.tell(&Progress::Refused),
+        Err(error) => tracing::debug!(%error, "a refused transaction could not be looked up"),
+    }
+    Err(refusal)
+}
+
+/// The numbers of a wallet's transactions that the node holds and no block does.
+pub(crate) async fn unmined(rpc: &Rpc, sender: Address) -> Result<Range<u64>, ChainError> {
+    // In this order nothing seems to wait that is mined in between.
+    let after = next_nonce(rpc, sender, BlockNumber::Pending).await?;
+    let first = next_nonce(rpc, sender, BlockNumber::Latest).await?;
+    Ok(first..after)
 }
 
 /// The most that so much gas costs at the advice of this moment.
@@ -220,6 +251,19 @@ impl FeeAdvice {
         }
         Ok((most, self.tip.min(most)))
     }
+}
+
+/// What is offered for a unit of gas: what usually does or, where a wallet has a standing offer, as much of that as it
+/// has the `means` for.
+fn offered(usual: U256, means: U256, standing: Option<Wei>) -> U256 {
+    standing.map_or(usual, |offer| usual.max(means.min(offer.get().into())))
+}
+
+/// The number of a wallet's first transaction that is not in the chain up to a block.
+async fn next_nonce(rpc: &Rpc, sender: Address, block: BlockNumber) -> Result<u64, ChainError> {
+    let provider = rpc.provider();
+    let count = provider.get_transaction_count(to_h160(sender), Some(block.into()));
+    uint64(count.await.map_err(ChainError::from_provider)?)
 }
 
 async fn advice(provider: &Provider<Transport>) -> Result<FeeAdvice, ChainError> {
@@ -296,5 +340,22 @@ mod tests {
             cheap.within(Some(Wei::new(20))).ok(),
             Some((20.into(), 20.into()))
         );
+    }
+
+    #[test]
+    fn a_standing_offer_is_made_as_far_as_the_money_goes() {
+        let rows: [(u64, u64, Option<u128>, u64); 5] = [
+            (21, 1000, None, 21),
+            (21, 1000, Some(50), 50),
+            (50, 1000, Some(50), 50),
+            // A poor wallet offers what it has.
+            (21, 30, Some(50), 30),
+            // That it cannot pay even this is found out later.
+            (21, 10, Some(50), 21),
+        ];
+        for (usual, means, standing, expected) in rows {
+            let found = offered(usual.into(), means.into(), standing.map(Wei::new));
+            assert_eq!(found, U256::from(expected), "{usual} {means} {standing:?}");
+        }
     }
 }

@@ -24,6 +24,8 @@ use crate::error::{ChainError, LedgerRefusal};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A node that is there accepts a connection at once, also across an ocean.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// Largest answer: 100,000 logs of the ledger are 69 MB.
+const MAX_ANSWER_BYTES: usize = 128 << 20;
 
 /// One endpoint or several, of which the one that answered last is asked first.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ pub(crate) enum TransportError {
     Ws(String),
     #[error("the request timed out")]
     TimedOut,
-    #[error("the request is too large")]
+    #[error("the request or its answer is too large")]
     TooLarge,
     #[error("the answer is not what was asked for: {0}")]
     Json(#[from] serde_json::Error),

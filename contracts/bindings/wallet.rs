@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Wallet {
     key: Key,
     max_fee: Option<Wei>,
+    offers_limit: bool,
     patience: Duration,
     watcher: Option<fn(&Progress)>,
     /// Held from reading the next nonce to sending with it, so that two transactions never take the same.
@@ -36,6 +37,10 @@ pub enum Progress {
     },
     /// The external signer was asked for a signature, which may take a press on a button.
     Asked,
+    /// It is signed, and goes to the node: from here on it may be on the chain, whatever fails.
+    Signed,
+    /// The node has refused it and knows of no such transaction: it is not on the chain.
+    Refused,
     /// The node has it.
     Sent {
         /// Its hash.
@@ -65,6 +70,17 @@ impl Wallet {
     pub fn with_max_fee(self, max_fee: Wei) -> Self {
         Self {
             max_fee: Some(max_fee),
+            ..self
+        }
+    }
+
+    /// Always offers its whole limit for a unit of gas, as far as its money goes, so that no transaction stays behind
+    /// when the base fee rises after it was sent. What is paid is the base fee and the tip all the same. It changes
+    /// nothing without [`Self::with_max_fee`].
+    #[must_use]
+    pub fn offering_its_limit(self) -> Self {
+        Self {
+            offers_limit: true,
             ..self
         }
     }
@@ -129,6 +145,11 @@ impl Wallet {
         self.max_fee
     }
 
+    /// What is offered for each unit of gas, whatever the chain asks now.
+    pub(crate) fn standing_offer(&self) -> Option<Wei> {
+        self.max_fee.filter(|_| self.offers_limit)
+    }
+
     pub(crate) fn patience(&self) -> Duration {
         self.patience
     }
@@ -168,6 +189,7 @@ impl Wallet {
         Self {
             key,
             max_fee: None,
+            offers_limit: false,
             patience: PATIENCE,
             watcher: None,
             turn: Arc::default(),

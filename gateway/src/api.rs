@@ -39,11 +39,11 @@ use crate::chain::ChainStatus;
 use crate::chain_clock::ChainClock;
 use crate::ledger_index::LedgerIndex;
 use crate::metrics::Metrics;
-use crate::positions::Positions;
 use crate::presence::Presence;
 use crate::previews::Previews;
 use crate::registry::Registry;
 use crate::store::Store;
+use crate::traces::Traces;
 
 pub use error::HttpError;
 pub use extract::Bearer;
@@ -61,7 +61,7 @@ pub(crate) struct ApiState {
     pub(crate) rates: Rates,
     pub(crate) clock: ChainClock,
     pub(crate) presence: Presence,
-    pub(crate) positions: Positions,
+    pub(crate) traces: Traces,
     pub(crate) previews: Previews,
     pub(crate) chain: ChainStatus,
     pub(crate) rpc: Rpc,
@@ -132,7 +132,7 @@ substates! {
     rates: Rates,
     clock: ChainClock,
     presence: Presence,
-    positions: Positions,
+    traces: Traces,
     previews: Previews,
     chain: ChainStatus,
     rpc: Rpc,

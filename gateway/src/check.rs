@@ -1,17 +1,26 @@
 //! `ashya-gateway check`: whether the gateway would run, and what is in its way.
 
+use std::path::Path;
+
 use ashya_contracts::{ChainError, Ledger, Rpc};
+use ashya_protocol::{Address, Domain};
 use thiserror::Error;
 
 use crate::auth::fleet_key;
+use crate::auth::nonces::Nonces;
+use crate::auth::sessions::Sessions;
 use crate::chained::Chained;
 use crate::config::Config;
 use crate::data_folder;
+use crate::defaults::{MAX_USED_NONCES, NONCE_LIFETIME};
 use crate::entrance::{Lifetime, Tls, TlsError};
 use crate::file_limit::FileLimit;
 use crate::operator::is_served;
+use crate::positions::Positions;
+use crate::previews::Previews;
+use crate::registry::Registry;
 use crate::server::{ServerError, refuse_other_chain, resolve};
-use crate::store::Store;
+use crate::store::{self, Store, StoreError};
 
 /// What is wrong with the chain.
 #[derive(Debug, Error)]
@@ -65,9 +74,48 @@ fn check_store(config: &Config) -> Result<String, ServerError> {
     if is_served(&config.data) {
         return Ok("ok: in use by the gateway that runs".into());
     }
-    Store::open(&config.data.join("store"))?;
-    fleet_key::load(config.auth.key_file.as_deref(), &config.data)?;
-    Ok("ok".into())
+    let key = fleet_key::load(config.auth.key_file.as_deref(), &config.data)?;
+    let path = config.data.join("store");
+    if !path.exists() {
+        return Ok("ok: none yet, the gateway makes it when it starts".into());
+    }
+    Ok(look_into(&path, config, &key)?)
+}
+
+/// Reads the store in `path` as a start would, and leaves it as it is.
+fn look_into(path: &Path, config: &Config, key: &[u8]) -> Result<String, StoreError> {
+    match store::open_unchanged(path, |store| read(&store, config, key)) {
+        Ok(()) => Ok("ok".into()),
+        // The gateway would run.
+        Err(told @ (StoreError::Older { .. } | StoreError::NotBegun)) => {
+            Ok(format!("WARNING: {told}"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads all that the gateway reads of its store when it starts.
+fn read(store: &Store, config: &Config, key: &[u8]) -> Result<(), StoreError> {
+    // For whom signatures are makes no difference to reading them.
+    let domain = Domain {
+        chain_id: 0,
+        ledger: Address::ZERO,
+    };
+    let auth = &config.auth;
+    Registry::load(store.clone(), domain, config.max_devices)?;
+    Positions::load(store.clone())?;
+    Sessions::load(
+        store.clone(),
+        key,
+        auth.session_lifetime,
+        auth.sockets_per_wallet,
+    )?;
+    Nonces::load(store.clone(), key, NONCE_LIFETIME, MAX_USED_NONCES)?;
+    Previews::load(store.clone())?;
+    store.load_listings()?;
+    store.identity()?;
+    store.load_chain()?;
+    Ok(())
 }
 
 async fn check_chain(config: &Config) -> Result<String, CheckError> {
@@ -99,5 +147,44 @@ fn report<E: std::error::Error>(what: &str, outcome: Result<String, E>) -> bool 
             println!("{what:8} FAILED: {}", Chained(&error));
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RunArgs;
+    use crate::store::when_free;
+
+    fn config(data: &Path) -> Config {
+        let args = RunArgs {
+            data: Some(data.to_owned()),
+            ledger: Some(Address::new([9; 20])),
+            deployment_block: Some(1),
+            ..RunArgs::default()
+        };
+        Config::load(args).unwrap()
+    }
+
+    #[test]
+    fn a_store_is_read_as_at_a_start_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let config = config(&data);
+        let path = data.join("store");
+        assert!(check_store(&config).unwrap().contains("none yet"));
+        assert!(!path.exists());
+        drop(Store::open(&path).unwrap());
+        let look = || when_free(|| look_into(&path, &config, &[7; 32]));
+        assert_eq!(look().unwrap(), "ok");
+        let store = Store::reopen(&path);
+        store.positions.put(b"short", &7_u64).unwrap();
+        drop(store);
+        let looked = look();
+        assert!(matches!(looked, Err(StoreError::Damaged(_))), "{looked:?}");
+        let names = std::fs::read_dir(&data).unwrap().filter_map(Result::ok);
+        let mut names: Vec<_> = names.map(|entry| entry.file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["fleet.key", "store"]);
     }
 }

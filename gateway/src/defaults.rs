@@ -39,6 +39,7 @@ pub(crate) const NONCE_LIFETIME: Duration = Duration::from_secs(600);
 
 /// Most used nonces that are remembered, about 10 MB; beyond, sign-ins are refused until some have run out.
 pub(crate) const MAX_USED_NONCES: usize = 100_000;
+/// As many again are remembered for registered devices, whom nobody who signs in may lock out.
 
 /// How long a wallet's session lasts.
 pub(crate) const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -158,20 +159,23 @@ pub(crate) const CREDENTIALS_PER_MINUTE: u32 = 300;
 /// Sessions, registrations or passwords that one wallet or device may get in a minute.
 pub(crate) const PER_ADDRESS_PER_MINUTE: u32 = 60;
 
-/// Time in which a registered device has to publish before it may make room for another.
+/// Time in which a registered device has to come or to be sold before it may make room for another.
 pub(crate) const CLAIM_GRACE: Duration = Duration::from_secs(600);
 
 /// Minutes between two exports of the store: what a damaged store may lose of registrations and positions.
 pub(crate) const EXPORT_MINUTES: u64 = 15;
 
-/// Most gwei for a unit of gas of an outage's pause: far above a usual day, below a mania.
+/// Most gwei for a unit of gas of an outage's pause: far above a usual day, below a mania. All of it is offered, so that
+/// no pause is left behind when fees rise; the base fee and the tip are paid.
 pub(crate) const OUTAGE_MAX_FEE_GWEI: u64 = 50;
 
-/// Most thousandths of an ETH a day for outages' pauses and resumes: a dozen at the highest fee.
+/// Most thousandths of an ETH a day for outages' pauses and resumes: a dozen at the highest fee, some hundreds at a
+/// gwei. It lets 24 feeds stand paused at once, since the highest fee is set aside for each one's resume.
 pub(crate) const OUTAGE_MILLIETHER_PER_DAY: u64 = 100;
 
-/// Most pauses of one feed in a day, so that a flapping device does not use up what is there for all.
-pub(crate) const OUTAGE_PAUSES_PER_FEED: u32 = 12;
+/// Most pauses of one feed in a day, so that a flapping device does not use up what is there for all: a quarter of it
+/// at the highest fee.
+pub(crate) const OUTAGE_PAUSES_PER_FEED: u32 = 3;
 
 /// Longest time for which history may be kept, and for which what was paid before is remembered.
 pub(crate) const MAX_HISTORY: Duration = Duration::from_secs(7 * 24 * 3600);

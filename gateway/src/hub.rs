@@ -137,6 +137,14 @@ impl Hub {
         self.0.demand.release(device);
     }
 
+    /// Forgets what was published by a device that nobody watches.
+    pub(crate) fn forget(&self, device: DeviceId) {
+        let mut channels = self.0.channels.write();
+        let Channels { open, past } = &mut *channels;
+        past.retain(|key, _| key.device != device);
+        open.retain(|key, channel| key.device != device || !channel.lock().watchers.is_empty());
+    }
+
     /// Gives accepted events, in their order, to everybody who watches their streams, and keeps them for a while. Each
     /// watcher gets those of a stream that come together in one go. `now` is asked again and again: a crowd takes time.
     pub(crate) fn publish(&self, events: &[Arc<Message>], now: impl Fn() -> Now) {

@@ -137,16 +137,15 @@ impl LedgerIndex {
         ids.filter_map(|id| state.view(id)).collect()
     }
 
-    /// Whether anybody's paid time of a feed is running at chain time `now` (Unix seconds).
+    /// Whether anybody's paid time of a feed is running at chain time `now` (Unix seconds). Looks at all subscriptions
+    /// only where those that ended last were cut short since, and then once.
     pub(crate) fn has_live_subscription(&self, feed: FeedId, now: u64) -> bool {
-        let state = self.state.read();
-        let Some(record) = state.record(feed) else {
-            return false;
-        };
-        let feed_time = record.clock.feed_time(now);
-        state
-            .subscriptions_to(feed)
-            .any(|subscription| subscription.expiry > feed_time)
+        let is_live = self.state.read().has_live_subscription(feed, now);
+        is_live.unwrap_or_else(|| {
+            let mut state = self.state.write();
+            state.find_last_expiries();
+            state.has_live_subscription(feed, now) == Some(true)
+        })
     }
 
     /// What `wallet` may do with a feed at chain time `now` (Unix seconds); denied for a feed that is not there.

@@ -49,6 +49,7 @@ mod sse;
 mod store;
 mod stream;
 mod tcp;
+mod traces;
 
 pub use access::Access;
 pub use api::{Bearer, HttpError};

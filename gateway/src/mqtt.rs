@@ -60,6 +60,8 @@ pub(crate) const MAX_PACKET_BYTES: u32 = MAX_ENVELOPE_BYTES as u32 + 16 * 1024;
 /// Events of one session that may wait for their verdict; beyond, the session is not read from. As many share one
 /// flush of the disk.
 const MAX_IN_FLIGHT: NonZeroU16 = NonZeroU16::new(256).expect("not zero");
+/// Time between two looks for devices whose pace need not be remembered.
+const PACE_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Time for sessions to end at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -130,7 +132,12 @@ pub(crate) async fn serve_at(
         tracing::debug!(%address, "taking MQTT connections");
         tasks.spawn(broker.clone().receive(entrance, tasks.clone()));
     }
-    broker.shutdown.cancelled().await;
+    while timeout(PACE_SWEEP_INTERVAL, broker.shutdown.cancelled())
+        .await
+        .is_err()
+    {
+        broker.paces.forget_rested();
+    }
     tasks.close();
     if timeout(DRAIN_TIMEOUT, tasks.wait()).await.is_err() {
         tracing::warn!(sessions = tasks.len(), "MQTT sessions did not end in time");

@@ -93,16 +93,26 @@ fn order(data: &Path, order: &Order) -> Result<String, OrderError> {
         return answer.map_err(OrderError::Refused);
     }
     data_folder::prepare(data)?;
-    let store = Store::open(&data.join("store"))?;
-    let blocked = Blocklist::load(store.clone())?;
+    let path = data.join("store");
+    let (store, blocked) = if path.exists() {
+        store::open_unchanged(&path, load)?
+    } else {
+        load(Store::open(&path)?)?
+    };
     carry_out(order, &store, &blocked)
+}
+
+fn load(store: Store) -> Result<(Store, Blocklist), StoreError> {
+    let blocked = Blocklist::load(store.clone())?;
+    Ok((store, blocked))
 }
 
 /// Takes an export into the empty store of a gateway that does not run.
 fn import(data: &Path, file: &Path) -> Result<String, OrderError> {
     data_folder::prepare(data)?;
-    let store = Store::open(&data.join("store"))?;
-    let records = store.import(std::fs::File::open(file)?)?;
+    let file = std::fs::File::open(file).map_err(ExportError::from)?;
+    let store = Store::open_for_import(&data.join("store"))?;
+    let records = store.import(file)?;
     Ok(format!("{records} records taken in"))
 }
 

@@ -78,7 +78,8 @@ type Key = (DeviceId, StreamName);
 /// What goes to the disk together.
 #[derive(Debug, Default)]
 struct Dirty {
-    positions: BTreeMap<Key, Position>,
+    /// The last position of each stream; none of one that is forgotten.
+    positions: BTreeMap<Key, Option<Position>>,
     events: Vec<Kept>,
 }
 
@@ -190,7 +191,7 @@ impl Positions {
             return Err(NotTaken::Replayed { batch });
         };
         streams.insert(stream.clone(), position);
-        state.dirty.positions.insert(key, position);
+        state.dirty.positions.insert(key, Some(position));
         let keep = keep.map(|keep| keep.at_position(device, stream, position, gap));
         state.dirty.events.extend(keep);
         drop(state);
@@ -216,9 +217,16 @@ impl Positions {
         self.written(last)
     }
 
-    /// Whether anything of a device was ever accepted.
-    pub(crate) fn has_published(&self, device: DeviceId) -> bool {
-        self.shared.state.lock().last.contains_key(&device)
+    /// Forgets a device: what it sends next is its first event.
+    pub(crate) fn forget(&self, device: DeviceId) {
+        let mut state = self.shared.state.lock();
+        let Some(streams) = state.last.remove(&device) else {
+            return;
+        };
+        let gone = streams.into_keys().map(|stream| ((device, stream), None));
+        state.dirty.positions.extend(gone);
+        drop(state);
+        self.shared.changed.notify_one();
     }
 
     /// The last accepted position of every stream.

@@ -3,7 +3,8 @@
 mod blocked;
 mod policy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use ashya_protocol::rest::{Registration, RegistrationError, SignedRegistration};
@@ -52,6 +53,14 @@ pub enum Registered {
     Updated,
     /// The very document that is there already.
     Unchanged,
+}
+
+/// A registration that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) outcome: Registered,
+    /// The device that has made room.
+    pub(crate) instead_of: Option<DeviceId>,
 }
 
 /// Why a registration is refused.
@@ -139,13 +148,23 @@ impl Registry {
 
     /// Every registered device, in the order of their ids.
     pub fn devices(&self) -> Vec<Registration> {
+        self.devices_after(None, usize::MAX)
+    }
+
+    /// The first `count` of [`Self::devices`] whose ids are above `after`.
+    pub(crate) fn devices_after(&self, after: Option<DeviceId>, count: usize) -> Vec<Registration> {
+        let blocked = self.blocked.all();
+        let blocked: BTreeSet<_> = blocked.into_iter().map(|(device, _)| device).collect();
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let entries = self.entries.read();
-        let registered = entries.values().filter_map(|entry| match entry {
-            Entry::Registered { signed, .. } => Some(signed.registration.clone()),
-            Entry::Removed(_) => None,
+        let rest = entries.range((start, Bound::Unbounded));
+        let open = rest.filter_map(|(device, entry)| match entry {
+            Entry::Registered { signed, .. } if !blocked.contains(device) => {
+                Some(&signed.registration)
+            }
+            _ => None,
         });
-        let open = registered.filter(|one| !self.blocked.is_blocked(one.device));
-        open.collect()
+        open.take(count).cloned().collect()
     }
 
     /// Takes a device's word. It is on the disk when this returns.
@@ -154,16 +173,17 @@ impl Registry {
     /// When it breaks a limit, is not signed by the device, is not above the revision that is there, or there is no
     /// room for one more device.
     pub async fn register(&self, signed: SignedRegistration) -> Result<Registered, RegistryError> {
-        self.register_instead(signed, |_| false).await
+        let taken = self.register_instead(signed, |_| false).await?;
+        Ok(taken.outcome)
     }
 
-    /// As [`Self::register`]; when there is no room, the oldest device goes that has had time to publish and
-    /// `may_go`.
+    /// As [`Self::register`]; when there is no room, another device goes: one that was taken off or shut out, or the
+    /// oldest that has had time to offer something and `may_go`.
     pub(crate) async fn register_instead(
         &self,
         signed: SignedRegistration,
         may_go: impl Fn(&Registration) -> bool,
-    ) -> Result<Registered, RegistryError> {
+    ) -> Result<Taken, RegistryError> {
         let registration = &signed.registration;
         registration.check()?;
         check_signature(&signed, &self.domain)?;
@@ -175,15 +195,19 @@ impl Registry {
             return Err(RegistryError::NotListed);
         }
         let now = wall_clock().as_secs();
-        let outcome = {
+        let taken = {
             let mut entries = self.entries.write();
             let outcome = compare(entries.get(&device), &signed)?;
+            let mut instead_of = None;
             if !entries.contains_key(&device) && entries.len() >= self.capacity {
-                let goes = removed(&entries).or_else(|| idle_claim(&entries, now, may_go));
+                let goes = removed(&entries)
+                    .or_else(|| self.shut_out(&entries))
+                    .or_else(|| idle_claim(&entries, now, may_go));
                 let goes = goes.ok_or(RegistryError::Full(self.capacity))?;
                 self.store.devices.remove(goes.as_bytes())?;
                 entries.remove(&goes);
-                tracing::info!(device.id = %goes, "a device that is off or never published makes room");
+                tracing::info!(device.id = %goes, "a device that is off, blocked or sells nothing makes room");
+                instead_of = Some(goes);
             }
             if outcome != Registered::Unchanged {
                 let at = match entries.get(&device) {
@@ -194,10 +218,19 @@ impl Registry {
                 self.store.devices.put(device.as_bytes(), &entry)?;
                 entries.insert(device, entry);
             }
-            outcome
+            Taken {
+                outcome,
+                instead_of,
+            }
         };
         self.store.flush().await?;
-        Ok(outcome)
+        Ok(taken)
+    }
+
+    /// A device that the operator has shut out. It stays so without its entry.
+    fn shut_out(&self, entries: &BTreeMap<DeviceId, Entry>) -> Option<DeviceId> {
+        let mut blocked = self.blocked.all().into_iter().map(|(device, _)| device);
+        blocked.find(|device| entries.contains_key(device))
     }
 
     /// Takes a device off. It may come back with a later revision.
@@ -242,7 +275,7 @@ fn removed(entries: &BTreeMap<DeviceId, Entry>) -> Option<DeviceId> {
     removed.next().map(|(device, _)| *device)
 }
 
-/// The device that has been there longest of those that have had time to publish and may go.
+/// The device that has been there longest of those that have had time to offer something and may go.
 fn idle_claim(
     entries: &BTreeMap<DeviceId, Entry>,
     now: u64,

@@ -2,6 +2,7 @@
 
 mod back_up;
 mod chain_check;
+mod disk;
 mod doors;
 pub(crate) mod http;
 mod listeners;
@@ -25,6 +26,7 @@ use crate::api::{self, HttpPolicy};
 use crate::auth::fleet_key::FleetKeyError;
 use crate::bridge;
 use crate::chain::FollowerError;
+use crate::chained::Chained;
 use crate::config::{self, Config, ConfigError, LedgerSource};
 use crate::data_folder::{self, DataFolderError};
 use crate::defaults::{DRAIN_DEADLINE, DRAIN_RESERVE};
@@ -121,7 +123,7 @@ pub async fn run_until_signal(config: Config) -> Result<(), ServerError> {
 /// Runs the gateway on bound listeners until `shutdown`, then drains it.
 ///
 /// # Errors
-/// When a part cannot be started. Once it runs, nothing but `shutdown` ends it.
+/// When a part cannot be started. Once it runs, only `shutdown` ends it, and a store that cannot be written any more.
 pub async fn run(
     config: Config,
     listeners: Listeners,
@@ -195,7 +197,14 @@ pub async fn run(
     ));
     site::announce(&config, &addresses)?;
     systemd::ready();
-    shutdown.cancelled().await;
+    let failure = tokio::select! {
+        () = shutdown.cancelled() => None,
+        error = disk::failure(parts.store.clone()) => Some(error),
+    };
+    if let Some(error) = &failure {
+        tracing::error!(error = %Chained(error), "the store cannot be written: the gateway ends, to open it anew when it is started again");
+        shutdown.cancel();
+    }
     systemd::stopping();
     tracing::info!("stopping");
     let deadline = Instant::now() + DRAIN_DEADLINE;
@@ -213,6 +222,9 @@ pub async fn run(
     if timeout_at(deadline, drained).await.is_err() {
         let tasks = tasks.len() + open.len();
         tracing::warn!(tasks, "not everything ended in time");
+    }
+    if let Some(error) = failure {
+        return Err(error.into());
     }
     // What was acknowledged is on the disk already.
     let last = Instant::now() + DRAIN_RESERVE;

@@ -3,6 +3,7 @@
 mod chain;
 mod damage;
 mod export;
+mod filling;
 mod flusher;
 mod history;
 mod version;
@@ -16,7 +17,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 pub(crate) use chain::{BlockId, ChainCommit, Cursor, JournalBlock, LedgerIdentity};
-pub(crate) use damage::{open_and_load, unbroken};
+pub(crate) use damage::{open_and_load, open_unchanged, unbroken};
 pub use export::ExportError;
 pub(crate) use export::{back_up, write_file};
 use flusher::Flusher;
@@ -81,6 +82,27 @@ pub enum StoreError {
         /// The newest layout that is known.
         known: u64,
     },
+    /// An earlier version wrote it, and whoever opens it now is not to change that.
+    #[error(
+        "the store has layout {found}: the gateway brings it to layout {current} when it starts, and no earlier version can use it from then on; copy the data folder before, to be able to go back"
+    )]
+    Older {
+        /// Its layout.
+        found: u64,
+        /// The layout that this version writes.
+        current: u64,
+    },
+    /// It is new, and the last export that lies beside it is not taken in yet.
+    #[error("the store is not begun yet: start the gateway, which does it")]
+    NotBegun,
+    /// An import was stopped half-way.
+    #[error("an import into the store was stopped half-way: import the file again")]
+    HalfImported,
+    /// It is damaged, and whoever opens it now is not to replace it.
+    #[error(
+        "the store is damaged: the gateway sets it aside when it starts, and begins another one with its last export"
+    )]
+    Damaged(#[source] Box<StoreError>),
     /// A key of the store has a wrong length.
     #[error("a key of the store cannot be read")]
     Key,
@@ -96,13 +118,13 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Opens the store in `path`, or makes it. A damaged one is set aside under another name and begun afresh with the
+    /// Opens the store in `path`, or makes it. A damaged one is set aside under another name. A new one begins with the
     /// last export that lies beside it; the chain brings back the index.
     ///
     /// # Errors
-    /// When the folder cannot be written, or another process holds it.
+    /// When the folder cannot be written, another process holds it, or an import into it was stopped half-way.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        match damage::unbroken(|| Self::open_as_it_is(path)) {
+        match damage::unbroken(|| Self::open_and_begin(path)) {
             Err(error) if error.is_damage() => Self::begin_anew(path, &error),
             other => other,
         }
@@ -152,20 +174,27 @@ impl Store {
         self.flusher.flush_blocking()
     }
 
-    fn open_as_it_is(path: &Path) -> Result<Self, StoreError> {
-        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
-        let db = config.open().map_err(|error| match error {
-            damage @ sled::Error::Corruption { .. } => StoreError::Io(damage),
-            error => StoreError::Open {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            },
-        })?;
+    fn open_and_begin(path: &Path) -> Result<Self, StoreError> {
+        let store = Self::open_brought_up(path)?;
+        store.begin(path)?;
+        Ok(store)
+    }
+
+    fn open_brought_up(path: &Path) -> Result<Self, StoreError> {
+        let db = open_db(path)?;
+        version::bring_up(&db)?;
+        Self::with(db, path)
+    }
+
+    /// Opens a store that the gateway has begun, and that is of the current layout.
+    fn open_begun(path: &Path) -> Result<Self, StoreError> {
+        let db = open_db(path)?;
+        version::refuse_other(&db)?;
+        filling::refuse_unfinished(&db)?;
         Self::with(db, path)
     }
 
     fn with(db: sled::Db, path: &Path) -> Result<Self, StoreError> {
-        version::bring_up(&db)?;
         Ok(Self {
             flusher: Arc::new(Flusher::start(db.clone(), path)?),
             devices: Tree(db.open_tree("devices")?),
@@ -185,9 +214,20 @@ impl Store {
     }
 }
 
+fn open_db(path: &Path) -> Result<sled::Db, StoreError> {
+    let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
+    config.open().map_err(|error| match error {
+        damage @ sled::Error::Corruption { .. } => StoreError::Io(damage),
+        error => StoreError::Open {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        },
+    })
+}
+
 /// Opens a store that was just closed: sled's own threads let go of the lock a moment after the last handle is gone.
 #[cfg(test)]
-fn when_free<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(crate) fn when_free<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     loop {
         match open() {

@@ -9,6 +9,8 @@ pub(super) fn tell(progress: &Progress) {
             eprintln!("costs at most {} ({gas} gas)", show_eth(*most));
         }
         Progress::Asked => eprintln!("waiting for the signer: confirm it there"),
+        // What follows at once says more.
+        Progress::Signed | Progress::Refused => {}
         Progress::Sent { transaction } => {
             eprintln!("sent {transaction}, waiting until it is mined");
         }

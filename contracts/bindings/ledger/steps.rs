@@ -1,5 +1,7 @@
 //! A payment in steps, for who must not pay twice: draft, sign, keep on disk, send, and ask what became of it.
 
+use std::ops::Range;
+
 use ashya_protocol::{Address, FeedId, Wei};
 use ethers::providers::Middleware;
 use ethers::types::{BlockId, U64};
@@ -112,6 +114,15 @@ impl Ledger {
         } else {
             Fate::Open
         })
+    }
+
+    /// The numbers of a wallet's transactions that the node holds and no block does: those that are on their way, or
+    /// stuck behind the first. The range is empty where there are none.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn unmined(&self, wallet: Address) -> Result<Range<u64>, ChainError> {
+        transaction::unmined(&self.rpc, wallet).await
     }
 
     /// Height up to which the chain takes nothing back.

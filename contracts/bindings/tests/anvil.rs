@@ -75,6 +75,17 @@ impl Chain {
         self.request("anvil_mine", json!([U64::from(blocks)])).await;
     }
 
+    /// Makes no block any more but those of [`Self::mine`].
+    pub(super) async fn mine_on_demand(&self) {
+        self.request("evm_setAutomine", json!([false])).await;
+    }
+
+    /// Sets the base fee of the next block, in wei.
+    pub(super) async fn set_base_fee(&self, fee: u64) {
+        self.request("anvil_setNextBlockBaseFeePerGas", json!([U64::from(fee)]))
+            .await;
+    }
+
     async fn request(&self, method: &str, params: Value) -> Value {
         self.rpc.provider().request(method, params).await.unwrap()
     }

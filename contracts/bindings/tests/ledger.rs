@@ -1,9 +1,16 @@
+use std::cell::RefCell;
+use std::time::Duration;
+
 use ashya_protocol::{Address, DeviceKey, FeedId, Hash, Wei};
 use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::anvil::{Chain, LISTING, PRICE, payout, wallet};
-use crate::{ChainError, ClockChange, Ledger, LedgerEvent, Rpc, SubscribeTerms};
+use crate::transaction::hand_over;
+use crate::{ChainError, ClockChange, Ledger, LedgerEvent, Progress, Rpc, SubscribeTerms};
+
+const GWEI: u64 = 1_000_000_000;
 
 fn terms(feed: FeedId, beneficiary: Address, duration: u64) -> SubscribeTerms {
     SubscribeTerms {
@@ -334,6 +341,62 @@ async fn one_wallet_sends_many_at_once() {
     for result in [a, b, c, d] {
         assert!(result.unwrap().gas_used > 21_000);
     }
+}
+
+#[tokio::test]
+async fn who_offers_its_limit_is_mined_though_the_base_fee_has_risen() {
+    let chain = Chain::start().await;
+    let (ledger, feed) = (&chain.ledger, chain.open_feed().await);
+    let limit = Wei::new(u128::from(50 * GWEI));
+    let pauser = wallet(2).with_max_fee(limit).offering_its_limit();
+    chain.mine_on_demand().await;
+    let rise = async {
+        while ledger.unmined(pauser.address()).await.unwrap() != (0..1) {
+            sleep(Duration::from_millis(20)).await;
+        }
+        chain.set_base_fee(40 * GWEI).await;
+        chain.mine(1).await;
+    };
+    let rise = timeout(Duration::from_secs(30), rise);
+    let (paused, risen) = tokio::join!(ledger.pause(&pauser, feed), rise);
+    risen.unwrap();
+    let receipt = paused.unwrap();
+    let price = receipt.fee.get() / u128::from(receipt.gas_used);
+    // Base fee and tip are paid, and not what was offered.
+    assert!(
+        (u128::from(40 * GWEI)..limit.get()).contains(&price),
+        "{price}"
+    );
+    assert_eq!(ledger.unmined(pauser.address()).await.unwrap(), 1..1);
+}
+
+thread_local! {
+    static TOLD: RefCell<Vec<Progress>> = const { RefCell::new(Vec::new()) };
+}
+
+#[tokio::test]
+async fn what_a_node_refuses_was_not_sent_unless_the_node_has_it_already() {
+    let chain = Chain::start().await;
+    let (ledger, feed) = (&chain.ledger, chain.open_feed().await);
+    let note = |progress: &Progress| TOLD.with_borrow_mut(|told| told.push(*progress));
+    let alice = chain.alice.clone().with_watcher(note);
+    // Both get the same number, since neither is sent before the other is signed.
+    let mut signed = Vec::new();
+    for index in [1, 2] {
+        let terms = terms(feed, Address::new([index; 20]), 3600);
+        let draft = ledger.draft_subscribe(&alice, terms).await.unwrap();
+        signed.push(ledger.sign(&alice, draft, 0).await.unwrap());
+    }
+    for _ in 0..2 {
+        hand_over(&chain.rpc, &alice, &signed[0]).await.unwrap();
+    }
+    assert_eq!(TOLD.take(), []);
+    let outcome = hand_over(&chain.rpc, &alice, &signed[1]).await;
+    assert!(
+        matches!(outcome, Err(ChainError::Rpc { .. })),
+        "{outcome:?}"
+    );
+    assert_eq!(TOLD.take(), [Progress::Refused]);
 }
 
 #[tokio::test]

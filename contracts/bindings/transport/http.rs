@@ -1,10 +1,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use reqwest::StatusCode;
+use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::{Answer, CONNECT_TIMEOUT, REQUEST_TIMEOUT, TransportError, request};
+use super::{Answer, CONNECT_TIMEOUT, MAX_ANSWER_BYTES, REQUEST_TIMEOUT, TransportError, request};
 
 /// An endpoint that answers over HTTP, on connections that stay open.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl HttpEndpoint {
         let response = sent.await.map_err(or_timeout)?;
         // Some nodes send JSON-RPC errors with an HTTP error status, so the body is read first.
         let status = response.error_for_status_ref().map(|_| ());
-        let body = response.bytes().await.map_err(or_timeout)?;
+        let body = body(response).await?;
         let answer: Answer = match (serde_json::from_slice(&body), status) {
             (Ok(answer), _) => answer,
             (Err(_), Err(error)) if error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE) => {
@@ -57,6 +57,22 @@ impl HttpEndpoint {
         };
         answer.into_result()
     }
+}
+
+/// The body of an answer, unless it is too large. One that says so beforehand is not read at all.
+async fn body(mut response: Response) -> Result<Vec<u8>, TransportError> {
+    let too_large = |bytes: u64| bytes > MAX_ANSWER_BYTES as u64;
+    if response.content_length().is_some_and(too_large) {
+        return Err(TransportError::TooLarge);
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(or_timeout)? {
+        if chunk.len() > MAX_ANSWER_BYTES - body.len() {
+            return Err(TransportError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 fn or_timeout(error: reqwest::Error) -> TransportError {
@@ -85,4 +101,60 @@ pub(super) fn with_sources(error: &reqwest::Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A node that answers one request, with so many pieces after its head, and keeps the connection.
+    async fn node(head: &'static str, piece: &'static [u8], times: usize) -> HttpEndpoint {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request).await.unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            for _ in 0..times {
+                if stream.write_all(piece).await.is_err() {
+                    return;
+                }
+            }
+            while stream.read(&mut request).await.is_ok_and(|read| read > 0) {}
+        });
+        HttpEndpoint::new(url.parse().unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_taken_up_to_its_limit() {
+        const ANSWER: &[u8] = br#"{"result":7}"#;
+        // White space, which may stand before any JSON.
+        const SPACE: &[u8] = &[b' '; 1 << 16];
+        let more_than_all = 2 * MAX_ANSWER_BYTES / SPACE.len();
+        let told = "content-length: 134217729";
+        for (name, head, piece, times, taken) in [
+            ("whole", "content-length: 12", ANSWER, 1, true),
+            ("told to be too large", told, SPACE, 0, false),
+            (
+                "without an end",
+                "connection: close",
+                SPACE,
+                more_than_all,
+                false,
+            ),
+        ] {
+            let endpoint = node(head, piece, times).await;
+            match endpoint.call("eth_getLogs", &json!([])).await {
+                Ok(result) => assert!(taken && result == json!(7), "{name}"),
+                Err(TransportError::TooLarge) => assert!(!taken, "{name}"),
+                Err(error) => panic!("{name}: {error}"),
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ use http::StatusCode;
 use super::extract::{Bearer, Client, Id, JsonBody, Search};
 use super::paging::{PageQuery, page};
 use super::{HttpError, Site};
-use crate::auth::nonces::Nonces;
+use crate::auth::nonces::{Nonces, Purpose};
 use crate::auth::rates::Action;
 use crate::auth::session_id::SessionId;
 use crate::auth::sessions::Sessions;
@@ -69,7 +69,7 @@ pub(super) async fn session(
         ));
     }
     client.counts_for(Action::Session, message.address)?;
-    let id = nonces.spend(nonce).await?;
+    let id = nonces.spend(nonce, Purpose::SignIn).await?;
     metrics.sessions.inc();
     Ok(Json(sessions.open(message.address, id).await?))
 }

@@ -8,15 +8,15 @@ use http::StatusCode;
 
 use super::conditional::IfMatch;
 use super::extract::{Bearer, Client, Id, JsonBody, Search};
-use super::paging::{PageQuery, page};
+use super::paging::PageQuery;
 use super::{ApiState, HttpError, Site};
 use crate::auth::device_passwords::DevicePasswords;
-use crate::auth::nonces::Nonces;
+use crate::auth::nonces::{Nonces, Purpose};
 use crate::auth::rates::Action;
 use crate::ledger_index::LedgerIndex;
-use crate::positions::Positions;
 use crate::presence::Presence;
 use crate::registry::{Registered, Registry, RegistryError};
+use crate::traces::Traces;
 
 /// What there is to tell of a device.
 #[derive(Debug, Clone)]
@@ -58,7 +58,9 @@ pub(super) async fn list(
     State(known): State<Known>,
     Search(query): Search<PageQuery>,
 ) -> Result<Json<DeviceList>, HttpError> {
-    let (registrations, next) = page(known.registry.devices(), &query, |one| one.device)?;
+    let wanted = query.wanted()?;
+    let registrations = known.registry.devices_after(wanted.after, wanted.limit + 1);
+    let (registrations, next) = wanted.page(registrations, |one| one.device);
     let devices = registrations
         .into_iter()
         .map(|registration| known.describe(registration))
@@ -95,18 +97,21 @@ pub(super) async fn read(
 )]
 pub(super) async fn register(
     State(known): State<Known>,
-    State(positions): State<Positions>,
+    State(traces): State<Traces>,
     client: Client,
     JsonBody(signed): JsonBody<SignedRegistration>,
 ) -> Result<(StatusCode, Json<Device>), HttpError> {
     client.counts(Action::Registration)?;
     let registration = signed.registration.clone();
     let may_go = |claim: &Registration| {
-        !has_proven_owner(claim, &known.index)
-            && !known.presence.is_online(claim.device)
-            && !positions.has_published(claim.device)
+        !has_proven_owner(claim, &known.index) && !known.presence.is_online(claim.device)
     };
-    let status = match known.registry.register_instead(signed, may_go).await? {
+    let taken = known.registry.register_instead(signed, may_go).await?;
+    let is_sold = |device| !known.index.feeds_of_device(device).is_empty();
+    if let Some(gone) = taken.instead_of.filter(|device| !is_sold(*device)) {
+        traces.forget(gone);
+    }
+    let status = match taken.outcome {
         Registered::New => StatusCode::CREATED,
         Registered::Updated | Registered::Unchanged => StatusCode::OK,
     };
@@ -124,7 +129,7 @@ pub(super) async fn register(
 )]
 pub(super) async fn update(
     State(known): State<Known>,
-    positions: State<Positions>,
+    traces: State<Traces>,
     client: Client,
     if_match: IfMatch,
     Id(device): Id<DeviceId>,
@@ -139,7 +144,7 @@ pub(super) async fn update(
     let there = known.registry.device(device);
     let there = there.map(|registration| known.describe(registration));
     if_match.check(there.as_ref())?;
-    register(State(known), positions, client, JsonBody(signed)).await
+    register(State(known), traces, client, JsonBody(signed)).await
 }
 
 /// `DELETE /v1/devices/{id}`, by the wallet that the device names as its owner, and only while it is as `If-Match` names it.
@@ -202,7 +207,7 @@ pub(super) async fn credentials(
         return Err(HttpError::forbidden("signature-invalid", detail));
     }
     client.counts_for(Action::Credentials, device.address())?;
-    nonces.spend(nonce).await?;
+    nonces.spend(nonce, Purpose::Password).await?;
     let (password, expires_at) = passwords.issue(device);
     Ok(Json(Credentials {
         username: device.to_string(),

@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 use super::HttpError;
 use super::conditional::IfMatch;
 use super::extract::{Client, Id, JsonBody, Search};
-use super::paging::{PageQuery, page};
+use super::paging::PageQuery;
 use crate::auth::rates::Action;
 use crate::defaults::LISTING_PATIENCE;
 use crate::ledger_index::{FeedView, LedgerIndex, ListingDocument};
@@ -50,6 +50,11 @@ pub(super) async fn list(
     State(presence): State<Presence>,
     Search(query): Search<FeedQuery>,
 ) -> Result<Json<FeedList>, HttpError> {
+    let page = PageQuery {
+        limit: query.limit,
+        after: query.after,
+    };
+    let wanted = page.wanted()?;
     let words: Vec<String> = query
         .q
         .as_deref()
@@ -57,18 +62,14 @@ pub(super) async fn list(
         .split_whitespace()
         .map(str::to_lowercase)
         .collect();
-    let feeds: Vec<Feed> = index
+    let found: Vec<FeedView> = index
         .feeds()
         .into_iter()
         .filter(|feed| query.device.is_none_or(|device| feed.device == device))
-        .map(|feed| describe(&feed, &presence))
         .filter(|feed| matches(feed, &words))
         .collect();
-    let wanted = PageQuery {
-        limit: query.limit,
-        after: query.after,
-    };
-    let (feeds, next) = page(feeds, &wanted, |feed| (feed.title.to_lowercase(), feed.id))?;
+    let (views, next) = wanted.page(found, |feed| (title(feed).to_lowercase(), feed.id));
+    let feeds = views.iter().map(|view| describe(view, &presence)).collect();
     Ok(Json(FeedList { feeds, next }))
 }
 
@@ -159,10 +160,13 @@ pub(super) async fn put_listing(
 }
 
 /// Whether every word occurs somewhere in the feed.
-fn matches(feed: &Feed, words: &[String]) -> bool {
+fn matches(feed: &FeedView, words: &[String]) -> bool {
+    if words.is_empty() {
+        return true;
+    }
     let text = [
-        feed.title.as_str(),
-        &feed.description,
+        title(feed),
+        description(feed),
         feed.name.as_str(),
         &feed.id.to_string(),
         &feed.device.to_string(),
@@ -173,8 +177,22 @@ fn matches(feed: &Feed, words: &[String]) -> bool {
     words.iter().all(|word| text.contains(word))
 }
 
+/// Its name on the ledger, where the gateway does not hold the listing.
+fn title(view: &FeedView) -> &str {
+    match &view.document {
+        Some(document) => &document.listing.title,
+        None => view.name.as_str(),
+    }
+}
+
+fn description(view: &FeedView) -> &str {
+    match &view.document {
+        Some(document) => &document.listing.description,
+        None => "",
+    }
+}
+
 pub(super) fn describe(view: &FeedView, presence: &Presence) -> Feed {
-    let listing = view.document.as_ref().map(|document| &document.listing);
     Feed {
         id: view.id,
         device: view.device,
@@ -182,8 +200,8 @@ pub(super) fn describe(view: &FeedView, presence: &Presence) -> Feed {
         owner: view.owner,
         price: view.price,
         listing: view.listing,
-        title: listing.map_or_else(|| view.name.to_string(), |listing| listing.title.clone()),
-        description: listing.map_or_else(String::new, |listing| listing.description.clone()),
+        title: title(view).to_owned(),
+        description: description(view).to_owned(),
         streams: view
             .streams()
             .iter()

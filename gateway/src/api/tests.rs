@@ -13,7 +13,7 @@ use ashya_protocol::rest::{
     Credentials, Device, DeviceList, Feed, FeedList, Nonce, Problem, Registration,
     SignedRegistration, SubscriptionList,
 };
-use ashya_protocol::{Address, DeviceKey, FeedId, FeedName, Hash, Wei};
+use ashya_protocol::{Address, DeviceKey, FeedId, FeedName, Hash, Position, Wei};
 use axum::body::Body;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
@@ -26,6 +26,9 @@ use tower::ServiceExt;
 use super::*;
 use crate::auth::rates::RateConfig;
 use crate::chain_clock::{ClockSource, Freshness};
+use crate::hub::Hub;
+use crate::outage::Heard;
+use crate::positions::Positions;
 use crate::presence::{Door, Word};
 
 const DOMAIN: Domain = Domain {
@@ -61,9 +64,18 @@ impl Rig {
             demo_keys: Vec::new(),
         };
         let minute = Duration::from_secs(60);
+        let registry = Registry::load(store.clone(), DOMAIN, 10).unwrap();
+        let (metrics, presence) = (Metrics::new(), Presence::new());
+        let traces = Traces {
+            positions: Positions::load(store.clone()).unwrap(),
+            hub: Hub::new(metrics.clone()),
+            heard: Heard::default(),
+            presence: presence.clone(),
+            blocked: registry.blocked().clone(),
+        };
         let state = ApiState {
             index: LedgerIndex::new(DOMAIN),
-            registry: Registry::load(store.clone(), DOMAIN, 10).unwrap(),
+            registry,
             sessions: Sessions::load(store.clone(), &secret, minute, 10).unwrap(),
             passwords: DevicePasswords::new(&secret, minute),
             nonces: Nonces::load(store.clone(), &secret, minute, 100).unwrap(),
@@ -75,14 +87,14 @@ impl Rig {
                 per_address: 10,
             }),
             clock: ChainClock::new(ClockSource::Head, freshness),
-            presence: Presence::new(),
-            positions: Positions::load(store.clone()).unwrap(),
+            presence,
+            traces,
             previews: Previews::load(store.clone()).unwrap(),
             chain: ChainStatus::default(),
             // The discard port: nobody listens there.
             rpc: Rpc::new(&Url::parse("http://127.0.0.1:9").unwrap()).unwrap(),
             store,
-            metrics: Metrics::new(),
+            metrics,
             draining: Draining::default(),
             site: Site(Arc::new(SiteInfo {
                 domains: vec!["127.0.0.1:8080".into()],

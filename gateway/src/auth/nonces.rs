@@ -34,6 +34,16 @@ pub(crate) struct Nonces {
     used: Arc<Mutex<Used>>,
 }
 
+/// What a nonce is spent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Anybody's sign-in.
+    SignIn,
+    /// A password of a registered device. There is room for these when sign-ins have taken all of theirs: a stranger
+    /// must not keep devices out.
+    Password,
+}
+
 #[derive(Debug, Default)]
 struct Used {
     ids: HashSet<NonceId>,
@@ -73,7 +83,8 @@ pub(crate) enum NonceError {
 }
 
 impl Nonces {
-    /// Nonces of `lifetime` under the fleet's key, at most `capacity` used ones at a time.
+    /// Nonces of `lifetime` under the fleet's key, at most `capacity` used ones at a time, and as many again that only
+    /// devices use.
     ///
     /// # Errors
     /// When the store fails.
@@ -144,7 +155,15 @@ impl Nonces {
     ///
     /// # Errors
     /// When it was used meanwhile, or too many were used lately.
-    pub(crate) async fn spend(&self, nonce: FreshNonce) -> Result<SessionId, NonceError> {
+    pub(crate) async fn spend(
+        &self,
+        nonce: FreshNonce,
+        purpose: Purpose,
+    ) -> Result<SessionId, NonceError> {
+        let capacity = match purpose {
+            Purpose::SignIn => self.capacity,
+            Purpose::Password => 2 * self.capacity,
+        };
         let gone = {
             let mut used = self.used.lock();
             let now = wall_clock().as_secs();
@@ -156,7 +175,7 @@ impl Nonces {
             if used.ids.contains(&nonce.id) {
                 return Err(NonceError::Used);
             }
-            if used.ids.len() >= self.capacity {
+            if used.ids.len() >= capacity {
                 return Err(NonceError::Busy);
             }
             used.insert(nonce.id, nonce.expires_at);
@@ -213,8 +232,11 @@ mod tests {
         assert!(nonce.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         let first = nonces.check(&nonce).unwrap();
         let second = nonces.check(&nonce).unwrap();
-        nonces.spend(first).await.unwrap();
-        assert!(matches!(nonces.spend(second).await, Err(NonceError::Used)));
+        nonces.spend(first, Purpose::SignIn).await.unwrap();
+        assert!(matches!(
+            nonces.spend(second, Purpose::SignIn).await,
+            Err(NonceError::Used)
+        ));
         assert!(matches!(nonces.check(&nonce), Err(NonceError::Used)));
         let again = Nonces::load(nonces.store.clone(), &[7; 32], MINUTE, 10).unwrap();
         assert!(matches!(again.check(&nonce), Err(NonceError::Used)));
@@ -259,20 +281,27 @@ mod tests {
             expires_at,
             ..fresh
         };
-        let spent = nonces.spend(late).await;
+        let spent = nonces.spend(late, Purpose::SignIn).await;
         assert!(matches!(spent, Err(NonceError::Expired)), "{spent:?}");
     }
 
     #[tokio::test]
     async fn memory_is_bounded_and_freed() {
         let (nonces, _folder) = nonces(MINUTE, 1);
-        let spend = |nonce: &str| nonces.spend(nonces.check(nonce).unwrap());
-        spend(&nonces.issue().unwrap()).await.unwrap();
-        let refused = spend(&nonces.issue().unwrap()).await;
+        let spend = |purpose| {
+            let nonce = nonces.issue().unwrap();
+            nonces.spend(nonces.check(&nonce).unwrap(), purpose)
+        };
+        spend(Purpose::SignIn).await.unwrap();
+        let refused = spend(Purpose::SignIn).await;
+        assert!(matches!(refused, Err(NonceError::Busy)));
+        // A device still comes in, as long as its own have not come as often.
+        spend(Purpose::Password).await.unwrap();
+        let refused = spend(Purpose::Password).await;
         assert!(matches!(refused, Err(NonceError::Busy)));
         let later = wall_clock().as_secs() + 61;
-        assert_eq!(nonces.used.lock().forget_before(later).len(), 1);
-        spend(&nonces.issue().unwrap()).await.unwrap();
+        assert_eq!(nonces.used.lock().forget_before(later).len(), 2);
+        spend(Purpose::SignIn).await.unwrap();
     }
 
     #[tokio::test]
@@ -299,7 +328,10 @@ mod tests {
         *nonces.used.lock() = used;
         // The wall clock stands after all of them.
         nonces
-            .spend(nonces.check(&nonces.issue().unwrap()).unwrap())
+            .spend(
+                nonces.check(&nonces.issue().unwrap()).unwrap(),
+                Purpose::SignIn,
+            )
             .await
             .unwrap();
         assert_eq!(nonces.used.lock().ids.len(), 1);

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use ashya_contracts::{Block, ChainError, Ledger, LoggedEvent};
+use ashya_contracts::{Block, ChainError, Ledger, LoggedEvent, LogsBloom};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::RoundError;
@@ -13,12 +13,17 @@ use crate::store::BlockId;
 /// Reads blocks with their events, and believes no answer that the blocks' own heads do not bear out.
 ///
 /// The heads must lead by parent hash from a known block upwards. A log must belong to one of them. A block whose Bloom
-/// filter may hold a log of the ledger is read whole, by its hash, until its logs explain the filter: a node that leaves
-/// events out, by accident or not, delays the gateway but does not mislead it.
+/// filter may hold a log of the ledger is read whole, by its hash, until its logs explain the filter and its events are
+/// in it; where the filter rules the ledger out, no event is taken. A node that leaves events out or makes some up, by
+/// accident or not, delays the gateway but does not mislead it. Of the data of a log, and of how many logs are alike, a
+/// filter says nothing: there the node is believed.
 #[derive(Debug)]
 pub(super) struct Reader {
     ranges: Ranges,
     metrics: Metrics,
+    /// The lowest block that was seen with a filter that is not empty. From there up an empty filter says that a block
+    /// holds no logs. On a chain whose filters are all empty it says nothing.
+    filters_from: Option<u64>,
 }
 
 impl Reader {
@@ -26,6 +31,7 @@ impl Reader {
         Self {
             ranges: Ranges::new(blocks_per_request),
             metrics,
+            filters_from: None,
         }
     }
 
@@ -59,7 +65,7 @@ impl Reader {
     }
 
     async fn read(
-        &self,
+        &mut self,
         ledger: &Ledger,
         base: BlockId,
         to: u64,
@@ -71,16 +77,31 @@ impl Reader {
             .try_collect()
             .await?;
         check_linked(base, &heads)?;
+        self.note_filters(&heads);
         let told = told(ledger, &heads).await?;
         let told = sort(&heads, told)?;
+        let reader = &*self;
         stream::iter(heads)
-            .map(|block| self.check(ledger, block, told.get(&block.number)))
+            .map(|block| reader.check(ledger, block, told.get(&block.number)))
             .buffered(CONCURRENT)
             .try_collect()
             .await
     }
 
-    /// The events of a block, in full.
+    fn note_filters(&mut self, heads: &[Block]) {
+        let filled = heads
+            .iter()
+            .filter(|block| block.logs_bloom != LogsBloom::EMPTY)
+            .map(|block| block.number);
+        self.filters_from = filled.chain(self.filters_from).min();
+    }
+
+    /// Whether the block is one whose filter says what it does not hold.
+    fn has_filter(&self, block: &Block) -> bool {
+        self.filters_from.is_some_and(|from| from <= block.number)
+    }
+
+    /// The events of a block, in full, and none that it does not hold.
     async fn check(
         &self,
         ledger: &Ledger,
@@ -98,10 +119,12 @@ impl Reader {
                 self.metrics.chain_omissions.inc();
                 tracing::warn!(
                     block.number,
-                    "the node left out events of the ledger at first"
+                    "the node told other events of the ledger at first"
                 );
             }
             events = complete;
+        } else if !events.is_empty() && self.has_filter(&block) {
+            return Err(ruled_out(&block).into());
         }
         Ok(ReadBlock {
             id: BlockId::from(&block),
@@ -109,6 +132,13 @@ impl Reader {
             events: events.into_iter().map(|log| log.event).collect(),
         })
     }
+}
+
+fn ruled_out(block: &Block) -> ChainError {
+    let Block { number, hash, .. } = block;
+    ChainError::UnexpectedAnswer(format!(
+        "an event in block {number} ({hash}) that the block's filter rules out"
+    ))
 }
 
 /// What the node tells at once of several blocks. It is what is left on chains whose filters are empty.

@@ -26,8 +26,12 @@ pub struct OutageConfig {
 pub(super) struct OutageSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) key_file: Option<PathBuf>,
+    /// Most for a unit of gas, tip included. The wallet should have what 16 transactions of 60,000 gas cost at this.
     max_fee_gwei: u64,
+    /// Most for the pauses of a day and their resumes. What they may cost counts until it is known what they have cost;
+    /// for the resume of a paused feed that are 80,000 gas at the highest fee.
     max_milliether_per_day: u64,
+    /// Most pauses of one feed; it is charged for as always once they are used up.
     pauses_per_feed_per_day: u32,
 }
 

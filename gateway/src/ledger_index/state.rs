@@ -6,7 +6,7 @@ use ashya_protocol::{Address, DeviceId, FeedId};
 use tokio::sync::watch;
 
 use super::feeds::{Feeds, Versions};
-use super::subscriptions::Subscriptions;
+use super::subscriptions::{LastExpiry, Subscriptions};
 use super::{
     Delta, FeedRecord, FeedView, ListingDocument, Snapshot, Stepped, SubscriptionKey,
     SubscriptionRecord, SubscriptionView,
@@ -63,11 +63,22 @@ impl State {
         self.subscriptions.of(feed, beneficiary)
     }
 
-    pub(super) fn subscriptions_to(
-        &self,
-        feed: FeedId,
-    ) -> impl Iterator<Item = SubscriptionRecord> {
-        self.subscriptions.to(feed)
+    /// Whether anybody's paid time of a feed is running at chain time `now` (Unix seconds). `None` where
+    /// [`Self::find_last_expiries`] has to find out.
+    pub(super) fn has_live_subscription(&self, feed: FeedId, now: u64) -> Option<bool> {
+        let Some(record) = self.record(feed) else {
+            return Some(false);
+        };
+        let feed_time = record.clock.feed_time(now);
+        match self.subscriptions.last_expiry(feed) {
+            LastExpiry::At(expiry) => Some(expiry > feed_time),
+            LastExpiry::Until(expiry) if expiry <= feed_time => Some(false),
+            LastExpiry::Until(_) => None,
+        }
+    }
+
+    pub(super) fn find_last_expiries(&mut self) {
+        self.subscriptions.find_last_expiries();
     }
 
     pub(super) fn subscriptions_of(&self, wallet: Address) -> Vec<SubscriptionView> {

@@ -18,6 +18,17 @@ pub(super) struct Subscriptions {
     past: BTreeMap<Place, Box<[(u64, u64)]>>,
     /// Gifts, by who paid: `(payer, beneficiary, feed)`. What somebody paid for themselves is found as theirs.
     gifts: BTreeSet<(u32, u32, u32)>,
+    /// By the numbers of the feeds.
+    last_expiries: Vec<LastExpiry>,
+}
+
+/// When the last subscription of a feed ends, in feed time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LastExpiry {
+    /// Then.
+    At(u64),
+    /// Not after that, and maybe before: what ended then was cut short or undone.
+    Until(u64),
 }
 
 /// Ordered by beneficiary, then feed, so that what one wallet holds of one feed is one short range.
@@ -59,9 +70,10 @@ impl Subscriptions {
             payer,
         };
         let gift = (payer, beneficiary, feed);
-        match record {
+        let expiry = record.as_ref().map(|record| record.expiry);
+        let before = match record {
             Some(record) => {
-                self.records.insert(place, Compact::of(&record));
+                let before = self.records.insert(place, Compact::of(&record));
                 if record.past.is_empty() {
                     self.past.remove(&place);
                 } else {
@@ -70,13 +82,15 @@ impl Subscriptions {
                 if payer != beneficiary {
                     self.gifts.insert(gift);
                 }
+                before
             }
             None => {
-                self.records.remove(&place);
                 self.past.remove(&place);
                 self.gifts.remove(&gift);
+                self.records.remove(&place)
             }
-        }
+        };
+        self.note_expiry(feed, before.map(|before| before.expiry), expiry);
     }
 
     /// What one wallet holds of one feed, whoever paid for it.
@@ -98,12 +112,22 @@ impl Subscriptions {
         found.map(|(place, compact)| self.record(place, compact))
     }
 
-    /// What anybody holds of one feed. Looks at all subscriptions: for rare questions that end at the first yes.
-    pub(super) fn to(&self, feed: FeedId) -> impl Iterator<Item = SubscriptionRecord> {
+    /// When the last subscription of one feed ends, whoever holds it.
+    pub(super) fn last_expiry(&self, feed: FeedId) -> LastExpiry {
         let number = self.feeds.number_of(&feed);
-        let records = self.records.iter();
-        let records = records.filter(move |(place, _)| Some(place.feed) == number);
-        records.map(|(place, compact)| self.record(place, compact))
+        let last = number.and_then(|number| self.last_expiries.get(number as usize));
+        last.copied().unwrap_or(LastExpiry::At(0))
+    }
+
+    /// Finds out when the last subscription of every feed ends. Looks at all subscriptions, for the sake of those feeds
+    /// of which it is not known.
+    pub(super) fn find_last_expiries(&mut self) {
+        let mut expiries = vec![0; self.last_expiries.len()];
+        for (place, compact) in &self.records {
+            let last = &mut expiries[place.feed as usize];
+            *last = compact.expiry.max(*last);
+        }
+        self.last_expiries = expiries.into_iter().map(LastExpiry::At).collect();
     }
 
     /// What a wallet paid for or may use, in the order of the keys.
@@ -142,6 +166,21 @@ impl Subscriptions {
         records
             .map(|(place, compact)| (self.key_of(*place), self.record(place, compact)))
             .collect()
+    }
+
+    /// Keeps the last expiry of a feed right when that of one of its subscriptions changes.
+    fn note_expiry(&mut self, feed: u32, before: Option<u64>, after: Option<u64>) {
+        let feed = feed as usize;
+        if self.last_expiries.len() <= feed {
+            self.last_expiries.resize(feed + 1, LastExpiry::At(0));
+        }
+        let last = &mut self.last_expiries[feed];
+        let (LastExpiry::At(expiry) | LastExpiry::Until(expiry)) = *last;
+        if let Some(after) = after.filter(|after| *after >= expiry) {
+            *last = LastExpiry::At(after);
+        } else if before == Some(expiry) {
+            *last = LastExpiry::Until(expiry);
+        }
     }
 
     fn record(&self, place: &Place, compact: &Compact) -> SubscriptionRecord {

@@ -66,6 +66,16 @@ impl Paces {
     }
 }
 
+impl Paces {
+    /// Forgets the devices that may send as much as if they had never come.
+    pub(super) fn forget_rested(&self) {
+        let limiters = [&self.0.messages, &self.0.pieces];
+        for limiter in limiters.into_iter().flatten() {
+            limiter.retain_recent();
+        }
+    }
+}
+
 impl Debt {
     /// Notes a packet that was taken.
     pub(super) fn add(&mut self, bytes: usize) {

@@ -55,3 +55,25 @@ async fn orders_are_carried_out_with_and_without_a_running_gateway() {
     assert!(take_in().await.unwrap().is_err(), "not empty any more");
     shutdown.cancel();
 }
+
+#[test]
+fn orders_to_a_gateway_that_does_not_run_leave_a_damaged_store_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let device = DeviceId::new([7; 20]);
+    order(&data, &Order::Block { device }).unwrap();
+    std::fs::write(data.join("store/conf"), "damaged beyond reading").unwrap();
+    let path = folder.path().join("export.jsonl");
+    for what in [
+        Order::Blocked,
+        Order::Block { device },
+        Order::Export { path },
+    ] {
+        let refused = order(&data, &what);
+        let damaged = matches!(refused, Err(OrderError::Store(StoreError::Damaged(_))));
+        assert!(damaged, "{refused:?}");
+    }
+    let names = std::fs::read_dir(&data).unwrap().filter_map(Result::ok);
+    let names: Vec<_> = names.map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["store"]);
+}

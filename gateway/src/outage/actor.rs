@@ -1,16 +1,17 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use ashya_contracts::{ChainError, Ledger, Receipt, Rpc, Wallet};
-use ashya_protocol::FeedId;
+use ashya_protocol::{Address, FeedId};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::allowance::{Allowance, Held, Limits};
-use super::decision::{Step, decide};
+use super::allowance::{Allowance, Held, Limits, Spent};
+use super::decision::{Step, step_for};
 use super::heard::Heard;
 use super::reach::{self, Reach, with_reach};
+use super::way::Way;
 use crate::chain_clock::ChainClock;
 use crate::ledger_index::{FeedView, LedgerIndex};
 use crate::metrics::Metrics;
@@ -23,6 +24,8 @@ const MOST_UNDER_WAY: usize = 16;
 const REST: Duration = Duration::from_secs(15);
 /// Time before a feed is looked at again for which nothing can be done now.
 const LONG_REST: Duration = Duration::from_secs(60);
+/// Longer than any step takes: its end sets another time.
+const WHILE_UNDER_WAY: Duration = Duration::from_secs(3600);
 
 /// What outage credit works with.
 #[derive(Debug)]
@@ -48,13 +51,7 @@ pub(crate) async fn run(parts: OutageParts, shutdown: CancellationToken) {
     let Some(ledger) = connect(&parts, &shutdown).await else {
         return;
     };
-    let mut actor = Actor {
-        ledger,
-        allowance: Allowance::new(parts.limits, Instant::now()),
-        rests: HashMap::new(),
-        under_way: JoinSet::new(),
-        parts,
-    };
+    let mut actor = Actor::new(parts, ledger, Instant::now());
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tracing::info!(wallet = %actor.parts.wallet.address(), "outage credit is on for feeds that name this pauser");
@@ -63,8 +60,10 @@ pub(crate) async fn run(parts: OutageParts, shutdown: CancellationToken) {
             biased;
             // What was sent is on the chain's way; the next run reads from the ledger how it ended.
             () = shutdown.cancelled() => return,
-            Some(Ok(done)) = actor.under_way.join_next() => actor.finish(done),
-            now = ticks.tick() => actor.look(now),
+            Some(Ok(done)) = actor.under_way.join_next() => actor.finish(done, Instant::now()),
+            now = ticks.tick() => {
+                shutdown.run_until_cancelled(actor.look(now)).await;
+            }
         }
     }
 }
@@ -96,6 +95,7 @@ struct Actor {
     ledger: Ledger,
     parts: OutageParts,
     allowance: Allowance,
+    way: Way,
     /// Feeds that are not looked at before their time.
     rests: HashMap<FeedId, Instant>,
     under_way: JoinSet<Done>,
@@ -111,57 +111,103 @@ struct Done {
 }
 
 impl Actor {
-    fn look(&mut self, now: Instant) {
+    fn new(mut parts: OutageParts, ledger: Ledger, now: Instant) -> Self {
+        let wallet = parts.wallet.with_watcher(reach::note);
+        parts.wallet = wallet.offering_its_limit();
+        Self {
+            ledger,
+            allowance: Allowance::new(parts.limits, now),
+            way: Way::new(now),
+            rests: HashMap::new(),
+            under_way: JoinSet::new(),
+            parts,
+        }
+    }
+
+    async fn look(&mut self, now: Instant) {
         // An old view would pause what is paused, for nothing.
-        if !self.parts.clock.is_current() {
+        if !self.parts.clock.is_current() || !self.is_way_clear(now).await {
             return;
         }
         self.rests.retain(|_, until| *until > now);
         let own = self.parts.wallet.address();
-        for feed in self.parts.index.feeds_of_pauser(own) {
+        let feeds = self.parts.index.feeds_of_pauser(own);
+        self.release_lifted(&feeds, own);
+        let chain_now = self.parts.clock.now_seconds();
+        for feed in feeds {
             if self.under_way.len() >= MOST_UNDER_WAY {
                 return;
             }
             if !self.rests.contains_key(&feed.id)
-                && let Some(step) = self.step_for(&feed, now)
+                && let Some(step) = step_for(&feed, own, &self.parts.heard, now, chain_now)
             {
-                self.begin(&feed, step, now);
+                self.begin(feed.id, step, now);
             }
         }
     }
 
-    fn step_for(&self, feed: &FeedView, now: Instant) -> Option<Step> {
-        let listing = &feed.document.as_ref()?.listing;
-        let limit = Duration::from_secs(listing.outage_seconds?.into());
-        let last = self.parts.heard.last(feed.device, listing.stream_names())?;
-        decide(
-            &feed.clock,
-            self.parts.wallet.address(),
-            last.silence(now),
-            limit,
-        )
+    /// Whether what is sent now would be mined. The node is asked where that is in doubt, once nothing is under way.
+    async fn is_way_clear(&mut self, now: Instant) -> bool {
+        if self.way.is_asked_at(now) && self.under_way.is_empty() {
+            let wallet = self.parts.wallet.address();
+            match self.ledger.unmined(wallet).await {
+                Ok(unmined) => {
+                    if let Some(nonce) = self.way.found(&unmined, now) {
+                        tracing::warn!(
+                            %wallet, nonce,
+                            "outage credit waits, since a transaction of its wallet is not mined: it goes on when the \
+                             base fee falls, or when you send another of this nonce from that wallet at a higher fee"
+                        );
+                    }
+                }
+                Err(error) => {
+                    self.way.ask_again(now);
+                    let error = &error as &dyn std::error::Error;
+                    tracing::debug!(error, "outage credit could not ask what waits to be mined");
+                }
+            }
+        }
+        self.way.is_clear()
     }
 
-    fn begin(&mut self, feed: &FeedView, step: Step, now: Instant) {
-        let id = feed.id;
+    /// Gives back what was set aside for the resumes of feeds that do not stand in a pause of our own.
+    fn release_lifted(&mut self, feeds: &[FeedView], own: Address) {
+        let paused = feeds
+            .iter()
+            .filter(|feed| feed.clock.paused_by == Some(own) && feed.clock.retires_at.is_none());
+        let paused: HashSet<_> = paused.map(|feed| feed.id).collect();
+        // Of a step of just now the index may not have heard.
+        let rests = &self.rests;
+        self.allowance
+            .keep_resumes(|feed| paused.contains(&feed) || rests.contains_key(&feed));
+    }
+
+    fn begin(&mut self, feed: FeedId, step: Step, now: Instant) {
         // A pause that nobody gains by is not worth its gas.
         let chain_now = self.parts.clock.now_seconds();
-        if step == Step::Pause && !self.parts.index.has_live_subscription(id, chain_now) {
-            self.rests.insert(id, now + REST);
+        if step == Step::Pause && !self.parts.index.has_live_subscription(feed, chain_now) {
+            self.rests.insert(feed, now + REST);
             return;
         }
-        self.rests.insert(id, now + LONG_REST);
-        match self.allowance.take(id, step, now) {
-            Ok(held) => self.send(id, step, held),
+        match self.allowance.take(feed, step, now) {
+            Ok(held) => {
+                self.rests.insert(feed, now + WHILE_UNDER_WAY);
+                self.send(feed, step, held);
+            }
+            // The steps under way will not cost what they have set aside.
+            Err(Spent::Day) if !self.under_way.is_empty() => {
+                self.rests.insert(feed, now + REST);
+            }
             Err(spent) => {
-                tracing::warn!(feed.id = %id, reason = %spent, "a silent device's feed is not paused");
+                self.rests.insert(feed, now + LONG_REST);
+                tracing::warn!(feed.id = %feed, reason = %spent, "a silent device's feed is not paused");
             }
         }
     }
 
     fn send(&mut self, feed: FeedId, step: Step, held: Held) {
         let ledger = self.ledger.clone();
-        let wallet = self.parts.wallet.clone().with_watcher(reach::note);
+        let wallet = self.parts.wallet.clone();
         self.under_way.spawn(async move {
             let sent = async {
                 match step {
@@ -180,7 +226,7 @@ impl Actor {
         });
     }
 
-    fn finish(&mut self, done: Done) {
+    fn finish(&mut self, done: Done, now: Instant) {
         let Done {
             feed,
             step,
@@ -188,9 +234,14 @@ impl Actor {
             outcome,
             reach,
         } = done;
-        self.rests.insert(feed, Instant::now() + REST);
-        if outcome.is_err() && reach == Reach::Draft {
-            self.allowance.give_back(held);
+        self.rests.insert(feed, now + REST);
+        match (&outcome, reach) {
+            (Ok(receipt), _) => self.allowance.settle(held, Some(receipt.fee)),
+            (Err(_), Reach::Unsent) => self.allowance.give_back(held),
+            (Err(_), Reach::Maybe) => {
+                self.allowance.settle(held, None);
+                self.way.doubt(now);
+            }
         }
         match (outcome, step) {
             (Ok(receipt), Step::Pause) => {
@@ -212,3 +263,6 @@ impl Actor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

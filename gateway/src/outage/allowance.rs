@@ -15,22 +15,28 @@ const MOST_GAS: u128 = 80_000;
 pub struct Limits {
     /// Most wei for a unit of gas, tip included.
     pub max_fee: Wei,
-    /// Most wei for all transactions of a day.
+    /// Most wei for the pauses of a day and for their resumes.
     pub per_day: Wei,
     /// Most pauses of one feed in a day, so that one flapping device does not use up what is there for all.
     pub pauses_per_feed: u32,
 }
 
 /// What is left of the limits today.
+///
+/// A step sets aside the most that it may cost, and a pause as much again for its resume. What a step has cost takes the
+/// place of what it set aside as soon as it is known.
 #[derive(Debug)]
 pub(super) struct Allowance {
     limits: Limits,
     began: Instant,
-    spent: Wei,
+    /// Wei that were paid today or are set aside.
+    spent: u128,
     pauses: HashMap<FeedId, u32>,
+    /// Feeds for whose resume something is set aside, and when the day began that it was taken from.
+    resumes: HashMap<FeedId, Instant>,
 }
 
-/// What was set aside for a step. It is given back where the step was never sent.
+/// What was set aside for a step under way.
 #[derive(Debug)]
 pub(super) struct Held {
     feed: FeedId,
@@ -44,7 +50,7 @@ pub(super) struct Held {
 pub(super) enum Spent {
     #[error("this feed was paused as often as a day allows")]
     Feed,
-    #[error("what a day may cost is spent")]
+    #[error("what a day may cost is spent, or set aside for what is paused")]
     Day,
 }
 
@@ -53,26 +59,30 @@ impl Allowance {
         Self {
             limits,
             began: now,
-            spent: Wei::default(),
+            spent: 0,
             pauses: HashMap::new(),
+            resumes: HashMap::new(),
         }
     }
 
     /// Sets aside what a step may cost. A pause is begun only when its resume can be paid for too; a resume is never
-    /// refused, since a feed must not stay shut for want of it.
+    /// refused, since a feed must not stay shut for want of it, but it counts.
     pub(super) fn take(&mut self, feed: FeedId, step: Step, now: Instant) -> Result<Held, Spent> {
         if now.duration_since(self.began) >= DAY {
-            *self = Self::new(self.limits, now);
+            self.began = now;
+            self.spent = 0;
+            self.pauses.clear();
         }
-        let held = Held {
-            feed,
-            step,
-            day: self.began,
+        let day = match step {
+            Step::Pause => self.take_pause(feed)?,
+            Step::Resume => self.take_resume(feed),
         };
-        if step == Step::Resume {
-            return Ok(held);
-        }
-        let spent = self.spent.get().saturating_add(self.most_of_a_pair());
+        Ok(Held { feed, step, day })
+    }
+
+    fn take_pause(&mut self, feed: FeedId) -> Result<Instant, Spent> {
+        self.release(feed);
+        let spent = self.spent.saturating_add(self.most_of_a_pause());
         if spent > self.limits.per_day.get() {
             return Err(Spent::Day);
         }
@@ -81,104 +91,81 @@ impl Allowance {
             return Err(Spent::Feed);
         }
         *pauses += 1;
-        self.spent = Wei::new(spent);
-        Ok(held)
+        self.spent = spent;
+        Ok(self.began)
     }
 
-    /// Gives back what was set aside for a step that was never sent.
+    /// Takes what the pause has set aside or, after a pause of an earlier run or another try, as much of today's.
+    fn take_resume(&mut self, feed: FeedId) -> Instant {
+        self.resumes.remove(&feed).unwrap_or_else(|| {
+            self.spent = self.spent.saturating_add(self.most());
+            self.began
+        })
+    }
+
+    /// Gives back what was set aside for a step that was never sent. For a resume it stays set aside: it is tried again.
     pub(super) fn give_back(&mut self, Held { feed, step, day }: Held) {
-        // A resume took nothing, and a new day does not owe what the last one lent.
-        if step == Step::Resume || day != self.began {
+        if step == Step::Resume {
+            self.resumes.insert(feed, day);
             return;
         }
-        let spent = self.spent.get().saturating_sub(self.most_of_a_pair());
-        self.spent = Wei::new(spent);
-        if let Some(pauses) = self.pauses.get_mut(&feed) {
+        self.replace(day, self.most_of_a_pause(), 0);
+        if day == self.began
+            && let Some(pauses) = self.pauses.get_mut(&feed)
+        {
             *pauses = pauses.saturating_sub(1);
         }
     }
 
-    /// The most that a pause and its resume cost.
-    fn most_of_a_pair(&self) -> u128 {
-        self.limits.max_fee.get().saturating_mul(2 * MOST_GAS)
+    /// Puts the fee of a step in the place of what was set aside for it. Without one it may have cost all of that. What
+    /// a pause has set aside for its resume stays.
+    pub(super) fn settle(&mut self, Held { feed, step, day }: Held, fee: Option<Wei>) {
+        if let Some(fee) = fee {
+            self.replace(day, self.most(), fee.get());
+        }
+        if step == Step::Pause {
+            self.resumes.insert(feed, day);
+        }
+    }
+
+    /// Gives back what is set aside for the resumes of feeds that are not `paused`: somebody else lifted the pause.
+    pub(super) fn keep_resumes(&mut self, paused: impl Fn(FeedId) -> bool) {
+        let feeds = self.resumes.keys().copied();
+        let lifted: Vec<_> = feeds.filter(|feed| !paused(*feed)).collect();
+        for feed in lifted {
+            self.release(feed);
+        }
+    }
+
+    /// Wei that were paid today or are set aside.
+    #[cfg(test)]
+    pub(super) fn spent(&self) -> u128 {
+        self.spent
+    }
+
+    fn release(&mut self, feed: FeedId) {
+        if let Some(day) = self.resumes.remove(&feed) {
+            self.replace(day, self.most(), 0);
+        }
+    }
+
+    /// Counts another sum in the place of what was taken. A new day does not owe what the last one lent.
+    fn replace(&mut self, day: Instant, taken: u128, wei: u128) {
+        if day == self.began {
+            self.spent = self.spent.saturating_sub(taken).saturating_add(wei);
+        }
+    }
+
+    /// The most that a pause costs with its resume.
+    fn most_of_a_pause(&self) -> u128 {
+        self.most().saturating_mul(2)
+    }
+
+    /// The most that a step costs.
+    fn most(&self) -> u128 {
+        self.limits.max_fee.get().saturating_mul(MOST_GAS)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_has_room_for_so_many_pauses_and_every_resume() {
-        let start = Instant::now();
-        let pair = 2 * MOST_GAS;
-        let limits = Limits {
-            max_fee: Wei::new(1),
-            per_day: Wei::new(3 * pair),
-            pauses_per_feed: 2,
-        };
-        let mut allowance = Allowance::new(limits, start);
-        let (one, two) = (FeedId::new([1; 32]), FeedId::new([2; 32]));
-        let day = DAY.as_secs();
-        for (feed, step, second, expected) in [
-            (one, Step::Pause, 0, Ok(())),
-            (one, Step::Resume, 1, Ok(())),
-            (one, Step::Pause, 2, Ok(())),
-            (one, Step::Resume, 3, Ok(())),
-            (one, Step::Pause, 4, Err(Spent::Feed)),
-            (two, Step::Pause, 5, Ok(())),
-            (two, Step::Pause, 6, Err(Spent::Day)),
-            (two, Step::Resume, day - 1, Ok(())),
-            (two, Step::Pause, day - 1, Err(Spent::Day)),
-            (two, Step::Pause, day, Ok(())),
-            (one, Step::Pause, day, Ok(())),
-        ] {
-            let now = start + Duration::from_secs(second);
-            assert_eq!(
-                allowance.take(feed, step, now).map(drop),
-                expected,
-                "{step:?} at {second}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_was_never_sent_uses_up_nothing() {
-        let start = Instant::now();
-        let limits = Limits {
-            max_fee: Wei::new(1),
-            per_day: Wei::new(2 * 2 * MOST_GAS),
-            pauses_per_feed: 1,
-        };
-        let mut allowance = Allowance::new(limits, start);
-        let (one, two, three) = (
-            FeedId::new([1; 32]),
-            FeedId::new([2; 32]),
-            FeedId::new([3; 32]),
-        );
-        for _ in 0..9 {
-            let held = allowance.take(one, Step::Pause, start).unwrap();
-            allowance.give_back(held);
-        }
-        let sent = allowance.take(one, Step::Pause, start);
-        assert!(sent.is_ok());
-        // A resume took nothing, so it brings nothing.
-        let resume = allowance.take(one, Step::Resume, start).unwrap();
-        allowance.give_back(resume);
-        let again = allowance.take(one, Step::Pause, start);
-        assert_eq!(again.unwrap_err(), Spent::Feed);
-        let yesterday = allowance.take(two, Step::Pause, start).unwrap();
-        let more = allowance.take(three, Step::Pause, start);
-        assert_eq!(more.unwrap_err(), Spent::Day);
-
-        // The new day lent its own, whatever comes back of the old.
-        let tomorrow = start + DAY;
-        assert!(allowance.take(two, Step::Pause, tomorrow).is_ok());
-        allowance.give_back(yesterday);
-        let again = allowance.take(two, Step::Pause, tomorrow);
-        assert_eq!(again.unwrap_err(), Spent::Feed);
-        assert!(allowance.take(one, Step::Pause, tomorrow).is_ok());
-        let more = allowance.take(three, Step::Pause, tomorrow);
-        assert_eq!(more.unwrap_err(), Spent::Day);
-    }
-}
+mod tests;

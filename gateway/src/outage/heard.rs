@@ -81,6 +81,11 @@ impl Heard {
         }
     }
 
+    /// Forgets a device.
+    pub(crate) fn forget(&self, device: DeviceId) {
+        self.0.lock().remove(&device);
+    }
+
     /// The latest sign of life of a device of which these streams are sold.
     ///
     /// Where all of them wait for demand, every stream of the device counts: nobody need be watching, and a paused feed
@@ -98,6 +103,11 @@ impl Heard {
         }
         let signs = sold.iter().filter_map(|stream| heard.get(*stream));
         signs.max().copied()
+    }
+
+    /// The latest sign of life of a device, by any of its streams.
+    pub(super) fn last_of_any(&self, device: DeviceId) -> Option<Sign> {
+        self.0.lock().get(&device)?.values().max().copied()
     }
 }
 
@@ -147,5 +157,8 @@ mod tests {
             let found = found.map(|sign| sign.silence(at(60)));
             assert_eq!(found, expected, "{device} {sold:?}");
         }
+        let of_any = [here, unseen, elsewhere].map(|device| heard.last_of_any(device));
+        let lengths = of_any.map(|sign| Some(sign?.silence(at(60)).length.as_secs()));
+        assert_eq!(lengths, [Some(51), Some(58), None]);
     }
 }

@@ -6,9 +6,9 @@ use ashya_contracts::Progress;
 /// How far a step came on its way to the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// It was still being estimated: nothing was sent.
-    Draft,
-    /// It was found fit to be sent. Whatever failed then, it may be on the chain.
+    /// It was still being prepared, or the node refused it: nothing was sent.
+    Unsent,
+    /// It was handed to the node. Whatever failed then, it may be on the chain.
     Maybe,
 }
 
@@ -20,7 +20,8 @@ tokio::task_local! {
 /// Notes how far the step of this task came: the watcher of the wallet that sends it.
 pub(super) fn note(progress: &Progress) {
     let reach = match progress {
-        Progress::Estimated { .. } | Progress::Asked | Progress::Sent { .. } => Reach::Maybe,
+        Progress::Estimated { .. } | Progress::Asked | Progress::Refused => Reach::Unsent,
+        Progress::Signed | Progress::Sent { .. } => Reach::Maybe,
     };
     // Where no step is under way nobody asks how far it came.
     let _ = REACH.try_with(|noted| noted.set(reach));
@@ -32,7 +33,7 @@ pub(super) async fn with_reach<T>(step: impl Future<Output = T>) -> (T, Reach) {
         let outcome = step.await;
         (outcome, REACH.with(Cell::get))
     };
-    REACH.scope(Cell::new(Reach::Draft), noted).await
+    REACH.scope(Cell::new(Reach::Unsent), noted).await
 }
 
 #[cfg(test)]
@@ -42,7 +43,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_step_is_a_draft_until_it_was_estimated() {
+    async fn a_step_is_unsent_until_it_goes_to_the_node_and_where_the_node_refuses_it() {
         let estimated = Progress::Estimated {
             gas: 45_000,
             most: Wei::new(1),
@@ -51,9 +52,14 @@ mod tests {
             transaction: Hash::new([1; 32]),
         };
         for (progress, expected) in [
-            (vec![], Reach::Draft),
-            (vec![estimated], Reach::Maybe),
-            (vec![estimated, sent], Reach::Maybe),
+            (vec![], Reach::Unsent),
+            (vec![estimated], Reach::Unsent),
+            (vec![estimated, Progress::Signed], Reach::Maybe),
+            (
+                vec![estimated, Progress::Signed, Progress::Refused],
+                Reach::Unsent,
+            ),
+            (vec![estimated, Progress::Signed, sent], Reach::Maybe),
         ] {
             // Each step is a task of its own, so none hears of another's.
             let step = async { progress.iter().for_each(note) };

@@ -87,6 +87,36 @@ fn streams_are_apart_and_survive_a_restart() {
     assert_eq!(positions.last(DEVICE, &detections), Some(at(1, 5)));
 }
 
+#[test]
+fn a_device_is_forgotten_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let detections: StreamName = "detections".parse().unwrap();
+    let other = DeviceId::new([2; 20]);
+    let write = |positions: Positions| {
+        positions.close();
+        positions.keep_writing();
+    };
+    {
+        let positions = open(&folder);
+        for device in [DEVICE, other] {
+            let accepted = positions.accept(device, &detections, at(1, 5), None);
+            accepted.unwrap();
+        }
+        write(positions);
+    }
+    {
+        let positions = open(&folder);
+        positions.forget(DEVICE);
+        positions.forget(DEVICE);
+        assert_eq!(positions.last(DEVICE, &detections), None);
+        write(positions);
+    }
+    let positions = open(&folder);
+    assert_eq!(positions.all(), [((other, detections.clone()), at(1, 5))]);
+    let first = positions.accept(DEVICE, &detections, at(1, 5), None);
+    assert_eq!(gap(first), None);
+}
+
 #[tokio::test]
 async fn a_position_counts_as_written_only_when_it_is_on_the_disk() {
     let folder = tempfile::tempdir().unwrap();
@@ -144,7 +174,8 @@ async fn a_failed_write_is_tried_again_and_nobody_is_told_before() {
         2,
         "the first was told of before it was written"
     );
-    let both = [((DEVICE, stream), at(1, 0)), ((DEVICE, other), at(1, 7))];
+    let both = [(stream, at(1, 0)), (other, at(1, 7))];
+    let both = both.map(|(stream, position)| ((DEVICE, stream), Some(position)));
     assert_eq!(attempts[1], BTreeMap::from(both));
     positions.close();
     thread.join().unwrap();

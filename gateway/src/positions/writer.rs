@@ -16,7 +16,7 @@ impl Positions {
         self.keep_writing_by(|dirty| {
             let positions = dirty.positions.iter();
             let positions = positions
-                .map(|((device, stream), position)| (key_bytes(*device, stream), position));
+                .map(|((device, stream), position)| (key_bytes(*device, stream), *position));
             let events = dirty.events.iter().map(|kept| &kept.event);
             self.store.keep_accepted(positions, events)?;
             self.store.flush_blocking()

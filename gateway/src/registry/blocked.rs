@@ -86,6 +86,11 @@ impl Blocklist {
         state.since.iter().map(|(id, at)| (*id, *at)).collect()
     }
 
+    /// Lets go of the leash of a device that is not here any more.
+    pub(crate) fn unleash(&self, device: DeviceId) {
+        self.state.lock().leashes.remove(&device);
+    }
+
     /// Cancelled when the device is shut out, at once when it is already.
     pub(crate) fn leash(&self, device: DeviceId) -> CancellationToken {
         let mut state = self.state.lock();

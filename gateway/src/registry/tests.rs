@@ -168,8 +168,8 @@ async fn only_listed_and_unblocked_devices_register() {
     assert_eq!(registry.devices().len(), 2);
 }
 
-#[tokio::test]
-async fn an_old_claim_that_never_published_makes_room() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_claim_or_a_blocked_device_makes_room() {
     let folder = tempfile::tempdir().unwrap();
     let registry = open(&folder);
     let keys = [1, 2, 3].map(|byte| DeviceKey::from_bytes([byte; 32]).unwrap());
@@ -189,8 +189,17 @@ async fn an_old_claim_that_never_published_makes_room() {
     assert!(matches!(full, Err(RegistryError::Full(2))), "both are kept");
     let kept = keys[0].device_id();
     let may_go = |one: &Registration| one.device != kept;
-    let outcome = registry.register_instead(third(), may_go).await.unwrap();
-    assert_eq!(outcome, Registered::New);
-    assert!(registry.device(kept).is_some());
-    assert!(registry.device(keys[1].device_id()).is_none());
+    let taken = registry.register_instead(third(), may_go).await.unwrap();
+    let went = keys[1].device_id();
+    assert_eq!(
+        (taken.outcome, taken.instead_of),
+        (Registered::New, Some(went))
+    );
+    assert!(registry.device(kept).is_some() && registry.device(went).is_none());
+    // Who is shut out goes whatever it has, and stays shut out.
+    tokio::task::block_in_place(|| registry.blocked().block(kept)).unwrap();
+    let back = signed_by(&keys[1], 1, "Gate");
+    let taken = registry.register_instead(back, |_| false).await.unwrap();
+    assert_eq!(taken.instead_of, Some(kept));
+    assert!(registry.blocked().is_blocked(kept));
 }

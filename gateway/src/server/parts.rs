@@ -32,6 +32,7 @@ use crate::previews::Previews;
 use crate::registry::Registry;
 use crate::socket::{SocketParts, SocketPolicy};
 use crate::store::{Store, StoreError};
+use crate::traces::Traces;
 
 /// The parts that share state, each a cheap-clone handle.
 pub(super) struct Parts {
@@ -213,6 +214,16 @@ impl Parts {
         }
     }
 
+    fn traces(&self) -> Traces {
+        Traces {
+            positions: self.positions.clone(),
+            hub: self.hub.clone(),
+            heard: self.heard.clone(),
+            presence: self.presence.clone(),
+            blocked: self.registry.blocked().clone(),
+        }
+    }
+
     pub(super) fn api(&self, site: Site, shutdown: CancellationToken) -> ApiState {
         ApiState {
             index: self.index.clone(),
@@ -223,7 +234,7 @@ impl Parts {
             rates: self.rates.clone(),
             clock: self.clock.clone(),
             presence: self.presence.clone(),
-            positions: self.positions.clone(),
+            traces: self.traces(),
             previews: self.previews.clone(),
             chain: self.chain.clone(),
             rpc: self.rpc.clone(),

@@ -10,7 +10,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-use super::{EXPORT_FOLDER, Store, StoreError, export};
+use super::{Store, StoreError};
 use crate::chain_clock::wall_clock;
 use crate::chained::Chained;
 
@@ -18,15 +18,25 @@ impl StoreError {
     /// Whether the store holds what cannot be read, so that trying again would not help.
     pub(crate) const fn is_damage(&self) -> bool {
         match self {
-            Self::Record(_) | Self::Key | Self::Secret | Self::Panicked => true,
+            Self::Record(_) | Self::Key | Self::Secret | Self::Panicked | Self::Damaged(_) => true,
             Self::Io(error) => matches!(error, sled::Error::Corruption { .. }),
-            Self::Open { .. } | Self::Flush(_) | Self::Newer { .. } | Self::Random(_) => false,
+            Self::Open { .. } | Self::Flush(_) | Self::Random(_) => false,
+            Self::Newer { .. } | Self::Older { .. } | Self::NotBegun | Self::HalfImported => false,
         }
     }
 }
 
 impl Store {
-    /// Sets the store in `path` aside, and begins another one with the last export.
+    /// Opens the store in `path`, or makes it, for [`Self::import`]: no export is taken in by itself.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is damaged.
+    pub(crate) fn open_for_import(path: &Path) -> Result<Self, StoreError> {
+        not_replaced(|| Self::open_brought_up(path))
+    }
+
+    /// Sets the store in `path` aside, and begins another one with the last export. When that is stopped half-way, the
+    /// next [`Self::open`] begins it again.
     ///
     /// # Errors
     /// When the folder cannot be written.
@@ -37,11 +47,7 @@ impl Store {
             "the store is damaged: set it aside and begin a new one"
         );
         std::fs::rename(path, &aside)?;
-        let store = Self::open_as_it_is(path)?;
-        if let Some(data) = path.parent() {
-            export::restore(&store, &data.join(EXPORT_FOLDER));
-        }
-        Ok(store)
+        Self::open_and_begin(path)
     }
 }
 
@@ -67,6 +73,25 @@ pub(crate) fn open_and_load<T, E: From<StoreError>>(
     }
 }
 
+/// Opens the store that is in `path` and has it read. It is neither set aside nor brought to another layout, which is for
+/// the gateway to do.
+///
+/// # Errors
+/// When it cannot be opened or read, was not begun to its end, or is of another layout.
+pub(crate) fn open_unchanged<T>(
+    path: &Path,
+    load: impl FnOnce(Store) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    not_replaced(|| load(Store::open_begun(path)?))
+}
+
+fn not_replaced<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    unbroken(work).map_err(|error| match error {
+        damage if damage.is_damage() => StoreError::Damaged(Box::new(damage)),
+        other => other,
+    })
+}
+
 /// A damaged page makes sled panic in places where it should return an error.
 pub(crate) fn unbroken<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Panicked))
@@ -90,7 +115,7 @@ mod tests {
     use super::*;
     use crate::positions::Positions;
     use crate::registry::Blocklist;
-    use crate::store::{NewEvent, back_up, when_free};
+    use crate::store::{EXPORT_FOLDER, NewEvent, back_up, when_free};
     use crate::stream::StreamKey;
 
     fn set_aside(folder: &Path) -> usize {
@@ -147,7 +172,7 @@ mod tests {
         for batch in events.chunks(50) {
             let position = batch.last().unwrap().position;
             store
-                .keep_accepted([(key.clone(), &position)], batch)
+                .keep_accepted([(key.clone(), Some(position))], batch)
                 .unwrap();
             store.flush_blocking().unwrap();
         }
@@ -185,6 +210,34 @@ mod tests {
             // What the export had is there again.
             assert_eq!(loaded.unwrap(), 1, "{name}");
             assert_eq!(set_aside(folder.path()), 1, "{name}");
+            assert_eq!(load(&path).unwrap(), 1, "{name}");
+            assert_eq!(set_aside(folder.path()), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_not_the_gateway_leaves_a_damaged_store_as_it_is() {
+        type Damage = fn(&Path);
+        let rows: [(&str, Damage); 2] = [
+            ("the log", |path| {
+                fs::write(path.join("conf"), "damaged beyond reading").unwrap();
+            }),
+            ("a record", |path| {
+                let store = when_free(|| Store::open(path)).unwrap();
+                store.blocked.put(&[2; 3], &7_u64).unwrap();
+            }),
+        ];
+        for (name, damage) in rows {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("store");
+            fill(folder.path());
+            damage(&path);
+            let looked = when_free(|| open_unchanged(&path, |store| run(&store)));
+            assert!(
+                matches!(looked, Err(StoreError::Damaged(_))),
+                "{name}: {looked:?}"
+            );
+            assert_eq!(set_aside(folder.path()), 0, "{name}");
             assert_eq!(load(&path).unwrap(), 1, "{name}");
             assert_eq!(set_aside(folder.path()), 1, "{name}");
         }
@@ -242,7 +295,8 @@ mod tests {
                     .map(|events| events.len())
             });
             let written = unbroken(|| {
-                store.keep_accepted([(vec![9; 30], &position(9_000))], &[event(9_000)])?;
+                let record = (vec![9; 30], Some(position(9_000)));
+                store.keep_accepted([record], &[event(9_000)])?;
                 store.flush_blocking()
             });
             let pruned = unbroken(|| {

@@ -15,9 +15,11 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::filling::{self, Source};
 use super::version::{CURRENT, SAME_EXPORTS_SINCE};
 use super::{Store, StoreError, Tree};
 use crate::chain_clock::wall_clock;
+use crate::chained::Chained;
 
 const FORMAT: &str = "gateway-store";
 /// Records that are written together.
@@ -25,7 +27,9 @@ const BATCH: usize = 1_000;
 /// Exports that are kept.
 const KEPT: usize = 2;
 const PREFIX: &str = "export-";
-const SUFFIX: &str = ".jsonl";
+const WHOLE: &str = "jsonl";
+/// One that is still being written.
+const PARTIAL: &str = "partial";
 
 /// Why an export cannot be taken in or written.
 #[derive(Debug, Error)]
@@ -110,17 +114,34 @@ impl Store {
     /// Takes an export in. It is on the disk when this returns.
     ///
     /// # Errors
-    /// When it is not whole, or the store holds something already; then nothing is changed.
+    /// When it is not whole, or the store holds something already; then nothing is changed. When it cannot be read or
+    /// written to its end the store is of no use, except for another import.
     pub fn import(&self, mut input: impl Read + Seek) -> Result<u64, ExportError> {
-        if self.exported().iter().any(|(_, tree)| !tree.0.is_empty()) {
+        let is_empty = self.exported().iter().all(|(_, tree)| tree.0.is_empty());
+        // What is in one that is still to be filled was left there by an import that was stopped.
+        if !is_empty && filling::mark_of(&self.db)?.is_none() {
             return Err(ExportError::NotEmpty);
         }
-        let records = check(BufReader::new(&mut input))?;
-        input.rewind()?;
+        let records = check(&mut input)?;
+        filling::mark(&self.db, Source::File)?;
+        self.flush_blocking()?;
+        self.fill(|| self.take_in(input, records))
+    }
+
+    /// Takes away what exports hold.
+    pub(super) fn clear_exported(&self) -> Result<(), StoreError> {
+        for (_, tree) in self.exported() {
+            tree.0.clear()?;
+        }
+        Ok(())
+    }
+
+    fn take_in(&self, input: impl Read, records: u64) -> Result<u64, ExportError> {
         let lines = BufReader::new(input).lines().skip(1);
         let lines = lines.take(usize::try_from(records).unwrap_or(usize::MAX));
         for (number, line) in lines.enumerate() {
-            let line: Line = serde_json::from_str(&line?).map_err(StoreError::from)?;
+            let line: Line =
+                serde_json::from_str(&line?).map_err(|_| ExportError::Damaged("a line"))?;
             let trees = self.exported();
             let tree = trees.iter().find(|(name, _)| *name == line.tree);
             let (_, tree) = tree.ok_or(ExportError::Damaged("an unknown tree"))?;
@@ -130,7 +151,6 @@ impl Store {
                 self.flush_blocking()?;
             }
         }
-        self.flush_blocking()?;
         Ok(records)
     }
 
@@ -150,55 +170,85 @@ impl Store {
 /// Writes an export to `path` in one piece, for its owner alone.
 ///
 /// # Errors
-/// When the store or the disk fails.
+/// When the store or the disk fails; then nothing is left of it.
 pub(crate) fn write_file(store: &Store, path: &Path) -> Result<u64, ExportError> {
+    let partial = path.with_extension(PARTIAL);
+    let written = write_partial(store, &partial).and_then(|records| {
+        fs::rename(&partial, path)?;
+        Ok(records)
+    });
+    if written.is_err() {
+        // Why it failed is what counts; and it may not even be there.
+        let _ = fs::remove_file(&partial);
+    }
+    written
+}
+
+fn write_partial(store: &Store, partial: &Path) -> Result<u64, ExportError> {
     use std::os::unix::fs::OpenOptionsExt;
-    let partial = path.with_extension("partial");
     let mut options = File::options();
     let options = options.write(true).create(true).truncate(true).mode(0o600);
-    let mut out = BufWriter::new(options.open(&partial)?);
+    let mut out = BufWriter::new(options.open(partial)?);
     let records = store.export(&mut out)?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;
-    fs::rename(&partial, path)?;
     Ok(records)
 }
 
-/// Writes an export into `folder` and removes the oldest beyond [`KEPT`].
+/// Writes an export into `folder` and removes the oldest beyond [`KEPT`], and what a kill has left of earlier ones.
 ///
 /// # Errors
 /// When the store or the disk fails.
 pub(crate) fn back_up(store: &Store, folder: &Path) -> Result<u64, ExportError> {
     fs::create_dir_all(folder)?;
-    let name = format!("{PREFIX}{:012}{SUFFIX}", wall_clock().as_secs());
+    for left in listed(folder, PARTIAL)? {
+        fs::remove_file(left)?;
+    }
+    let name = format!("{PREFIX}{:012}.{WHOLE}", wall_clock().as_secs());
     let records = write_file(store, &folder.join(name))?;
-    for old in backups(folder)?.into_iter().skip(KEPT) {
+    // Its name is on the disk before the others go.
+    File::open(folder)?.sync_all()?;
+    for old in listed(folder, WHOLE)?.into_iter().skip(KEPT) {
         fs::remove_file(old)?;
     }
     Ok(records)
 }
 
 /// Takes the newest whole export of `folder` in, when there is one.
-pub(super) fn restore(store: &Store, folder: &Path) {
-    for path in backups(folder).unwrap_or_default() {
-        let outcome = File::open(&path).map_err(ExportError::from);
-        match outcome.and_then(|file| store.import(file)) {
+///
+/// # Errors
+/// When the store fails. Exports that fail are left out.
+pub(super) fn restore(store: &Store, folder: &Path) -> Result<(), StoreError> {
+    for path in listed(folder, WHOLE).unwrap_or_default() {
+        match take_in_file(store, &path) {
             Ok(records) => {
                 tracing::warn!(path = %path.display(), records, "the last export is taken in");
-                return;
+                return Ok(());
             }
-            Err(error) => tracing::warn!(path = %path.display(), %error, "an export is left out"),
+            Err(ExportError::Store(error)) => return Err(error),
+            Err(error) => {
+                let error = Chained(&error);
+                tracing::warn!(path = %path.display(), %error, "an export is left out");
+                store.clear_exported()?;
+            }
         }
     }
+    Ok(())
 }
 
-/// The exports of a folder, the newest first.
-fn backups(folder: &Path) -> io::Result<Vec<PathBuf>> {
+fn take_in_file(store: &Store, path: &Path) -> Result<u64, ExportError> {
+    let mut file = File::open(path)?;
+    let records = check(&mut file)?;
+    store.take_in(file, records)
+}
+
+/// The exports of a folder whose names end so, the newest first.
+fn listed(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+        if name.starts_with(PREFIX) && name.ends_with(extension) {
             paths.push(folder.join(name.as_ref()));
         }
     }
@@ -207,10 +257,10 @@ fn backups(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Whether an export is whole; gives back how many records it has.
-fn check(input: impl BufRead) -> Result<u64, ExportError> {
+/// Whether an export is whole; gives back how many records it has, and goes back to its beginning.
+fn check(input: &mut (impl Read + Seek)) -> Result<u64, ExportError> {
     let mut hash = Sha256::new();
-    let mut lines = input.lines();
+    let mut lines = BufReader::new(&mut *input).lines();
     let first = lines.next().ok_or(ExportError::Damaged("it is empty"))??;
     let header: Header =
         serde_json::from_str(&first).map_err(|_| ExportError::Damaged("its first line"))?;
@@ -233,6 +283,7 @@ fn check(input: impl BufRead) -> Result<u64, ExportError> {
     if footer.records + 1 != records || footer.sha256 != hex::encode(hash.finalize()) {
         return Err(ExportError::Damaged("its checksum"));
     }
+    input.rewind()?;
     Ok(footer.records)
 }
 
@@ -260,6 +311,13 @@ mod tests {
         store
     }
 
+    /// The lines of an export with the last one, which makes it whole.
+    fn sealed(lines: &str, records: u64) -> String {
+        let sha256 = hex::encode(Sha256::digest(lines));
+        let footer = json(&Footer { records, sha256 }).unwrap();
+        format!("{lines}{footer}\n")
+    }
+
     #[test]
     fn an_export_is_taken_in_whole_by_an_empty_store_alone() {
         let store = filled();
@@ -283,14 +341,8 @@ mod tests {
             let written = format!("\"version\":{version}");
             let body = text.replacen(&format!("\"version\":{CURRENT}"), &written, 1);
             let (lines, _) = body.trim_end().rsplit_once('\n').unwrap();
-            let lines = format!("{lines}\n");
-            let sha256 = hex::encode(Sha256::digest(&lines));
-            let footer = json(&Footer {
-                records: 2_502,
-                sha256,
-            })
-            .unwrap();
-            let outcome = Store::temporary().import(Cursor::new(format!("{lines}{footer}\n")));
+            let whole = sealed(&format!("{lines}\n"), 2_502);
+            let outcome = Store::temporary().import(Cursor::new(whole));
             assert_eq!(outcome.is_ok(), is_taken, "{version}: {outcome:?}");
         }
     }
@@ -325,11 +377,49 @@ mod tests {
             fs::write(folder.path().join(name), "torn").unwrap();
         }
         back_up(&store, folder.path()).unwrap();
-        let kept = backups(folder.path()).unwrap();
+        let kept = listed(folder.path(), WHOLE).unwrap();
         assert_eq!(kept.len(), KEPT);
         fs::write(folder.path().join("export-999999999999.jsonl"), "torn").unwrap();
         let other = Store::temporary();
-        restore(&other, folder.path());
+        restore(&other, folder.path()).unwrap();
         assert_eq!(other.positions.load::<u64>().unwrap().len(), 2_500);
+    }
+
+    #[test]
+    fn an_export_that_fails_half_way_makes_room_for_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = Vec::new();
+        filled().export(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let (lines, _) = text.trim_end().rsplit_once('\n').unwrap();
+        let stranger = r#"{"tree":"strangers","key":"00","value":1}"#;
+        let whole = sealed(&format!("{lines}\n{stranger}\n"), 2_503);
+        fs::write(folder.path().join("export-000000000002.jsonl"), whole).unwrap();
+        let store = Store::temporary();
+        restore(&store, folder.path()).unwrap();
+        let trees = store.exported();
+        assert!(trees.iter().all(|(_, tree)| tree.0.is_empty()));
+        let before = Store::temporary();
+        before.blocked.put(&[5; 20], &7).unwrap();
+        let path = folder.path().join("export-000000000001.jsonl");
+        write_file(&before, &path).unwrap();
+        restore(&store, folder.path()).unwrap();
+        assert!(store.positions.load::<u64>().unwrap().is_empty());
+        let blocked = store.blocked.load::<u64>().unwrap();
+        assert_eq!(blocked, [(vec![5; 20], 7)]);
+    }
+
+    #[test]
+    fn an_export_that_fails_or_is_killed_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = || fs::read_dir(folder.path()).unwrap().count();
+        let store = filled();
+        fs::write(folder.path().join("export-000000000001.partial"), "half").unwrap();
+        back_up(&store, folder.path()).unwrap();
+        assert_eq!(files(), 1);
+        store.positions.0.insert([9; 8], b"{not json").unwrap();
+        assert!(back_up(&store, folder.path()).is_err());
+        assert!(write_file(&store, &folder.path().join("mine.jsonl")).is_err());
+        assert_eq!(files(), 1);
     }
 }

@@ -237,16 +237,19 @@ impl HistoryTrees {
 }
 
 impl Store {
-    /// Keeps positions and accepted events, all of them or none; they are on the disk after the next
-    /// [`Store::flush`].
+    /// Keeps positions and accepted events, all of them or none, and forgets where there is no position any more; they
+    /// are on the disk after the next [`Store::flush`].
     pub(crate) fn keep_accepted<'a>(
         &self,
-        positions: impl IntoIterator<Item = (Vec<u8>, &'a Position)>,
+        positions: impl IntoIterator<Item = (Vec<u8>, Option<Position>)>,
         events: impl IntoIterator<Item = &'a NewEvent>,
     ) -> Result<(), StoreError> {
         let mut in_positions = sled::Batch::default();
         for (key, position) in positions {
-            in_positions.insert(key, serde_json::to_vec(position)?);
+            match position {
+                Some(position) => in_positions.insert(key, serde_json::to_vec(&position)?),
+                None => in_positions.remove(key),
+            }
         }
         let history = &self.history;
         let mut sizes = history.sizes.lock();

@@ -134,11 +134,13 @@ fn a_store_that_cannot_be_made_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn a_damaged_store_is_set_aside() {
+async fn a_damaged_store_is_set_aside_and_another_begins_with_its_export() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     {
         let store = Store::open(&path).unwrap();
+        store.blocked.put(&[1; 20], &7_u64).unwrap();
+        back_up(&store, &folder.path().join(EXPORT_FOLDER)).unwrap();
         for number in 0..2_000_u64 {
             store
                 .positions
@@ -150,6 +152,7 @@ async fn a_damaged_store_is_set_aside() {
     std::fs::write(path.join("conf"), "damaged beyond reading").unwrap();
     let store = Store::reopen(&path);
     assert!(store.positions.load::<String>().unwrap().is_empty());
+    assert_eq!(store.blocked.load::<u64>().unwrap().len(), 1);
     let names = std::fs::read_dir(folder.path()).unwrap();
     let aside = names
         .filter_map(Result::ok)

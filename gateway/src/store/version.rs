@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::StoreError;
 use super::chain::CURSOR_KEY;
+use super::filling::{self, Source};
 use crate::chain_clock::wall_clock;
 
 /// The layout that this version writes.
@@ -20,16 +21,14 @@ type Step = fn(&sled::Db) -> Result<(), StoreError>;
 const STEPS: [Step; CURRENT as usize - 1] = [date_registrations, read_the_chain_again];
 
 /// Brings a store to the current layout, a step at a time: a kill in between repeats one step, and each may be repeated.
+/// A new one is marked, so that the last export is taken in.
 ///
 /// # Errors
 /// When it is newer than this version, or fails.
 pub(super) fn bring_up(db: &sled::Db) -> Result<(), StoreError> {
-    let found = version(db)?;
-    if found > CURRENT {
-        return Err(StoreError::Newer {
-            found,
-            known: CURRENT,
-        });
+    let found = known_version(db)?;
+    if is_new(db) {
+        filling::mark(db, Source::Exports)?;
     }
     for version in found..CURRENT {
         tracing::info!(
@@ -41,6 +40,38 @@ pub(super) fn bring_up(db: &sled::Db) -> Result<(), StoreError> {
         set(db, version + 1)?;
     }
     set(db, CURRENT)
+}
+
+/// Refuses a store of any but the current layout.
+///
+/// # Errors
+/// When it is new, older or newer, or fails.
+pub(super) fn refuse_other(db: &sled::Db) -> Result<(), StoreError> {
+    let found = known_version(db)?;
+    if is_new(db) {
+        return Err(StoreError::NotBegun);
+    }
+    if found < CURRENT {
+        let current = CURRENT;
+        return Err(StoreError::Older { found, current });
+    }
+    Ok(())
+}
+
+/// Whether nothing was ever in it: it has no tree but the one that sled makes by itself.
+fn is_new(db: &sled::Db) -> bool {
+    db.tree_names().len() <= 1
+}
+
+fn known_version(db: &sled::Db) -> Result<u64, StoreError> {
+    let found = version(db)?;
+    if found > CURRENT {
+        return Err(StoreError::Newer {
+            found,
+            known: CURRENT,
+        });
+    }
+    Ok(found)
 }
 
 fn version(db: &sled::Db) -> Result<u64, StoreError> {
@@ -95,7 +126,7 @@ mod tests {
 
     use super::*;
     use crate::registry::Registry;
-    use crate::store::{Store, when_free};
+    use crate::store::{Store, open_unchanged, when_free};
 
     const DEVICE: &str = "0x4f9f8d4f5d2e2b6a2c4a3f1d0c9b8a7968574635";
     const DOMAIN: Domain = Domain {
@@ -160,6 +191,24 @@ mod tests {
         // Whose chain it is stays known.
         assert!(store.chain.contains_key("identity").unwrap());
         assert_eq!(store.blocked.load::<u64>().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_older_store_is_brought_up_by_the_gateway_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        {
+            let store = Store::open(&path).unwrap();
+            set(&store.db, 2).unwrap();
+        }
+        let look = || when_free(|| open_unchanged(&path, |_| Ok(())));
+        for _ in 0..2 {
+            let looked = look();
+            let older = matches!(looked, Err(StoreError::Older { found: 2, .. }));
+            assert!(older, "{looked:?}");
+        }
+        drop(Store::reopen(&path));
+        look().unwrap();
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod cards;
 mod check;
 mod expiry;
 mod eye;
+mod full_disk;
 mod hostile;
 mod isolation;
 mod money;

@@ -19,15 +19,13 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use url::Url;
 
-use super::super::{Answer, CONNECT_TIMEOUT, TransportError, request};
+use super::super::{Answer, CONNECT_TIMEOUT, MAX_ANSWER_BYTES, TransportError, request};
 use super::Call;
 
 /// Time between two signs of life that the node is asked for.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// A connection that was silent for three pings is dead, whatever the system says.
 const STALE_AFTER: Duration = Duration::from_secs(45);
-/// Largest answer: 100,000 logs of the ledger are 69 MB.
-const MAX_ANSWER_BYTES: usize = 128 << 20;
 /// The id of the subscription for heads; requests count from one.
 const HEADS_ID: u64 = 0;
 

@@ -138,6 +138,60 @@ async fn lists_come_a_page_at_a_time() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_devices_is_all_that_is_taken_of_the_registry() {
+    let rig = Rig::new();
+    let mut ids = Vec::new();
+    for byte in 1..=6 {
+        let signed = registration(&key(byte), Address::ZERO, 1);
+        let (_, added): (_, Device) = rig.post("/v1/devices", &signed).await;
+        ids.push(added.registration.device);
+    }
+    ids.sort_unstable();
+    let registry = &rig.state.registry;
+    registry.remove(ids[1]).await.unwrap();
+    tokio::task::block_in_place(|| registry.blocked().block(ids[2])).unwrap();
+    let left = [ids[0], ids[3], ids[4], ids[5]];
+    for (after, count, expected) in [
+        (None, 2, &left[..2]),
+        (None, 9, &left[..]),
+        (Some(ids[0]), 2, &left[1..3]),
+        (Some(ids[1]), 1, &left[1..2]),
+        (Some(ids[3]), 2, &left[2..]),
+        (Some(ids[5]), 2, &left[4..]),
+    ] {
+        let found = registry.devices_after(after, count).into_iter();
+        let found: Vec<_> = found.map(|one| one.device).collect();
+        assert_eq!(found, expected, "{count} after {after:?}");
+    }
+    let (_, page): (_, DeviceList) = rig.get("/v1/devices?limit=4").await;
+    assert_eq!((page.devices.len(), page.next), (4, None));
+}
+
+#[tokio::test]
+async fn feeds_come_a_page_at_a_time_in_the_order_of_their_titles() {
+    let rig = Rig::new();
+    for (byte, name) in [(1, "Yard"), (2, "attic"), (3, "Gate"), (4, "attic")] {
+        rig.open_feed(&key(byte), name, Address::ZERO);
+    }
+    for (filter, expected) in [
+        ("", &["attic", "attic", "Gate", "Yard"][..]),
+        ("&q=AT", &["attic", "attic", "Gate"]),
+        ("&q=yard", &["Yard"]),
+    ] {
+        let (mut seen, mut after) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/feeds?limit=1{filter}{after}");
+            let (_, page): (_, FeedList) = rig.get(&path).await;
+            assert_eq!(page.feeds.len(), 1, "{path}");
+            seen.extend(page.feeds.into_iter().map(|feed| feed.title));
+            let Some(next) = page.next else { break };
+            after = format!("&after={next}");
+        }
+        assert_eq!(seen, expected, "{filter:?}");
+    }
+}
+
 #[tokio::test]
 async fn requests_have_names_that_problems_show() {
     let rig = Rig::new();

@@ -13,7 +13,7 @@ use super::logs::encode;
 pub(super) const LEDGER: Address = Address::new([0x1e; 20]);
 
 /// A block as a node has it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Block {
     pub(super) number: u64,
     pub(super) hash: Hash,
@@ -58,7 +58,39 @@ pub(super) fn add(chain: &mut Chain, events: Vec<LedgerEvent>, salt: u64) {
     chain.push(Arc::new(next));
 }
 
+/// Adds a block in which other contracts alone have written.
+pub(super) fn add_of_others(chain: &mut Chain) {
+    let next = block(chain.last(), vec![], 2, 0);
+    chain.push(Arc::new(next));
+}
+
+/// The same chain, whose filters below block `first` are empty.
+pub(super) fn without_filters(chain: &Chain, first: u64) -> Chain {
+    let emptied = |block: &Arc<Block>| match block.number {
+        number if number >= first => Arc::clone(block),
+        _ => Arc::new(Block {
+            bloom: LogsBloom::EMPTY,
+            ..Block::clone(block)
+        }),
+    };
+    chain.iter().map(emptied).collect()
+}
+
 impl Block {
+    /// A log of the ledger that the block does not hold, with nothing in it that is anywhere on the chain.
+    pub(super) fn invented(&self) -> Value {
+        let (topics, data) = encode(&LedgerEvent::SubscriptionSet {
+            feed: FeedId::new([0xed; 32]),
+            beneficiary: Address::new([0xee; 20]),
+            payer: Address::new([0xef; 20]),
+            price: Wei::new(1),
+            start: 0,
+            expiry: 1_000_000,
+        });
+        let index = self.logs.len();
+        log(self.number, self.hash, index, LEDGER, topics, &data)
+    }
+
     pub(super) fn json(&self) -> Value {
         let zero = Hash::ZERO;
         json!({
@@ -89,13 +121,8 @@ fn block(parent: Option<&Arc<Block>>, events: Vec<LedgerEvent>, noise: u8, salt:
     let mut write = |address: Address, topics: Vec<[u8; 32]>, data: Vec<u8>| {
         bloom.add(address.as_bytes());
         topics.iter().for_each(|topic| bloom.add(topic));
-        let topics: Vec<_> = topics.into_iter().map(Hash::new).collect();
-        logs.push(json!({
-            "address": address, "topics": topics, "data": format!("0x{}", hex::encode(data)),
-            "blockNumber": format!("{number:#x}"), "blockHash": hash,
-            "transactionHash": Hash::ZERO, "transactionIndex": "0x0",
-            "logIndex": format!("{:#x}", logs.len()), "removed": false,
-        }));
+        let index = logs.len();
+        logs.push(log(number, hash, index, address, topics, &data));
     };
     for event in &events {
         let (topics, data) = encode(event);
@@ -112,6 +139,24 @@ fn block(parent: Option<&Arc<Block>>, events: Vec<LedgerEvent>, noise: u8, salt:
         logs,
         bloom,
     }
+}
+
+/// A log as a node has it.
+fn log(
+    number: u64,
+    block: Hash,
+    index: usize,
+    address: Address,
+    topics: Vec<[u8; 32]>,
+    data: &[u8],
+) -> Value {
+    let topics: Vec<_> = topics.into_iter().map(Hash::new).collect();
+    json!({
+        "address": address, "topics": topics, "data": format!("0x{}", hex::encode(data)),
+        "blockNumber": format!("{number:#x}"), "blockHash": block,
+        "transactionHash": Hash::ZERO, "transactionIndex": "0x0",
+        "logIndex": format!("{index:#x}"), "removed": false,
+    })
 }
 
 /// Few names and wallets, so that much happens to each.

@@ -1,4 +1,4 @@
-//! A node over HTTP that may fail, lag, refuse and leave out.
+//! A node over HTTP that may fail, lag, refuse, leave out and make up.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,6 +42,10 @@ pub(super) enum Lie {
     NoRange,
     /// All logs but one.
     OneLogLess,
+    /// One event more in a block that holds logs.
+    OneLogMore,
+    /// One event in a block that holds no logs, as only a chain without filters can have it.
+    LogOfNothing,
     /// Another branch: a backend that is behind.
     OldBranch,
     /// A refusal of ranges, in the words of one provider or another.
@@ -49,7 +53,8 @@ pub(super) enum Lie {
 }
 
 impl Lie {
-    pub(super) const ALL: [Self; 12] = [
+    /// Those that are found out whatever was seen before.
+    pub(super) const ALL: [Self; 13] = [
         Self::Cut,
         Self::Http(500),
         Self::Http(429),
@@ -60,6 +65,7 @@ impl Lie {
         Self::NoLogs,
         Self::NoRange,
         Self::OneLogLess,
+        Self::OneLogMore,
         Self::OldBranch,
         Self::Refusal,
     ];
@@ -272,6 +278,14 @@ impl Inner {
             Some(Lie::OneLogLess) if !logs.is_empty() => {
                 // Never the last: alike in its topics to another it could not be missed.
                 logs.remove(self.dice.random_range(0..logs.len().max(2) - 1));
+            }
+            Some(lie @ (Lie::OneLogMore | Lie::LogOfNothing)) => {
+                let is_bare = lie == Lie::LogOfNothing;
+                let fitting = blocks
+                    .iter()
+                    .filter(|block| block.logs.is_empty() == is_bare);
+                let fitting: Vec<_> = fitting.collect();
+                logs.extend(fitting.choose(&mut self.dice).map(|block| block.invented()));
             }
             _ => {}
         }

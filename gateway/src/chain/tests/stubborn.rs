@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ashya_contracts::{ChainError, LedgerEvent};
+use ashya_protocol::{Address, FeedId, Wei};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::super::{Pace, RoundError};
-use super::generated::{Chain, chain, grow};
+use super::generated::{Chain, add, add_of_others, chain, genesis, grow, without_filters};
 use super::node::{Lie, Node};
 use super::rig::{OPTIONS, Rig, eventually, follow};
 use crate::defaults::PUBLIC_POLL;
@@ -40,6 +42,58 @@ async fn logs_that_are_left_out_are_waited_for() {
         node.lie(&[], 0);
         rig.settle().await;
         rig.check_equals(&longer, "told at last");
+    }
+}
+
+#[tokio::test]
+async fn events_that_the_filters_rule_out_are_refused() {
+    let old = chain(20);
+    let [mut long, mut sold, mut others, mut bare] = [(); 4].map(|()| old.clone());
+    grow(&mut long, 20, &mut StdRng::seed_from_u64(7));
+    let withdrawn = LedgerEvent::Withdrawn {
+        feed: FeedId::new([1; 32]),
+        payout: Address::new([1; 20]),
+        amount: Wei::new(1),
+    };
+    add(&mut sold, vec![withdrawn], 0);
+    add_of_others(&mut others);
+    add(&mut bare, vec![], 0);
+    for (name, longer, lie) in [
+        ("in one of many blocks", long, Lie::OneLogMore),
+        ("beside another event", sold, Lie::OneLogMore),
+        ("beside logs of others", others, Lie::OneLogMore),
+        ("in a block without logs", bare, Lie::LogOfNothing),
+    ] {
+        let (node, mut rig) = follow(&old).await;
+        node.show(longer.clone());
+        node.lie(&[lie], 100);
+        for _ in 0..3 {
+            let round = rig.round().await;
+            let unexpected = matches!(
+                round,
+                Err(RoundError::Node(ChainError::UnexpectedAnswer(_)))
+            );
+            assert!(unexpected, "{name}: {round:?}");
+            rig.check_equals(&old, name);
+        }
+        node.lie(&[], 0);
+        rig.settle().await;
+        rig.check_equals(&longer, name);
+    }
+}
+
+#[tokio::test]
+async fn a_chain_whose_filters_are_empty_is_followed() {
+    // Below block 15, as on a chain that has learnt to fill them in, and everywhere.
+    for first in [15, u64::MAX] {
+        let (node, mut rig) = follow(&without_filters(&chain(40), first)).await;
+        let mut other = genesis();
+        grow(&mut other, 45, &mut StdRng::seed_from_u64(6));
+        let other = without_filters(&other, first);
+        node.show(other.clone());
+        rig.settle().await;
+        rig.check_equals(&other, "read anew");
+        assert_eq!(rig.metrics.chain_rebuilds.get(), 1);
     }
 }
 

@@ -73,6 +73,41 @@ fn what_is_set_is_found_from_every_side() {
     assert!(subscriptions.all().is_empty() && subscriptions.of_wallet(wallet(1)).is_empty());
 }
 
+#[test]
+fn only_what_ended_last_and_was_cut_short_has_to_be_looked_for() {
+    use LastExpiry::{At, Until};
+    let mut subscriptions = Subscriptions::default();
+    let (feed, other) = (FeedId::new([1; 32]), FeedId::new([2; 32]));
+    for (what, payer, expiry, expected) in [
+        ("the first", 1, Some(100), At(100)),
+        ("an earlier one", 2, Some(60), At(100)),
+        ("the earlier one is extended", 2, Some(80), At(100)),
+        ("the earlier one is cancelled", 2, Some(70), At(100)),
+        ("a later one", 3, Some(300), At(300)),
+        ("the last is cancelled", 3, Some(90), Until(300)),
+        ("another is extended", 1, Some(200), Until(300)),
+        ("the last is cancelled again", 3, Some(85), Until(300)),
+        ("one ends as late", 4, Some(300), At(300)),
+        ("it is undone", 4, None, Until(300)),
+        ("one ends later", 5, Some(400), At(400)),
+        ("it is cancelled", 5, Some(95), Until(400)),
+    ] {
+        let record = expiry.map(|expiry| SubscriptionRecord {
+            expiry,
+            ..record(2)
+        });
+        subscriptions.set(&key(1, 9, payer), record);
+        assert_eq!(subscriptions.last_expiry(feed), expected, "{what}");
+    }
+    assert_eq!(subscriptions.last_expiry(other), At(0));
+    subscriptions.set(&key(2, 9, 1), Some(record(2)));
+    for _ in 0..2 {
+        subscriptions.find_last_expiries();
+        assert_eq!(subscriptions.last_expiry(feed), At(200));
+        assert_eq!(subscriptions.last_expiry(other), At(u64::MAX));
+    }
+}
+
 /// Resident bytes of this process.
 #[cfg(target_os = "linux")]
 fn resident_bytes() -> usize {

@@ -2,7 +2,6 @@ mod events;
 mod ledger;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ashya_protocol::rest::Head;

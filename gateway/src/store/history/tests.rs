@@ -235,7 +235,7 @@ fn positions_and_events_are_kept_together() {
     {
         let store = Store::open(&path).unwrap();
         let position = at(3, 4);
-        let record = (b"somebody".to_vec(), &position);
+        let record = (b"somebody".to_vec(), Some(position));
         store
             .keep_accepted([record], &[event(&key, position, NOON)])
             .unwrap();
