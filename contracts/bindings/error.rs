@@ -24,7 +24,8 @@ pub enum ChainError {
     /// The node did not answer in time.
     #[error("the node did not answer a request in time")]
     TimedOut,
-    /// The node, or a proxy before it, finds a request or its answer too large (HTTP status 413), or its answer is larger than is taken here.
+    /// The node, or a proxy before it, finds a request or its answer too large (HTTP status 413), or the answer is larger
+    /// than is taken here.
     #[error("a request to the node, or its answer, is too large")]
     TooLarge,
     /// The logs that the node gave of a block do not explain the block's Bloom filter, or leave out numbers.

@@ -37,9 +37,9 @@ pub(crate) const PEEK: Duration = Duration::from_millis(40);
 /// How long a nonce may be used. People read what they sign.
 pub(crate) const NONCE_LIFETIME: Duration = Duration::from_secs(600);
 
-/// Most used nonces that are remembered, about 10 MB; beyond, sign-ins are refused until some have run out.
+/// Most used nonces that are remembered, about 10 MB; beyond, sign-ins are refused until some have run out. As many again
+/// are remembered for registered devices, whom nobody who signs in may lock out.
 pub(crate) const MAX_USED_NONCES: usize = 100_000;
-/// As many again are remembered for registered devices, whom nobody who signs in may lock out.
 
 /// How long a wallet's session lasts.
 pub(crate) const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 3600);

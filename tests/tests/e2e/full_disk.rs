@@ -56,7 +56,8 @@ async fn a_gateway_whose_disk_was_full_ends_and_goes_on_when_it_is_started_again
         let devices = world.api().devices().await?.devices.into_iter();
         let mut found: Vec<_> = devices.map(|device| device.registration.device).collect();
         let mut expected = [before, after];
-        (found.sort_unstable(), expected.sort_unstable());
+        found.sort_unstable();
+        expected.sort_unstable();
         ensure!(found == expected, "{found:?}");
         Ok(())
     })
