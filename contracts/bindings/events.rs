@@ -146,8 +146,10 @@ pub(crate) fn of_ledger(ledger: Address, logs: Vec<Log>) -> Result<Vec<LoggedEve
 ///
 /// A log that is missing shows as a gap in the numbers, which begin at 0, or as bits that no log explains. An event
 /// that was made up shows as bits that the filter lacks. Other logs may lack there, since some chains keep what they
-/// write by themselves out of the filter. A filter tells neither of the data of a log nor of how many are alike.
+/// write by themselves out of the filter. A filter tells neither of the data of a log nor of how many are alike. Where
+/// the node leaves the filter out, the numbers alone tell.
 pub(crate) fn check_complete(block: &Block, logs: &[Log]) -> Result<(), ChainError> {
+    let filter = block.logs_bloom.as_ref();
     let mut explained = LogsBloom::EMPTY;
     let mut indexes = Vec::with_capacity(logs.len());
     for log in logs {
@@ -155,7 +157,8 @@ pub(crate) fn check_complete(block: &Block, logs: &[Log]) -> Result<(), ChainErr
         if (number, hash) != (block.number, block.hash) {
             return Err(ChainError::unexpected("a log of another block"));
         }
-        if is_read(log) && !filtered(log).all(|value| block.logs_bloom.may_hold(value)) {
+        let may_hold = |value: &[u8]| filter.is_none_or(|filter| filter.may_hold(value));
+        if is_read(log) && !filtered(log).all(may_hold) {
             return Err(ChainError::unexpected(format!(
                 "an event in block {number} ({hash}) that the block's filter rules out"
             )));
@@ -167,7 +170,7 @@ pub(crate) fn check_complete(block: &Block, logs: &[Log]) -> Result<(), ChainErr
     let gapless = (0..)
         .zip(&indexes)
         .all(|(expected, index)| expected == *index);
-    if gapless && explained.explains(&block.logs_bloom) {
+    if gapless && filter.is_none_or(|filter| explained.explains(filter)) {
         return Ok(());
     }
     Err(ChainError::Incomplete {
@@ -274,7 +277,7 @@ mod tests {
             hash: Hash::new([1; 32]),
             parent: Hash::ZERO,
             timestamp: 0,
-            logs_bloom,
+            logs_bloom: Some(logs_bloom),
         }
     }
 
@@ -298,12 +301,30 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_event_that_the_filter_of_its_block_rules_out_is_refused() {
-        let event = |index, address, feed| Log {
+    fn event(index: u64, address: u8, feed: u8) -> Log {
+        Log {
             topics: vec![SubscriptionSetFilter::signature(), H256::repeat_byte(feed)],
             ..log(index, address)
+        }
+    }
+
+    #[test]
+    fn where_the_filter_is_left_out_the_numbers_alone_tell() {
+        let block = Block {
+            logs_bloom: None,
+            ..block_of(&[])
         };
+        for (name, logs, complete) in [
+            ("none", vec![], true),
+            ("an event", vec![event(0, 2, 5)], true),
+            ("a gap", vec![log(0, 3), event(2, 2, 5)], false),
+        ] {
+            assert_eq!(check_complete(&block, &logs).is_ok(), complete, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_the_filter_of_its_block_rules_out_is_refused() {
         let block = block_of(&[event(0, 2, 5), log(1, 3)]);
         for (name, more, is_taken) in [
             ("another contract's log of its own kind", log(2, 4), true),

@@ -33,8 +33,8 @@ pub struct Block {
     pub parent: Hash,
     /// Its time in Unix seconds.
     pub timestamp: u64,
-    /// What its logs may be.
-    pub logs_bloom: LogsBloom,
+    /// What its logs may be; `None` where the node does not say.
+    pub logs_bloom: Option<LogsBloom>,
 }
 
 impl Rpc {
@@ -179,9 +179,7 @@ fn head(block: &ethers::types::Block<H256>) -> Result<Block, ChainError> {
         hash: hash(own_hash),
         parent: hash(block.parent_hash),
         timestamp: uint64(block.timestamp)?,
-        logs_bloom: block
-            .logs_bloom
-            .map_or(LogsBloom::EMPTY, |bloom| LogsBloom::new(bloom.0)),
+        logs_bloom: block.logs_bloom.map(|bloom| LogsBloom::new(bloom.0)),
     })
 }
 

@@ -1,5 +1,6 @@
 //! From a call to its receipt.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -253,10 +254,13 @@ impl FeeAdvice {
     }
 }
 
-/// What is offered for a unit of gas: what usually does or, where a wallet has a standing offer, as much of that as it
-/// has the `means` for.
-fn offered(usual: U256, means: U256, standing: Option<Wei>) -> U256 {
-    standing.map_or(usual, |offer| usual.max(means.min(offer.get().into())))
+/// What is offered for a unit of gas: what usually does or, where a wallet has a standing offer, as much of that as the
+/// transaction's share of its `means` allows.
+fn offered(usual: U256, means: U256, standing: Option<(Wei, NonZeroUsize)>) -> U256 {
+    standing.map_or(usual, |(offer, shares)| {
+        let share = means / shares.get();
+        usual.max(share.min(offer.get().into()))
+    })
 }
 
 /// The number of a wallet's first transaction that is not in the chain up to a block.
@@ -344,17 +348,22 @@ mod tests {
 
     #[test]
     fn a_standing_offer_is_made_as_far_as_the_money_goes() {
-        let rows: [(u64, u64, Option<u128>, u64); 5] = [
-            (21, 1000, None, 21),
-            (21, 1000, Some(50), 50),
-            (50, 1000, Some(50), 50),
+        let rows: [(u64, u64, Option<u128>, usize, u64); 8] = [
+            (21, 1000, None, 1, 21),
+            (21, 1000, Some(50), 1, 50),
+            (50, 1000, Some(50), 1, 50),
             // A poor wallet offers what it has.
-            (21, 30, Some(50), 30),
+            (21, 30, Some(50), 1, 30),
             // That it cannot pay even this is found out later.
-            (21, 10, Some(50), 21),
+            (21, 10, Some(50), 1, 21),
+            // What others may cost is left to them.
+            (21, 1000, Some(50), 16, 50),
+            (21, 640, Some(50), 16, 40),
+            (21, 160, Some(50), 16, 21),
         ];
-        for (usual, means, standing, expected) in rows {
-            let found = offered(usual.into(), means.into(), standing.map(Wei::new));
+        for (usual, means, limit, shares, expected) in rows {
+            let standing = limit.map(Wei::new).zip(NonZeroUsize::new(shares));
+            let found = offered(usual.into(), means.into(), standing);
             assert_eq!(found, U256::from(expected), "{usual} {means} {standing:?}");
         }
     }

@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Wallet {
     key: Key,
     max_fee: Option<Wei>,
-    offers_limit: bool,
+    /// Among how many transactions its money is shared, where it always offers its limit.
+    shares: Option<NonZeroUsize>,
     patience: Duration,
     watcher: Option<fn(&Progress)>,
     /// Held from reading the next nonce to sending with it, so that two transactions never take the same.
@@ -77,10 +79,13 @@ impl Wallet {
     /// Always offers its whole limit for a unit of gas, as far as its money goes, so that no transaction stays behind
     /// when the base fee rises after it was sent. What is paid is the base fee and the tip all the same. It changes
     /// nothing without [`Self::with_max_fee`].
+    ///
+    /// A node takes no transaction of a wallet whose money does not cover the offers of all that wait, so each offers at
+    /// most one of as many `shares` of it as may be under way at once, yet never less than usually does.
     #[must_use]
-    pub fn offering_its_limit(self) -> Self {
+    pub fn offering_its_limit(self, shares: NonZeroUsize) -> Self {
         Self {
-            offers_limit: true,
+            shares: Some(shares),
             ..self
         }
     }
@@ -145,9 +150,10 @@ impl Wallet {
         self.max_fee
     }
 
-    /// What is offered for each unit of gas, whatever the chain asks now.
-    pub(crate) fn standing_offer(&self) -> Option<Wei> {
-        self.max_fee.filter(|_| self.offers_limit)
+    /// What is offered for each unit of gas, whatever the chain asks now, and among how many transactions the money for
+    /// it is shared.
+    pub(crate) fn standing_offer(&self) -> Option<(Wei, NonZeroUsize)> {
+        self.max_fee.zip(self.shares)
     }
 
     pub(crate) fn patience(&self) -> Duration {
@@ -189,7 +195,7 @@ impl Wallet {
         Self {
             key,
             max_fee: None,
-            offers_limit: false,
+            shares: None,
             patience: PATIENCE,
             watcher: None,
             turn: Arc::default(),

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::defaults::{CLOCK_STEP, HEAD_BACKWARD_TOLERANCE, HEAD_TOLERANCE};
 
 /// An event is not written this shortly before access ends, since the write could end after it.
-pub(crate) const CUT_MARGIN: Duration = Duration::from_millis(5);
+pub(crate) const CUT_MARGIN: Duration = Duration::from_millis(10);
 
 /// Which clock decides about access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -169,12 +169,12 @@ pub(crate) const EXPORT_MINUTES: u64 = 15;
 /// no pause is left behind when fees rise; the base fee and the tip are paid.
 pub(crate) const OUTAGE_MAX_FEE_GWEI: u64 = 50;
 
-/// Most thousandths of an ETH a day for outages' pauses and resumes: a dozen at the highest fee, some hundreds at a
-/// gwei. It lets 24 feeds stand paused at once, since the highest fee is set aside for each one's resume.
+/// Most thousandths of an ETH a day for outages' pauses with their resumes: some 20 at the highest fee, some 1,000 at a
+/// gwei. At once 15 and 23 feeds can stand paused, since the highest fee is set aside for each one's resume.
 pub(crate) const OUTAGE_MILLIETHER_PER_DAY: u64 = 100;
 
 /// Most pauses of one feed in a day, so that a flapping device does not use up what is there for all: a quarter of it
-/// at the highest fee.
+/// at most.
 pub(crate) const OUTAGE_PAUSES_PER_FEED: u32 = 3;
 
 /// Longest time for which history may be kept, and for which what was paid before is remembered.

@@ -142,7 +142,12 @@ impl Hub {
         let mut channels = self.0.channels.write();
         let Channels { open, past } = &mut *channels;
         past.retain(|key, _| key.device != device);
-        open.retain(|key, channel| key.device != device || !channel.lock().watchers.is_empty());
+        open.retain(|key, channel| {
+            // Whoever holds the channel outside of the map is about to use it.
+            key.device != device
+                || Arc::strong_count(channel) > 1
+                || !channel.lock().watchers.is_empty()
+        });
     }
 
     /// Gives accepted events, in their order, to everybody who watches their streams, and keeps them for a while. Each

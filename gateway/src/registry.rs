@@ -18,6 +18,7 @@ use crate::defaults::CLAIM_GRACE;
 use crate::store::{Store, StoreError};
 
 pub use blocked::Blocklist;
+pub(crate) use blocked::Leash;
 pub use policy::RegistrationPolicy;
 
 /// Registration documents over the store. Cheap to clone.
@@ -28,6 +29,8 @@ pub struct Registry {
     store: Store,
     policy: Arc<RegistrationPolicy>,
     blocked: Blocklist,
+    /// Unix second.
+    loaded_at: u64,
     entries: Arc<RwLock<BTreeMap<DeviceId, Entry>>>,
 }
 
@@ -53,14 +56,6 @@ pub enum Registered {
     Updated,
     /// The very document that is there already.
     Unchanged,
-}
-
-/// A registration that was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Taken {
-    pub(crate) outcome: Registered,
-    /// The device that has made room.
-    pub(crate) instead_of: Option<DeviceId>,
 }
 
 /// Why a registration is refused.
@@ -116,6 +111,7 @@ impl Registry {
             capacity,
             policy: Arc::default(),
             blocked: Blocklist::load(store.clone())?,
+            loaded_at: wall_clock().as_secs(),
             store,
             entries: Arc::new(RwLock::new(entries)),
         })
@@ -173,17 +169,17 @@ impl Registry {
     /// When it breaks a limit, is not signed by the device, is not above the revision that is there, or there is no
     /// room for one more device.
     pub async fn register(&self, signed: SignedRegistration) -> Result<Registered, RegistryError> {
-        let taken = self.register_instead(signed, |_| false).await?;
-        Ok(taken.outcome)
+        self.register_instead(signed, |_| false, |_| {}).await
     }
 
-    /// As [`Self::register`]; when there is no room, another device goes: one that was taken off or shut out, or the
-    /// oldest that has had time to offer something and `may_go`.
+    /// As [`Self::register`]; when there is no room, another device goes: one that was taken off, or one that `may_go`
+    /// and is shut out or has had time to offer something. `forget` is told of it at once, whatever becomes of the rest.
     pub(crate) async fn register_instead(
         &self,
         signed: SignedRegistration,
         may_go: impl Fn(&Registration) -> bool,
-    ) -> Result<Taken, RegistryError> {
+        forget: impl Fn(DeviceId),
+    ) -> Result<Registered, RegistryError> {
         let registration = &signed.registration;
         registration.check()?;
         check_signature(&signed, &self.domain)?;
@@ -195,19 +191,18 @@ impl Registry {
             return Err(RegistryError::NotListed);
         }
         let now = wall_clock().as_secs();
-        let taken = {
+        let outcome = {
             let mut entries = self.entries.write();
             let outcome = compare(entries.get(&device), &signed)?;
-            let mut instead_of = None;
             if !entries.contains_key(&device) && entries.len() >= self.capacity {
                 let goes = removed(&entries)
-                    .or_else(|| self.shut_out(&entries))
-                    .or_else(|| idle_claim(&entries, now, may_go));
+                    .or_else(|| self.shut_out(&entries, &may_go))
+                    .or_else(|| self.idle_claim(&entries, now, &may_go));
                 let goes = goes.ok_or(RegistryError::Full(self.capacity))?;
                 self.store.devices.remove(goes.as_bytes())?;
                 entries.remove(&goes);
+                forget(goes);
                 tracing::info!(device.id = %goes, "a device that is off, blocked or sells nothing makes room");
-                instead_of = Some(goes);
             }
             if outcome != Registered::Unchanged {
                 let at = match entries.get(&device) {
@@ -218,19 +213,43 @@ impl Registry {
                 self.store.devices.put(device.as_bytes(), &entry)?;
                 entries.insert(device, entry);
             }
-            Taken {
-                outcome,
-                instead_of,
-            }
+            outcome
         };
         self.store.flush().await?;
-        Ok(taken)
+        Ok(outcome)
     }
 
-    /// A device that the operator has shut out. It stays so without its entry.
-    fn shut_out(&self, entries: &BTreeMap<DeviceId, Entry>) -> Option<DeviceId> {
+    /// A device that the operator has shut out and that may go. It stays shut out without its entry.
+    fn shut_out(
+        &self,
+        entries: &BTreeMap<DeviceId, Entry>,
+        may_go: impl Fn(&Registration) -> bool,
+    ) -> Option<DeviceId> {
         let mut blocked = self.blocked.all().into_iter().map(|(device, _)| device);
-        blocked.find(|device| entries.contains_key(device))
+        blocked.find(|device| {
+            matches!(entries.get(device), Some(Entry::Registered { signed, .. }) if may_go(&signed.registration))
+        })
+    }
+
+    /// The device that has been there longest of those that have had time to offer something and may go. After a start
+    /// all of them get that time, to come back.
+    fn idle_claim(
+        &self,
+        entries: &BTreeMap<DeviceId, Entry>,
+        now: u64,
+        may_go: impl Fn(&Registration) -> bool,
+    ) -> Option<DeviceId> {
+        let newest = now.saturating_sub(CLAIM_GRACE.as_secs());
+        if self.loaded_at > newest {
+            return None;
+        }
+        let idle = entries.iter().filter_map(|(device, entry)| match entry {
+            Entry::Registered { signed, at } if *at <= newest && may_go(&signed.registration) => {
+                Some((*at, *device))
+            }
+            _ => None,
+        });
+        idle.min().map(|(_, device)| device)
     }
 
     /// Takes a device off. It may come back with a later revision.
@@ -273,22 +292,6 @@ fn removed(entries: &BTreeMap<DeviceId, Entry>) -> Option<DeviceId> {
         .iter()
         .filter(|(_, entry)| matches!(entry, Entry::Removed(_)));
     removed.next().map(|(device, _)| *device)
-}
-
-/// The device that has been there longest of those that have had time to offer something and may go.
-fn idle_claim(
-    entries: &BTreeMap<DeviceId, Entry>,
-    now: u64,
-    may_go: impl Fn(&Registration) -> bool,
-) -> Option<DeviceId> {
-    let newest = now.saturating_sub(CLAIM_GRACE.as_secs());
-    let idle = entries.iter().filter_map(|(device, entry)| match entry {
-        Entry::Registered { signed, at } if *at <= newest && may_go(&signed.registration) => {
-            Some((*at, *device))
-        }
-        _ => None,
-    });
-    idle.min().map(|(_, device)| device)
 }
 
 /// The highest revision wins, the same document again changes nothing, anything else is refused.

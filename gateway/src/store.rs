@@ -98,6 +98,17 @@ pub enum StoreError {
     /// An import was stopped half-way.
     #[error("an import into the store was stopped half-way: import the file again")]
     HalfImported,
+    /// An export beside it, or their folder, cannot be read now. Without it the store would begin empty, and later
+    /// exports would take its place.
+    #[error(
+        "{path} cannot be taken in, and the store is not begun without it: let the gateway's user read it, start the version that wrote it, or move it elsewhere"
+    )]
+    Export {
+        /// The export, or the folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ExportError>,
+    },
     /// It is damaged, and whoever opens it now is not to replace it.
     #[error(
         "the store is damaged: the gateway sets it aside when it starts, and begins another one with its last export"
@@ -122,7 +133,8 @@ impl Store {
     /// last export that lies beside it; the chain brings back the index.
     ///
     /// # Errors
-    /// When the folder cannot be written, another process holds it, or an import into it was stopped half-way.
+    /// When the folder cannot be written, another process holds it, an import into it was stopped half-way, or an export
+    /// that a new one is to begin with cannot be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         match damage::unbroken(|| Self::open_and_begin(path)) {
             Err(error) if error.is_damage() => Self::begin_anew(path, &error),
@@ -183,6 +195,13 @@ impl Store {
     fn open_brought_up(path: &Path) -> Result<Self, StoreError> {
         let db = open_db(path)?;
         version::bring_up(&db)?;
+        Self::with(db, path)
+    }
+
+    /// Opens a store of the current layout, or makes one.
+    fn open_new_or_current(path: &Path) -> Result<Self, StoreError> {
+        let db = open_db(path)?;
+        version::bring_up_new(&db)?;
         Self::with(db, path)
     }
 

@@ -5,8 +5,6 @@ use ashya_protocol::DeviceId;
 use crate::hub::Hub;
 use crate::outage::Heard;
 use crate::positions::Positions;
-use crate::presence::Presence;
-use crate::registry::Blocklist;
 
 /// What devices leave behind that have published. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -14,8 +12,6 @@ pub(crate) struct Traces {
     pub(crate) positions: Positions,
     pub(crate) hub: Hub,
     pub(crate) heard: Heard,
-    pub(crate) presence: Presence,
-    pub(crate) blocked: Blocklist,
 }
 
 impl Traces {
@@ -25,8 +21,5 @@ impl Traces {
         self.positions.forget(device);
         self.hub.forget(device);
         self.heard.forget(device);
-        if !self.presence.is_online(device) {
-            self.blocked.unleash(device);
-        }
     }
 }

@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use ashya_protocol::{Address, DeviceKey, FeedId, Hash, Wei};
@@ -348,7 +349,9 @@ async fn who_offers_its_limit_is_mined_though_the_base_fee_has_risen() {
     let chain = Chain::start().await;
     let (ledger, feed) = (&chain.ledger, chain.open_feed().await);
     let limit = Wei::new(u128::from(50 * GWEI));
-    let pauser = wallet(2).with_max_fee(limit).offering_its_limit();
+    let pauser = wallet(2)
+        .with_max_fee(limit)
+        .offering_its_limit(NonZeroUsize::MIN);
     chain.mine_on_demand().await;
     let rise = async {
         while ledger.unmined(pauser.address()).await.unwrap() != (0..1) {

@@ -13,6 +13,7 @@ use super::{ApiState, HttpError, Site};
 use crate::auth::device_passwords::DevicePasswords;
 use crate::auth::nonces::{Nonces, Purpose};
 use crate::auth::rates::Action;
+use crate::chain_clock::ChainClock;
 use crate::ledger_index::LedgerIndex;
 use crate::presence::Presence;
 use crate::registry::{Registered, Registry, RegistryError};
@@ -24,6 +25,7 @@ pub(super) struct Known {
     registry: Registry,
     index: LedgerIndex,
     presence: Presence,
+    clock: ChainClock,
 }
 
 impl FromRef<ApiState> for Known {
@@ -32,6 +34,7 @@ impl FromRef<ApiState> for Known {
             registry: state.registry.clone(),
             index: state.index.clone(),
             presence: state.presence.clone(),
+            clock: state.clock.clone(),
         }
     }
 }
@@ -103,15 +106,18 @@ pub(super) async fn register(
 ) -> Result<(StatusCode, Json<Device>), HttpError> {
     client.counts(Action::Registration)?;
     let registration = signed.registration.clone();
+    // What the ledger has not said yet could be that a device is sold.
+    let knows = known.clock.is_current();
     let may_go = |claim: &Registration| {
-        !has_proven_owner(claim, &known.index) && !known.presence.is_online(claim.device)
+        knows && !has_proven_owner(claim, &known.index) && !known.presence.is_online(claim.device)
     };
-    let taken = known.registry.register_instead(signed, may_go).await?;
-    let is_sold = |device| !known.index.feeds_of_device(device).is_empty();
-    if let Some(gone) = taken.instead_of.filter(|device| !is_sold(*device)) {
-        traces.forget(gone);
-    }
-    let status = match taken.outcome {
+    let forget = |gone| {
+        if knows && known.index.feeds_of_device(gone).is_empty() {
+            traces.forget(gone);
+        }
+    };
+    let registered = known.registry.register_instead(signed, may_go, forget);
+    let status = match registered.await? {
         Registered::New => StatusCode::CREATED,
         Registered::Updated | Registered::Unchanged => StatusCode::OK,
     };

@@ -64,18 +64,15 @@ impl Rig {
             demo_keys: Vec::new(),
         };
         let minute = Duration::from_secs(60);
-        let registry = Registry::load(store.clone(), DOMAIN, 10).unwrap();
-        let (metrics, presence) = (Metrics::new(), Presence::new());
+        let metrics = Metrics::new();
         let traces = Traces {
             positions: Positions::load(store.clone()).unwrap(),
             hub: Hub::new(metrics.clone()),
             heard: Heard::default(),
-            presence: presence.clone(),
-            blocked: registry.blocked().clone(),
         };
         let state = ApiState {
             index: LedgerIndex::new(DOMAIN),
-            registry,
+            registry: Registry::load(store.clone(), DOMAIN, 10).unwrap(),
             sessions: Sessions::load(store.clone(), &secret, minute, 10).unwrap(),
             passwords: DevicePasswords::new(&secret, minute),
             nonces: Nonces::load(store.clone(), &secret, minute, 100).unwrap(),
@@ -87,7 +84,7 @@ impl Rig {
                 per_address: 10,
             }),
             clock: ChainClock::new(ClockSource::Head, freshness),
-            presence,
+            presence: Presence::new(),
             traces,
             previews: Previews::load(store.clone()).unwrap(),
             chain: ChainStatus::default(),

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use ashya_protocol::DeviceId;
-use tokio_util::sync::CancellationToken;
 
 use super::AuthError;
 use super::tokens::Tokens;
 use crate::chain_clock::wall_clock;
-use crate::registry::Blocklist;
+use crate::registry::{Blocklist, Leash};
 
 /// Issues and checks the MQTT passwords of devices. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -44,10 +43,10 @@ impl DevicePasswords {
         Self { blocked, ..self }
     }
 
-    /// Cancelled when no password of the device is good any more.
-    pub(crate) fn leash(&self, device: DeviceId) -> CancellationToken {
+    /// Cut when no password of the device is good any more; there is none without a list.
+    pub(crate) fn leash(&self, device: DeviceId) -> Option<Leash> {
         let blocked = self.blocked.as_ref();
-        blocked.map_or_else(CancellationToken::new, |list| list.leash(device))
+        blocked.map(|list| list.leash(device))
     }
 
     /// A new password and the Unix second at which it ends.
@@ -122,7 +121,7 @@ mod tests {
         ] {
             assert_eq!(passwords.verify(&user, password), expected, "{name}");
         }
-        assert!(!passwords.leash(mine).is_cancelled());
+        assert!(passwords.leash(mine).is_none());
     }
 
     #[test]
@@ -131,9 +130,9 @@ mod tests {
         let blocked = Blocklist::load(Store::open(&folder.path().join("store")).unwrap()).unwrap();
         let passwords = DevicePasswords::new(KEY, HOUR).except(blocked.clone());
         let [bad, good] = [1, 2].map(|byte| DeviceId::new([byte; 20]));
-        let leashes = [bad, good].map(|device| passwords.leash(device));
+        let leashes = [bad, good].map(|device| passwords.leash(device).unwrap());
         blocked.block(bad).unwrap();
-        assert_eq!(leashes.map(|leash| leash.is_cancelled()), [true, false]);
+        assert_eq!(leashes.map(|leash| leash.is_cut()), [true, false]);
         for (device, expected) in [(bad, Some(AuthError::Blocked)), (good, None)] {
             let verdict = passwords.verify(&device.to_string(), &passwords.issue(device).0);
             assert_eq!(verdict.err(), expected, "{device}");

@@ -181,7 +181,6 @@ fn choose(current: usize, rests: &[Option<Instant>], now: Instant) -> (usize, Du
 
 #[cfg(test)]
 mod tests {
-    use ashya_contracts::LogsBloom;
     use ashya_protocol::{Address, Hash};
 
     use super::*;
@@ -204,7 +203,7 @@ mod tests {
             hash: Hash::ZERO,
             parent: Hash::ZERO,
             timestamp: 0,
-            logs_bloom: LogsBloom::EMPTY,
+            logs_bloom: None,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::store::StoreError;
 pub enum FollowerError {
     /// The store belongs to another ledger.
     #[error(
-        "the store belongs to ledger {known_ledger} on chain {known_chain}, not to {ledger} on chain {chain}: give another --data folder"
+        "the store belongs to ledger {known_ledger} on chain {known_chain}, not to {ledger} on chain {chain}: give another --data folder (a new store in this one would take in its exports, which are of the same ledger)"
     )]
     OtherLedger {
         /// The store's ledger.

@@ -16,7 +16,7 @@ use crate::store::BlockId;
 /// filter may hold a log of the ledger is read whole, by its hash, until its logs explain the filter and its events are
 /// in it; where the filter rules the ledger out, no event is taken. A node that leaves events out or makes some up, by
 /// accident or not, delays the gateway but does not mislead it. Of the data of a log, and of how many logs are alike, a
-/// filter says nothing: there the node is believed.
+/// filter says nothing: there the node is believed. So is one that leaves the filters out.
 #[derive(Debug)]
 pub(super) struct Reader {
     ranges: Ranges,
@@ -89,16 +89,18 @@ impl Reader {
     }
 
     fn note_filters(&mut self, heads: &[Block]) {
+        let is_filled = |filter: LogsBloom| filter != LogsBloom::EMPTY;
         let filled = heads
             .iter()
-            .filter(|block| block.logs_bloom != LogsBloom::EMPTY)
+            .filter(|block| block.logs_bloom.is_some_and(is_filled))
             .map(|block| block.number);
         self.filters_from = filled.chain(self.filters_from).min();
     }
 
     /// Whether the block is one whose filter says what it does not hold.
     fn has_filter(&self, block: &Block) -> bool {
-        self.filters_from.is_some_and(|from| from <= block.number)
+        // One node may leave out what another fills in.
+        block.logs_bloom.is_some() && self.filters_from.is_some_and(|from| from <= block.number)
     }
 
     /// The events of a block, in full, and none that it does not hold.
@@ -109,7 +111,8 @@ impl Reader {
         told: Option<&Vec<LoggedEvent>>,
     ) -> Result<ReadBlock, RoundError> {
         let mut events = told.cloned().unwrap_or_default();
-        if ledger.may_have_written(&block.logs_bloom) {
+        let filter = block.logs_bloom.as_ref();
+        if filter.is_some_and(|filter| ledger.may_have_written(filter)) {
             let complete = ledger.complete_events_of(&block).await;
             if let Err(ChainError::Incomplete { .. }) = complete {
                 self.metrics.chain_omissions.inc();
@@ -141,7 +144,7 @@ fn ruled_out(block: &Block) -> ChainError {
     ))
 }
 
-/// What the node tells at once of several blocks. It is what is left on chains whose filters are empty.
+/// What the node tells at once of several blocks. It is what is left where filters are empty or left out.
 async fn told(ledger: &Ledger, heads: &[Block]) -> Result<Vec<LoggedEvent>, RoundError> {
     match heads {
         [] => Ok(Vec::new()),
@@ -203,7 +206,7 @@ mod tests {
             hash: Hash::new([number; 32]),
             parent: Hash::new([parent; 32]),
             timestamp: 0,
-            logs_bloom: LogsBloom::EMPTY,
+            logs_bloom: Some(LogsBloom::EMPTY),
         }
     }
 

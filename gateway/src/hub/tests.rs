@@ -292,6 +292,27 @@ fn silent_streams_are_forgotten_and_what_is_gone_is_still_told() {
 }
 
 #[test]
+fn a_device_that_is_forgotten_leaves_nothing_but_to_those_who_watch() {
+    let (hub, outbox) = (Hub::new(Metrics::new()), Outbox::default());
+    let device = device_key().device_id();
+    let earlier = (device, "status".parse().unwrap());
+    hub.remember([(earlier, position(3, 60))]);
+    let (_following, _) = hub.follow(key("frames"), &outbox, None);
+    hub.publish_one(small(3, 0));
+    hub.forget(DeviceId::new([9; 20]));
+    let counts = || {
+        let channels = hub.0.channels.read();
+        (channels.open.len(), channels.past.len())
+    };
+    assert_eq!(counts(), (2, 1));
+    hub.forget(device);
+    assert_eq!(counts(), (1, 0));
+    assert_eq!(hub.0.budget.used(), 0);
+    hub.publish_one(message("frames", 3, 0, 100, Moment::default()));
+    assert!(matches!(outbox.pop().unwrap(), Some(Queued::Event(_))));
+}
+
+#[test]
 fn what_was_accepted_before_a_restart_is_gone() {
     let hub = Hub::new(Metrics::new());
     let last = (

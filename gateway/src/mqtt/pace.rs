@@ -64,9 +64,7 @@ impl Paces {
             clock: DefaultClock::default(),
         }))
     }
-}
 
-impl Paces {
     /// Forgets the devices that may send as much as if they had never come.
     pub(super) fn forget_rested(&self) {
         let limiters = [&self.0.messages, &self.0.pieces];
@@ -166,5 +164,28 @@ mod tests {
         assert!(burst(&paces, CAMERA, 1).0 >= 20);
         let (taken, wait) = burst(&paces, CAMERA, 1);
         assert!(taken <= 1 && wait <= Duration::from_millis(100), "{wait:?}");
+    }
+
+    #[test]
+    fn a_device_is_forgotten_once_it_has_rested() {
+        let paces = Paces::new(MqttRates {
+            messages: 1_000,
+            bytes: 1 << 20,
+        });
+        let known = || {
+            let limiters = [&paces.0.messages, &paces.0.pieces];
+            limiters.map(|limiter| limiter.as_ref().map(RateLimiter::len))
+        };
+        let mut debt = Debt::default();
+        debt.add(1);
+        assert_eq!(debt.pay(CAMERA, &paces), None);
+        assert!(burst(&paces, OTHER, 1).0 >= 2_000);
+        assert_eq!(known(), [Some(2); 2]);
+        // Enough for one message, and far too little for two thousand.
+        std::thread::sleep(Duration::from_millis(50));
+        paces.forget_rested();
+        assert_eq!(known(), [Some(1); 2]);
+        let (taken, _) = burst(&paces, OTHER, 1);
+        assert!(taken < 2_000, "forgotten too early: {taken}");
     }
 }

@@ -22,6 +22,7 @@ use crate::demand;
 use crate::ingest::Promise;
 use crate::metrics::Rejection;
 use crate::presence::{self, Word};
+use crate::registry::Leash;
 
 /// Most bytes of events of one session that may wait for their verdict.
 const MAX_IN_FLIGHT_BYTES: usize = 2 * MAX_PACKET_BYTES as usize;
@@ -36,7 +37,7 @@ pub(super) struct Session<S> {
     connection: Connection<S>,
     device: DeviceId,
     place: Place,
-    leash: CancellationToken,
+    leash: Option<Leash>,
     keep_alive_seconds: u16,
     idle_timeout: std::time::Duration,
     ends: Instant,
@@ -137,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 biased;
                 () = self.shutdown.cancelled() => return Err(End::Ended(DisconnectReason::ShuttingDown)),
                 () = self.place.taken_over.cancelled() => return Err(End::Ended(DisconnectReason::TakenOver)),
-                () = self.leash.cancelled() => return Err(self.tell_blocked().await),
+                () = cut(self.leash.as_ref()) => return Err(self.tell_blocked().await),
                 () = sleep_until(self.ends) => return Err(End::Ended(DisconnectReason::PasswordEnded)),
                 Some(decided) = self.verdicts.next() => self.acknowledge(decided).await?,
                 Ok(()) = self.demand.changed() => self.tell_demand(false).await?,
@@ -361,6 +362,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             })?;
         }
         Ok(())
+    }
+}
+
+/// Waits until a device's leash is cut, for ever where there is none.
+async fn cut(leash: Option<&Leash>) {
+    match leash {
+        Some(leash) => leash.cut().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -30,7 +30,7 @@ async fn orders_are_carried_out_with_and_without_a_running_gateway() {
     };
     let other = DeviceId::new([8; 20]);
     ask(Order::Block { device: other }).await.unwrap().unwrap();
-    assert!(running.1.is_cancelled(), "at once");
+    assert!(running.1.is_cut(), "at once");
     let unblocked = ask(Order::Unblock { device }).await.unwrap().unwrap();
     assert_eq!(unblocked, format!("{device} is no longer blocked"));
     let list = ask(Order::Blocked).await.unwrap().unwrap();

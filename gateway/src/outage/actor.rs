@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use ashya_contracts::{ChainError, Ledger, Receipt, Rpc, Wallet};
@@ -18,8 +19,8 @@ use crate::metrics::Metrics;
 
 /// Time between looks at the feeds. Owners give their devices tens of seconds at least.
 const TICK: Duration = Duration::from_secs(1);
-/// Most transactions under way at once.
-const MOST_UNDER_WAY: usize = 16;
+/// Most transactions under way at once. Each offers at most its share of what the wallet holds.
+const MOST_UNDER_WAY: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
 /// After a step, the time for the index to hear of it from the chain; after a failure, the time before another try.
 const REST: Duration = Duration::from_secs(15);
 /// Time before a feed is looked at again for which nothing can be done now.
@@ -113,7 +114,7 @@ struct Done {
 impl Actor {
     fn new(mut parts: OutageParts, ledger: Ledger, now: Instant) -> Self {
         let wallet = parts.wallet.with_watcher(reach::note);
-        parts.wallet = wallet.offering_its_limit();
+        parts.wallet = wallet.offering_its_limit(MOST_UNDER_WAY);
         Self {
             ledger,
             allowance: Allowance::new(parts.limits, now),
@@ -135,7 +136,7 @@ impl Actor {
         self.release_lifted(&feeds, own);
         let chain_now = self.parts.clock.now_seconds();
         for feed in feeds {
-            if self.under_way.len() >= MOST_UNDER_WAY {
+            if self.under_way.len() >= MOST_UNDER_WAY.get() {
                 return;
             }
             if !self.rests.contains_key(&feed.id)

@@ -160,5 +160,8 @@ mod tests {
         let of_any = [here, unseen, elsewhere].map(|device| heard.last_of_any(device));
         let lengths = of_any.map(|sign| Some(sign?.silence(at(60)).length.as_secs()));
         assert_eq!(lengths, [Some(51), Some(58), None]);
+        heard.forget(here);
+        let of_any = [here, unseen].map(|device| heard.last_of_any(device).is_some());
+        assert_eq!(of_any, [false, true]);
     }
 }

@@ -21,7 +21,16 @@ pub struct Blocklist {
 struct State {
     /// Unix seconds at which each was blocked.
     since: BTreeMap<DeviceId, u64>,
-    leashes: HashMap<DeviceId, CancellationToken>,
+    /// Of the devices that are on one, with how many hold it.
+    leashes: HashMap<DeviceId, (usize, CancellationToken)>,
+}
+
+/// Tells when a device is shut out.
+#[derive(Debug)]
+pub(crate) struct Leash {
+    list: Blocklist,
+    device: DeviceId,
+    cut: CancellationToken,
 }
 
 impl Blocklist {
@@ -53,8 +62,8 @@ impl Blocklist {
             let since = *state.since.entry(device).or_insert(now);
             (is_new, since, state.leashes.remove(&device))
         };
-        if let Some(leash) = leash {
-            leash.cancel();
+        if let Some((_, cut)) = leash {
+            cut.cancel();
         }
         // Once more where it was out already: an earlier attempt may have failed here.
         self.store.blocked.put(device.as_bytes(), &since)?;
@@ -86,20 +95,51 @@ impl Blocklist {
         state.since.iter().map(|(id, at)| (*id, *at)).collect()
     }
 
-    /// Lets go of the leash of a device that is not here any more.
-    pub(crate) fn unleash(&self, device: DeviceId) {
-        self.state.lock().leashes.remove(&device);
-    }
-
-    /// Cancelled when the device is shut out, at once when it is already.
-    pub(crate) fn leash(&self, device: DeviceId) -> CancellationToken {
+    /// Cut when the device is shut out, at once when it is already.
+    pub(crate) fn leash(&self, device: DeviceId) -> Leash {
         let mut state = self.state.lock();
-        if state.since.contains_key(&device) {
+        let cut = if state.since.contains_key(&device) {
             let cut = CancellationToken::new();
             cut.cancel();
-            return cut;
+            cut
+        } else {
+            let (holders, cut) = state.leashes.entry(device).or_default();
+            *holders += 1;
+            cut.clone()
+        };
+        Leash {
+            list: self.clone(),
+            device,
+            cut,
         }
-        state.leashes.entry(device).or_default().clone()
+    }
+}
+
+impl Leash {
+    /// Waits until it is cut.
+    pub(crate) fn cut(&self) -> impl Future<Output = ()> {
+        self.cut.cancelled()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.is_cancelled()
+    }
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        let mut state = self.list.state.lock();
+        // Once it is cut the list has let go of it, and what it holds is another.
+        if self.cut.is_cancelled() {
+            return;
+        }
+        if let Some((holders, _)) = state.leashes.get_mut(&self.device) {
+            *holders -= 1;
+            if *holders == 0 {
+                state.leashes.remove(&self.device);
+            }
+        }
     }
 }
 
@@ -117,13 +157,31 @@ mod tests {
             let (cut, kept) = (list.leash(bad), list.leash(good));
             assert!(list.block(bad).unwrap());
             assert!(!list.block(bad).unwrap());
-            assert!(cut.is_cancelled() && !kept.is_cancelled());
-            assert!(list.leash(bad).is_cancelled());
+            assert!(cut.is_cut() && !kept.is_cut());
+            assert!(list.leash(bad).is_cut());
         }
         let list = Blocklist::load(Store::reopen(&path)).unwrap();
         assert!(list.is_blocked(bad) && !list.is_blocked(good));
         assert_eq!(list.all().len(), 1);
         assert!(list.unblock(bad).unwrap() && !list.unblock(bad).unwrap());
-        assert!(!list.leash(bad).is_cancelled());
+        assert!(!list.leash(bad).is_cut());
+    }
+
+    #[test]
+    fn a_leash_is_forgotten_with_the_last_who_holds_it() {
+        let list = Blocklist::load(Store::temporary()).unwrap();
+        let device = DeviceId::new([1; 20]);
+        let held = || list.state.lock().leashes.len();
+        let (one, two) = (list.leash(device), list.leash(device));
+        drop(one);
+        assert_eq!(held(), 1);
+        list.block(device).unwrap();
+        list.unblock(device).unwrap();
+        let later = list.leash(device);
+        // What was cut is not the later one.
+        drop(two);
+        assert_eq!(held(), 1);
+        drop(later);
+        assert_eq!(held(), 0);
     }
 }

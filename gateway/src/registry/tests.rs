@@ -1,4 +1,5 @@
 use ashya_protocol::{Address, DeviceKey};
+use parking_lot::Mutex;
 
 use super::*;
 
@@ -171,13 +172,15 @@ async fn only_listed_and_unblocked_devices_register() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_claim_or_a_blocked_device_makes_room() {
     let folder = tempfile::tempdir().unwrap();
-    let registry = open(&folder);
+    let mut registry = open(&folder);
     let keys = [1, 2, 3].map(|byte| DeviceKey::from_bytes([byte; 32]).unwrap());
     for key in &keys[..2] {
         registry.register(signed_by(key, 1, "Gate")).await.unwrap();
     }
     let third = || signed_by(&keys[2], 1, "Gate");
-    let full = registry.register_instead(third(), |_| true).await;
+    let went = Mutex::new(Vec::new());
+    let note = |device| went.lock().push(device);
+    let full = registry.register_instead(third(), |_| true, note).await;
     assert!(matches!(full, Err(RegistryError::Full(2))), "both are new");
     let old = wall_clock().as_secs() - CLAIM_GRACE.as_secs();
     for (number, entry) in registry.entries.write().values_mut().enumerate() {
@@ -185,21 +188,27 @@ async fn an_old_claim_or_a_blocked_device_makes_room() {
             *at = old - number as u64;
         }
     }
-    let full = registry.register_instead(third(), |_| false).await;
+    let full = registry.register_instead(third(), |_| true, note).await;
+    assert!(matches!(full, Err(RegistryError::Full(2))), "after a start");
+    registry.loaded_at = old;
+    let full = registry.register_instead(third(), |_| false, note).await;
     assert!(matches!(full, Err(RegistryError::Full(2))), "both are kept");
-    let kept = keys[0].device_id();
+    let [kept, goes] = [0, 1].map(|index: usize| keys[index].device_id());
     let may_go = |one: &Registration| one.device != kept;
-    let taken = registry.register_instead(third(), may_go).await.unwrap();
-    let went = keys[1].device_id();
-    assert_eq!(
-        (taken.outcome, taken.instead_of),
-        (Registered::New, Some(went))
-    );
-    assert!(registry.device(kept).is_some() && registry.device(went).is_none());
-    // Who is shut out goes whatever it has, and stays shut out.
-    tokio::task::block_in_place(|| registry.blocked().block(kept)).unwrap();
+    let outcome = registry.register_instead(third(), may_go, note).await;
+    assert_eq!(outcome.unwrap(), Registered::New);
+    assert_eq!(*went.lock(), [goes]);
+    assert!(registry.device(kept).is_some() && registry.device(goes).is_none());
+
+    // Who is shut out needs no time, and stays shut out.
+    let third = keys[2].device_id();
+    tokio::task::block_in_place(|| registry.blocked().block(third)).unwrap();
+    registry.loaded_at = wall_clock().as_secs();
     let back = signed_by(&keys[1], 1, "Gate");
-    let taken = registry.register_instead(back, |_| false).await.unwrap();
-    assert_eq!(taken.instead_of, Some(kept));
-    assert!(registry.blocked().is_blocked(kept));
+    registry
+        .register_instead(back, |_| true, note)
+        .await
+        .unwrap();
+    assert_eq!(*went.lock(), [goes, third]);
+    assert!(registry.blocked().is_blocked(third));
 }

@@ -219,8 +219,6 @@ impl Parts {
             positions: self.positions.clone(),
             hub: self.hub.clone(),
             heard: self.heard.clone(),
-            presence: self.presence.clone(),
-            blocked: self.registry.blocked().clone(),
         }
     }
 

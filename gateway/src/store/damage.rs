@@ -5,12 +5,13 @@
 //!                                                                           ▲── chain: the index
 //! ```
 //!
-//! What an export does not hold begins anew: history, and what was written after the export.
+//! What an export does not hold begins anew: history, and what was written after the export. Where the last export holds
+//! what cannot be read, the one before takes its place, and at last none does.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-use super::{Store, StoreError};
+use super::{EXPORT_FOLDER, Store, StoreError, export};
 use crate::chain_clock::wall_clock;
 use crate::chained::Chained;
 
@@ -22,17 +23,20 @@ impl StoreError {
             Self::Io(error) => matches!(error, sled::Error::Corruption { .. }),
             Self::Open { .. } | Self::Flush(_) | Self::Random(_) => false,
             Self::Newer { .. } | Self::Older { .. } | Self::NotBegun | Self::HalfImported => false,
+            // What is wrong is beside the store.
+            Self::Export { .. } => false,
         }
     }
 }
 
 impl Store {
-    /// Opens the store in `path`, or makes it, for [`Self::import`]: no export is taken in by itself.
+    /// Opens the store in `path`, or makes it, for [`Self::import`]: no export is taken in by itself. An older one is not
+    /// brought up: the folder may be that of another gateway, given by mistake.
     ///
     /// # Errors
-    /// When it cannot be opened, or is damaged.
+    /// When it cannot be opened, is damaged, or is of another layout.
     pub(crate) fn open_for_import(path: &Path) -> Result<Self, StoreError> {
-        not_replaced(|| Self::open_brought_up(path))
+        not_replaced(|| Self::open_new_or_current(path))
     }
 
     /// Sets the store in `path` aside, and begins another one with the last export. When that is stopped half-way, the
@@ -52,29 +56,45 @@ impl Store {
 }
 
 /// Opens the store in `path` and has it read. One that holds records which `load` cannot read is set aside like any
-/// other damaged store, and `load` reads the new one.
+/// other damaged store, and `load` reads the new one: with the last export, or with one before it where that cannot be
+/// read either, or empty.
 ///
 /// # Errors
-/// When the store cannot be opened, or `load` fails for another reason.
+/// When the store cannot be opened, or `load` fails for another reason or even on an empty store.
 pub(crate) fn open_and_load<T, E: From<StoreError>>(
     path: &Path,
     load: impl Fn(Store) -> Result<T, E>,
     damage_of: impl Fn(&E) -> Option<&StoreError>,
 ) -> Result<T, E> {
-    let store = Store::open(path)?;
-    let loaded = panic::catch_unwind(AssertUnwindSafe(|| load(store)));
-    let error = match loaded.unwrap_or_else(|_| Err(StoreError::Panicked.into())) {
+    let load = |store| {
+        let loaded = panic::catch_unwind(AssertUnwindSafe(|| load(store)));
+        loaded.unwrap_or_else(|_| Err(StoreError::Panicked.into()))
+    };
+    let error = match load(Store::open(path)?) {
         Ok(loaded) => return Ok(loaded),
         Err(error) => error,
     };
-    match damage_of(&error).filter(|error| error.is_damage()) {
-        Some(damage) => load(Store::begin_anew(path, damage)?),
-        None => Err(error),
+    let Some(damage) = damage_of(&error).filter(|error| error.is_damage()) else {
+        return Err(error);
+    };
+    let store = Store::begin_anew(path, damage)?;
+    for left_out in 1..=export::count(&path.with_file_name(EXPORT_FOLDER))? {
+        let loaded = load(store.clone());
+        let damage = loaded.as_ref().err().and_then(&damage_of);
+        let Some(damage) = damage.filter(|error| error.is_damage()) else {
+            return loaded;
+        };
+        // All that is in it came from an export, which stays: nothing needs to be set aside.
+        let reason = Chained(damage);
+        tracing::error!(%reason, left_out, "the new store cannot be read: begin it with an older export");
+        store.begin_again(path, left_out)?;
     }
+    load(store)
 }
 
 /// Opens the store that is in `path` and has it read. It is neither set aside nor brought to another layout, which is for
-/// the gateway to do.
+/// the gateway to do. Its records stay as they are, but opening alone may cut a torn end off the log and make trees that
+/// are missing.
 ///
 /// # Errors
 /// When it cannot be opened or read, was not begun to its end, or is of another layout.
@@ -115,7 +135,7 @@ mod tests {
     use super::*;
     use crate::positions::Positions;
     use crate::registry::Blocklist;
-    use crate::store::{EXPORT_FOLDER, NewEvent, back_up, when_free};
+    use crate::store::{NewEvent, back_up, when_free, write_file};
     use crate::stream::StreamKey;
 
     fn set_aside(folder: &Path) -> usize {
@@ -212,6 +232,30 @@ mod tests {
             assert_eq!(set_aside(folder.path()), 1, "{name}");
             assert_eq!(load(&path).unwrap(), 1, "{name}");
             assert_eq!(set_aside(folder.path()), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_export_with_a_record_that_nobody_can_read_makes_room_for_the_one_before() {
+        for good in 0..2 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("store");
+            let exports = folder.path().join(EXPORT_FOLDER);
+            fs::create_dir(&exports).unwrap();
+            let store = Store::open(&path).unwrap();
+            store.blocked.put(&[1; 20], &7_u64).unwrap();
+            for number in 0..3 {
+                if number == good {
+                    store.blocked.put(&[2; 3], &7_u64).unwrap();
+                }
+                let name = format!("export-{number:012}.jsonl");
+                write_file(&store, &exports.join(name)).unwrap();
+            }
+            drop(store);
+            for _ in 0..2 {
+                assert_eq!(load(&path).unwrap(), good, "{good} good ones");
+                assert_eq!(set_aside(folder.path()), 1, "{good} good ones");
+            }
         }
     }
 

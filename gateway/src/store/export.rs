@@ -1,15 +1,19 @@
 //! What cannot be read again from the chain, as lines of JSON that are checked as a whole.
 //!
 //! ```text
-//! {"ashya":"gateway-store","version":2,"at":1790000000}
+//! {"ashya":"gateway-store","version":3,"at":1790000000,"ledger":{"chainId":137,"ledger":"0x…"}}
 //! {"tree":"devices","key":"…","value":{…}}
 //! {"records":1,"sha256":"…"}            of all lines before it
 //! ```
+//!
+//! The ledger is the one that the store belongs to. A store that takes the export in belongs to it from then on, since the
+//! registrations are signed for it; older exports do not name it.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use ashya_protocol::Address;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -17,7 +21,7 @@ use thiserror::Error;
 
 use super::filling::{self, Source};
 use super::version::{CURRENT, SAME_EXPORTS_SINCE};
-use super::{Store, StoreError, Tree};
+use super::{LedgerIdentity, Store, StoreError, Tree};
 use crate::chain_clock::wall_clock;
 use crate::chained::Chained;
 
@@ -52,6 +56,34 @@ pub enum ExportError {
     /// There is something in the store already.
     #[error("the store is not empty: an export is taken in by a new gateway only")]
     NotEmpty,
+    /// It is of another ledger than the store.
+    #[error(
+        "the export is of ledger {ledger} on chain {chain}, the store belongs to ledger {known_ledger} on chain {known_chain}: give another --data folder"
+    )]
+    OtherLedger {
+        /// The export's ledger.
+        ledger: Address,
+        /// The export's chain.
+        chain: u64,
+        /// The store's ledger.
+        known_ledger: Address,
+        /// The store's chain.
+        known_chain: u64,
+    },
+}
+
+impl ExportError {
+    /// Whether the file itself is broken, so that reading it again would not help.
+    fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            // A flipped bit is no UTF-8.
+            Self::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+            Self::Store(_) | Self::Version { .. } | Self::NotEmpty | Self::OtherLedger { .. } => {
+                false
+            }
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,6 +91,8 @@ struct Header {
     ashya: String,
     version: u64,
     at: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ledger: Option<LedgerIdentity>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,6 +106,12 @@ struct Line {
 struct Footer {
     records: u64,
     sha256: String,
+}
+
+/// What a whole export holds.
+struct Contents {
+    records: u64,
+    ledger: Option<LedgerIdentity>,
 }
 
 impl Store {
@@ -91,6 +131,7 @@ impl Store {
             ashya: FORMAT.into(),
             version: CURRENT,
             at: wall_clock().as_secs(),
+            ledger: self.identity()?,
         };
         put(json(&header)?, &mut hash)?;
         for (name, tree) in self.exported() {
@@ -111,21 +152,22 @@ impl Store {
         Ok(records)
     }
 
-    /// Takes an export in. It is on the disk when this returns.
+    /// Takes an export in, and belongs to its ledger from then on. It is on the disk when this returns.
     ///
     /// # Errors
-    /// When it is not whole, or the store holds something already; then nothing is changed. When it cannot be read or
-    /// written to its end the store is of no use, except for another import.
+    /// When it is not whole or of another ledger, or the store holds something already; then the store's records stay as
+    /// they are. When it cannot be read or written to its end the store is of no use, except for another import.
     pub fn import(&self, mut input: impl Read + Seek) -> Result<u64, ExportError> {
         let is_empty = self.exported().iter().all(|(_, tree)| tree.0.is_empty());
         // What is in one that is still to be filled was left there by an import that was stopped.
         if !is_empty && filling::mark_of(&self.db)?.is_none() {
             return Err(ExportError::NotEmpty);
         }
-        let records = check(&mut input)?;
+        let contents = check(&mut input)?;
+        self.refuse_other_ledger(&contents)?;
         filling::mark(&self.db, Source::File)?;
         self.flush_blocking()?;
-        self.fill(|| self.take_in(input, records))
+        self.fill(|| self.take_in(input, &contents))
     }
 
     /// Takes away what exports hold.
@@ -136,9 +178,22 @@ impl Store {
         Ok(())
     }
 
-    fn take_in(&self, input: impl Read, records: u64) -> Result<u64, ExportError> {
+    /// The index of a store that has run may be there even where nothing else is.
+    fn refuse_other_ledger(&self, contents: &Contents) -> Result<(), ExportError> {
+        match (contents.ledger, self.identity()?) {
+            (Some(found), Some(known)) if found != known => Err(ExportError::OtherLedger {
+                ledger: found.ledger,
+                chain: found.chain_id,
+                known_ledger: known.ledger,
+                known_chain: known.chain_id,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_in(&self, input: impl Read, contents: &Contents) -> Result<u64, ExportError> {
         let lines = BufReader::new(input).lines().skip(1);
-        let lines = lines.take(usize::try_from(records).unwrap_or(usize::MAX));
+        let lines = lines.take(usize::try_from(contents.records).unwrap_or(usize::MAX));
         for (number, line) in lines.enumerate() {
             let line: Line =
                 serde_json::from_str(&line?).map_err(|_| ExportError::Damaged("a line"))?;
@@ -151,7 +206,11 @@ impl Store {
                 self.flush_blocking()?;
             }
         }
-        Ok(records)
+        // The last of all, so that an export which fails half-way leaves none behind.
+        if let Some(ledger) = contents.ledger {
+            self.set_identity(ledger)?;
+        }
+        Ok(contents.records)
     }
 
     fn exported(&self) -> [(&'static str, &Tree); 7] {
@@ -214,23 +273,32 @@ pub(crate) fn back_up(store: &Store, folder: &Path) -> Result<u64, ExportError> 
     Ok(records)
 }
 
-/// Takes the newest whole export of `folder` in, when there is one.
+/// How many exports a folder has, whole ones and damaged ones.
 ///
 /// # Errors
-/// When the store fails. Exports that fail are left out.
-pub(super) fn restore(store: &Store, folder: &Path) -> Result<(), StoreError> {
-    for path in listed(folder, WHOLE).unwrap_or_default() {
+/// When the folder is there and cannot be read.
+pub(super) fn count(folder: &Path) -> Result<usize, StoreError> {
+    Ok(newest_first(folder)?.len())
+}
+
+/// Takes the newest whole export of `folder` in, when there is one after the `left_out` newest.
+///
+/// # Errors
+/// When the store fails, or an export cannot be read now that may be read later. Damaged ones are left out.
+pub(super) fn restore(store: &Store, folder: &Path, left_out: usize) -> Result<(), StoreError> {
+    for path in newest_first(folder)?.into_iter().skip(left_out) {
         match take_in_file(store, &path) {
             Ok(records) => {
                 tracing::warn!(path = %path.display(), records, "the last export is taken in");
                 return Ok(());
             }
             Err(ExportError::Store(error)) => return Err(error),
-            Err(error) => {
+            Err(error) if error.is_damage() => {
                 let error = Chained(&error);
                 tracing::warn!(path = %path.display(), %error, "an export is left out");
                 store.clear_exported()?;
             }
+            Err(error) => return Err(unusable(&path, error)),
         }
     }
     Ok(())
@@ -238,8 +306,23 @@ pub(super) fn restore(store: &Store, folder: &Path) -> Result<(), StoreError> {
 
 fn take_in_file(store: &Store, path: &Path) -> Result<u64, ExportError> {
     let mut file = File::open(path)?;
-    let records = check(&mut file)?;
-    store.take_in(file, records)
+    let contents = check(&mut file)?;
+    store.take_in(file, &contents)
+}
+
+/// The exports of a folder, the newest first; none when there is no folder.
+fn newest_first(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    match listed(folder, WHOLE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other.map_err(|error| unusable(folder, error.into())),
+    }
+}
+
+fn unusable(path: &Path, error: ExportError) -> StoreError {
+    StoreError::Export {
+        path: path.to_owned(),
+        source: Box::new(error),
+    }
 }
 
 /// The exports of a folder whose names end so, the newest first.
@@ -257,8 +340,8 @@ fn listed(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Whether an export is whole; gives back how many records it has, and goes back to its beginning.
-fn check(input: &mut (impl Read + Seek)) -> Result<u64, ExportError> {
+/// Whether an export is whole; gives back what it holds, and goes back to its beginning.
+fn check(input: &mut (impl Read + Seek)) -> Result<Contents, ExportError> {
     let mut hash = Sha256::new();
     let mut lines = BufReader::new(&mut *input).lines();
     let first = lines.next().ok_or(ExportError::Damaged("it is empty"))??;
@@ -284,7 +367,10 @@ fn check(input: &mut (impl Read + Seek)) -> Result<u64, ExportError> {
         return Err(ExportError::Damaged("its checksum"));
     }
     input.rewind()?;
-    Ok(footer.records)
+    Ok(Contents {
+        records: footer.records,
+        ledger: header.ledger,
+    })
 }
 
 fn json(record: &impl Serialize) -> Result<String, StoreError> {
@@ -330,6 +416,35 @@ mod tests {
         assert_eq!(other.blocked.load::<u64>().unwrap().len(), 1);
         let again = other.import(Cursor::new(&text));
         assert!(matches!(again, Err(ExportError::NotEmpty)));
+    }
+
+    #[test]
+    fn a_store_belongs_to_the_ledger_of_the_export_that_it_took_in() {
+        let identity = |byte| LedgerIdentity {
+            chain_id: 31_337,
+            ledger: Address::new([byte; 20]),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled();
+        store.set_identity(identity(9)).unwrap();
+        let mut text = Vec::new();
+        store.export(&mut text).unwrap();
+        let imported = Store::temporary();
+        imported.import(Cursor::new(&text)).unwrap();
+        assert_eq!(imported.identity().unwrap(), Some(identity(9)));
+        back_up(&store, folder.path()).unwrap();
+        let restored = Store::temporary();
+        restore(&restored, folder.path(), 0).unwrap();
+        assert_eq!(restored.identity().unwrap(), Some(identity(9)));
+        let other = Store::temporary();
+        other.set_identity(identity(8)).unwrap();
+        let refused = other.import(Cursor::new(&text));
+        assert!(
+            matches!(refused, Err(ExportError::OtherLedger { .. })),
+            "{refused:?}"
+        );
+        assert_eq!(other.identity().unwrap(), Some(identity(8)));
+        assert!(other.positions.load::<u64>().unwrap().is_empty());
     }
 
     #[test]
@@ -379,9 +494,10 @@ mod tests {
         back_up(&store, folder.path()).unwrap();
         let kept = listed(folder.path(), WHOLE).unwrap();
         assert_eq!(kept.len(), KEPT);
-        fs::write(folder.path().join("export-999999999999.jsonl"), "torn").unwrap();
+        fs::write(folder.path().join("export-999999999998.jsonl"), "torn").unwrap();
+        fs::write(folder.path().join("export-999999999999.jsonl"), b"\xff").unwrap();
         let other = Store::temporary();
-        restore(&other, folder.path()).unwrap();
+        restore(&other, folder.path(), 0).unwrap();
         assert_eq!(other.positions.load::<u64>().unwrap().len(), 2_500);
     }
 
@@ -396,14 +512,14 @@ mod tests {
         let whole = sealed(&format!("{lines}\n{stranger}\n"), 2_503);
         fs::write(folder.path().join("export-000000000002.jsonl"), whole).unwrap();
         let store = Store::temporary();
-        restore(&store, folder.path()).unwrap();
+        restore(&store, folder.path(), 0).unwrap();
         let trees = store.exported();
         assert!(trees.iter().all(|(_, tree)| tree.0.is_empty()));
         let before = Store::temporary();
         before.blocked.put(&[5; 20], &7).unwrap();
         let path = folder.path().join("export-000000000001.jsonl");
         write_file(&before, &path).unwrap();
-        restore(&store, folder.path()).unwrap();
+        restore(&store, folder.path(), 0).unwrap();
         assert!(store.positions.load::<u64>().unwrap().is_empty());
         let blocked = store.blocked.load::<u64>().unwrap();
         assert_eq!(blocked, [(vec![5; 20], 7)]);

@@ -32,20 +32,36 @@ impl Store {
     /// Takes the last export that lies beside the store in `path` in, when it is new or was stopped while it did so.
     ///
     /// # Errors
-    /// When the disk fails, or an import was stopped half-way.
+    /// When the disk fails, an export cannot be read now that may be read later, or an import was stopped half-way.
     pub(super) fn begin(&self, path: &Path) -> Result<(), StoreError> {
-        let exports = path.with_file_name(EXPORT_FOLDER);
         match mark_of(&self.db)? {
             None => Ok(()),
             Some(Source::File) => Err(StoreError::HalfImported),
-            // Whoever opens the store may drive tasks on this thread, and then it must not wait for the disk.
-            Some(Source::Exports) => thread::scope(|scope| {
-                let thread = thread::Builder::new().name("store-fill".into());
-                let fill = || self.fill(|| export::restore(self, &exports));
-                let filled = thread.spawn_scoped(scope, fill)?.join();
-                filled.unwrap_or(Err(StoreError::Panicked))
-            }),
+            Some(Source::Exports) => self.fill_from_exports(path, 0),
         }
+    }
+
+    /// Begins once more, without the `left_out` newest exports. Only for a store that holds nothing but what an export
+    /// brought.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub(super) fn begin_again(&self, path: &Path, left_out: usize) -> Result<(), StoreError> {
+        mark(&self.db, Source::Exports)?;
+        // Whose ledger it is came with the export, too.
+        self.chain.clear()?;
+        self.fill_from_exports(path, left_out)
+    }
+
+    fn fill_from_exports(&self, path: &Path, left_out: usize) -> Result<(), StoreError> {
+        let exports = path.with_file_name(EXPORT_FOLDER);
+        // Whoever opens the store may drive tasks on this thread, and then it must not wait for the disk.
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().name("store-fill".into());
+            let fill = || self.fill(|| export::restore(self, &exports, left_out));
+            let filled = thread.spawn_scoped(scope, fill)?.join();
+            filled.unwrap_or(Err(StoreError::Panicked))
+        })
     }
 
     /// Empties a marked store and has `work` fill it; then the mark goes. All of it is on the disk when this returns.
@@ -184,6 +200,52 @@ mod tests {
             store.positions.put(b"later", &7_u64).unwrap();
             drop(store);
             assert_eq!(positions(&Store::reopen(&path)), RECORDS + 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_export_that_cannot_be_read_ends_the_start_and_is_not_passed_over() {
+        const NEWEST: &str = "export-999999999999.jsonl";
+        type Step = fn(&Path);
+        let rows: [(&str, Step, Step); 3] = [
+            (
+                "the export",
+                |exports| fs::create_dir(exports.join(NEWEST)).unwrap(),
+                |exports| fs::remove_dir(exports.join(NEWEST)).unwrap(),
+            ),
+            (
+                "a later layout",
+                |exports| {
+                    let header = r#"{"ashya":"gateway-store","version":99,"at":1}"#;
+                    fs::write(exports.join(NEWEST), header).unwrap();
+                },
+                |exports| fs::remove_file(exports.join(NEWEST)).unwrap(),
+            ),
+            (
+                "the folder",
+                |exports| {
+                    fs::rename(exports, exports.with_extension("away")).unwrap();
+                    fs::write(exports, "no folder").unwrap();
+                },
+                |exports| {
+                    fs::remove_file(exports).unwrap();
+                    fs::rename(exports.with_extension("away"), exports).unwrap();
+                },
+            ),
+        ];
+        for (name, hinder, mend) in rows {
+            let folder = tempfile::tempdir().unwrap();
+            let exports = folder.path().join(EXPORT_FOLDER);
+            back_up(&fill(&folder.path().join("before")), &exports).unwrap();
+            let path = folder.path().join("store");
+            hinder(&exports);
+            for _ in 0..2 {
+                let opened = when_free(|| Store::open(&path));
+                let told = matches!(opened, Err(StoreError::Export { .. }));
+                assert!(told, "{name}: {opened:?}");
+            }
+            mend(&exports);
+            assert_eq!(positions(&Store::reopen(&path)), RECORDS, "{name}");
         }
     }
 

@@ -1,15 +1,21 @@
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self as std_mpsc, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 
+/// How long the last flush may take when the store is closed.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Callers that may wait for one flush; more wait for a place first.
 const MAX_WAITERS: usize = 4096;
 
@@ -23,6 +29,8 @@ type Waiter = oneshot::Sender<Result<(), String>>;
 pub(super) struct Flusher {
     waiters: Option<mpsc::Sender<Waiter>>,
     thread: Option<JoinHandle<()>>,
+    /// Hears of nothing but the thread's end.
+    ended: Mutex<std_mpsc::Receiver<Infallible>>,
 }
 
 impl Flusher {
@@ -39,10 +47,15 @@ impl Flusher {
             blobs: path.join("blobs"),
             synced: HashSet::new(),
         };
-        let thread = thread.spawn(move || serve(&db, &mut disk, queue))?;
+        let (alive, ended) = std_mpsc::channel();
+        let thread = thread.spawn(move || {
+            let _alive = alive;
+            serve(&db, &mut disk, queue);
+        })?;
         Ok(Self {
             waiters: Some(waiters),
             thread: Some(thread),
+            ended: Mutex::new(ended),
         })
     }
 
@@ -70,10 +83,14 @@ impl Flusher {
 }
 
 impl Drop for Flusher {
-    /// Waits for the thread: the store's lock is free only once its last handle is gone.
+    /// Waits for the thread: the store's lock is free only once its last handle is gone. A thread that the disk holds is
+    /// left, so that the process can end.
     fn drop(&mut self) {
         self.waiters.take();
-        if let Some(thread) = self.thread.take() {
+        let ended = self.ended.get_mut().recv_timeout(PATIENCE);
+        if ended == Err(RecvTimeoutError::Disconnected)
+            && let Some(thread) = self.thread.take()
+        {
             // A panic of the thread has already failed its waiters.
             let _ = thread.join();
         }

@@ -42,6 +42,17 @@ pub(super) fn bring_up(db: &sled::Db) -> Result<(), StoreError> {
     set(db, CURRENT)
 }
 
+/// [`bring_up`] of a new store alone.
+///
+/// # Errors
+/// When it is older or newer, or fails.
+pub(super) fn bring_up_new(db: &sled::Db) -> Result<(), StoreError> {
+    match refuse_other(db) {
+        Err(StoreError::NotBegun) => bring_up(db),
+        other => other,
+    }
+}
+
 /// Refuses a store of any but the current layout.
 ///
 /// # Errors
@@ -206,6 +217,9 @@ mod tests {
             let looked = look();
             let older = matches!(looked, Err(StoreError::Older { found: 2, .. }));
             assert!(older, "{looked:?}");
+            let opened = when_free(|| Store::open_for_import(&path));
+            let older = matches!(opened, Err(StoreError::Older { found: 2, .. }));
+            assert!(older, "{opened:?}");
         }
         drop(Store::reopen(&path));
         look().unwrap();

@@ -21,7 +21,8 @@ pub(super) struct Block {
     pub(super) events: Vec<LedgerEvent>,
     /// All its logs, those of other contracts included.
     pub(super) logs: Vec<Value>,
-    bloom: LogsBloom,
+    /// What its node says of them, if anything.
+    bloom: Option<LogsBloom>,
 }
 
 /// A chain from block 0.
@@ -68,12 +69,22 @@ pub(super) fn add_of_others(chain: &mut Chain) {
 pub(super) fn without_filters(chain: &Chain, first: u64) -> Chain {
     let emptied = |block: &Arc<Block>| match block.number {
         number if number >= first => Arc::clone(block),
-        _ => Arc::new(Block {
-            bloom: LogsBloom::EMPTY,
-            ..Block::clone(block)
-        }),
+        _ => with_filter(block, Some(LogsBloom::EMPTY)),
     };
     chain.iter().map(emptied).collect()
+}
+
+/// The same chain by a node that leaves the filters out.
+pub(super) fn leaving_filters_out(chain: &Chain) -> Chain {
+    let bare = |block: &Arc<Block>| with_filter(block, None);
+    chain.iter().map(bare).collect()
+}
+
+fn with_filter(block: &Block, bloom: Option<LogsBloom>) -> Arc<Block> {
+    Arc::new(Block {
+        bloom,
+        ..block.clone()
+    })
 }
 
 impl Block {
@@ -93,16 +104,19 @@ impl Block {
 
     pub(super) fn json(&self) -> Value {
         let zero = Hash::ZERO;
-        json!({
+        let mut json = json!({
             "number": format!("{:#x}", self.number),
             "hash": self.hash,
             "parentHash": self.parent,
             "timestamp": format!("{:#x}", 1_700_000_000 + self.number * 12),
-            "logsBloom": format!("0x{}", hex::encode(self.bloom.as_bytes())),
             "stateRoot": zero, "transactionsRoot": zero, "receiptsRoot": zero, "sha3Uncles": zero,
             "miner": Address::ZERO, "gasUsed": "0x0", "gasLimit": "0x0", "extraData": "0x",
             "difficulty": "0x0", "transactions": [], "uncles": [],
-        })
+        });
+        if let Some(bloom) = &self.bloom {
+            json["logsBloom"] = json!(format!("0x{}", hex::encode(bloom.as_bytes())));
+        }
+        json
     }
 }
 
@@ -137,7 +151,7 @@ fn block(parent: Option<&Arc<Block>>, events: Vec<LedgerEvent>, noise: u8, salt:
         parent,
         events,
         logs,
-        bloom,
+        bloom: Some(bloom),
     }
 }
 

@@ -9,7 +9,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::super::{Pace, RoundError};
-use super::generated::{Chain, add, add_of_others, chain, genesis, grow, without_filters};
+use super::generated::{
+    Chain, add, add_of_others, chain, genesis, grow, leaving_filters_out, without_filters,
+};
 use super::node::{Lie, Node};
 use super::rig::{OPTIONS, Rig, eventually, follow};
 use crate::defaults::PUBLIC_POLL;
@@ -95,6 +97,23 @@ async fn a_chain_whose_filters_are_empty_is_followed() {
         rig.check_equals(&other, "read anew");
         assert_eq!(rig.metrics.chain_rebuilds.get(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_node_that_leaves_filters_out_takes_over_from_one_that_fills_them() {
+    let old = chain(20);
+    let mut longer = old.clone();
+    grow(&mut longer, 20, &mut StdRng::seed_from_u64(7));
+    let nodes = [
+        Arc::new(Node::start(old.clone(), 1).await),
+        Arc::new(Node::start(leaving_filters_out(&longer), 2).await),
+    ];
+    let mut rig = Rig::new(nodes.to_vec(), OPTIONS);
+    rig.settle().await;
+    rig.check_equals(&old, "by the first");
+    nodes[0].lie(&[Lie::Http(500)], 100);
+    rig.settle().await;
+    rig.check_equals(&longer, "by the other");
 }
 
 #[tokio::test]

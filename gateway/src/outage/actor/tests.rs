@@ -168,6 +168,19 @@ async fn behind_a_transaction_that_is_stuck_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn a_poor_wallet_pauses_as_many_feeds_at_once_as_any() {
+    let mut rig = Rig::start(0).await;
+    rig.node.take(Taking::Keeps);
+    // For three at the highest fee.
+    rig.node.leave(10_000_000_000_000_000);
+    for number in 1..=16 {
+        rig.open_silent_feed(number);
+    }
+    rig.look().await;
+    assert_eq!((rig.node.sent(), rig.node.waiting()), (16, 16));
+}
+
+#[tokio::test]
 async fn what_an_earlier_run_has_sent_is_waited_for() {
     let mut rig = Rig::start(1).await;
     rig.open_silent_feed(1);

@@ -1,4 +1,4 @@
-//! A node that mines each transaction, keeps it waiting, or refuses it.
+//! A node that mines each transaction, keeps it waiting, or refuses it, as it does what the wallet could not pay.
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ pub(super) const GAS: u64 = 44_000;
 /// What is paid for a unit of it, in wei.
 pub(super) const GAS_PRICE: u64 = 2 * GWEI;
 const GWEI: u64 = 1_000_000_000;
+const ETH: u64 = GWEI * GWEI;
 
 /// What becomes of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,10 @@ struct Inner {
     known: u64,
     /// How often a transaction was sent.
     sent: u64,
+    /// What the wallet holds, in wei.
+    money: u64,
+    /// The most that those which wait may cost together.
+    owed: u128,
 }
 
 impl Node {
@@ -56,6 +61,8 @@ impl Node {
             mined: 0,
             known: waiting,
             sent: 0,
+            money: ETH,
+            owed: 0,
         }));
         let routes = Router::new()
             .route("/", post(serve))
@@ -72,10 +79,20 @@ impl Node {
         self.inner.lock().taking = taking;
     }
 
+    /// Leaves the wallet so much, in wei.
+    pub(super) fn leave(&self, money: u64) {
+        self.inner.lock().money = money;
+    }
+
     /// Mines everything that waits.
     pub(super) fn mine(&self) {
-        let mut inner = self.inner.lock();
-        inner.mined = inner.known;
+        self.inner.lock().mine();
+    }
+
+    /// How many transactions wait.
+    pub(super) fn waiting(&self) -> u64 {
+        let inner = self.inner.lock();
+        inner.known - inner.mined
     }
 
     pub(super) fn sent(&self) -> u64 {
@@ -105,7 +122,7 @@ impl Inner {
         Ok(match method {
             "eth_chainId" => json!("0x7a69"),
             "eth_getCode" => json!("0x01"),
-            "eth_getBalance" => json!("0xde0b6b3a7640000"),
+            "eth_getBalance" => number(self.money),
             "eth_estimateGas" => number(GAS),
             "eth_maxPriorityFeePerGas" => number(GWEI),
             "eth_getBlockByNumber" => block(),
@@ -116,9 +133,13 @@ impl Inner {
                 if self.taking == Taking::Refuses {
                     return Err("not today");
                 }
-                self.known += 1;
+                let owed = self.owed + most_fee(params[0].as_str().unwrap());
+                if owed > u128::from(self.money) {
+                    return Err("insufficient funds for gas * price + value");
+                }
+                (self.owed, self.known) = (owed, self.known + 1);
                 if self.taking == Taking::Mines {
-                    self.mined = self.known;
+                    self.mine();
                 }
                 json!(Hash::ZERO)
             }
@@ -127,6 +148,30 @@ impl Inner {
             _ => return Err("the method does not exist"),
         })
     }
+
+    fn mine(&mut self) {
+        (self.owed, self.mined) = (0, self.known);
+    }
+}
+
+/// The most that a signed transaction (EIP-1559) may pay for gas. It begins with short numbers: chain, nonce, tip, most
+/// for a unit, gas.
+fn most_fee(raw: &str) -> u128 {
+    let bytes = hex::decode(&raw[2..]).unwrap();
+    // Type 2, and a list whose length takes one byte.
+    assert_eq!(bytes[..2], [0x02, 0xf8], "{raw}");
+    let mut rest = &bytes[3..];
+    let numbers = [(); 5].map(|()| {
+        let (number, others) = match rest[0] {
+            0..0x80 => rest.split_at(1),
+            length => rest[1..].split_at(usize::from(length - 0x80)),
+        };
+        rest = others;
+        let digits = number.iter().copied().map(u128::from);
+        digits.fold(0_u128, |sum, digit| sum * 256 + digit)
+    });
+    let [_, _, _, most, gas] = numbers;
+    most * gas
 }
 
 fn number(value: u64) -> Value {
