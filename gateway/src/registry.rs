@@ -12,6 +12,7 @@ use ashya_protocol::{DeviceId, Domain, VerifyError};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio::time::Instant;
 
 use crate::chain_clock::wall_clock;
 use crate::defaults::CLAIM_GRACE;
@@ -29,8 +30,7 @@ pub struct Registry {
     store: Store,
     policy: Arc<RegistrationPolicy>,
     blocked: Blocklist,
-    /// Unix second.
-    loaded_at: u64,
+    loaded_at: Instant,
     entries: Arc<RwLock<BTreeMap<DeviceId, Entry>>>,
 }
 
@@ -76,7 +76,7 @@ pub enum RegistryError {
         found: u64,
     },
     /// There is no room for a device that was not there before.
-    #[error("this gateway takes {0} devices and has them all")]
+    #[error("this gateway takes {0} devices and has them all, for now")]
     Full(usize),
     /// The operator takes only devices and owners that are listed.
     #[error("this gateway takes listed devices and owners only")]
@@ -111,7 +111,7 @@ impl Registry {
             capacity,
             policy: Arc::default(),
             blocked: Blocklist::load(store.clone())?,
-            loaded_at: wall_clock().as_secs(),
+            loaded_at: Instant::now(),
             store,
             entries: Arc::new(RwLock::new(entries)),
         })
@@ -169,7 +169,7 @@ impl Registry {
     /// When it breaks a limit, is not signed by the device, is not above the revision that is there, or there is no
     /// room for one more device.
     pub async fn register(&self, signed: SignedRegistration) -> Result<Registered, RegistryError> {
-        self.register_instead(signed, |_| false, |_| {}).await
+        self.take(signed, |_, _| None, |_| {}).await
     }
 
     /// As [`Self::register`]; when there is no room, another device goes: one that was taken off, or one that `may_go`
@@ -178,6 +178,20 @@ impl Registry {
         &self,
         signed: SignedRegistration,
         may_go: impl Fn(&Registration) -> bool,
+        forget: impl Fn(DeviceId),
+    ) -> Result<Registered, RegistryError> {
+        let who_goes = |entries: &BTreeMap<_, _>, now| {
+            removed(entries)
+                .or_else(|| self.shut_out(entries, &may_go))
+                .or_else(|| self.idle_claim(entries, now, &may_go))
+        };
+        self.take(signed, who_goes, forget).await
+    }
+
+    async fn take(
+        &self,
+        signed: SignedRegistration,
+        who_goes: impl Fn(&BTreeMap<DeviceId, Entry>, u64) -> Option<DeviceId>,
         forget: impl Fn(DeviceId),
     ) -> Result<Registered, RegistryError> {
         let registration = &signed.registration;
@@ -195,9 +209,7 @@ impl Registry {
             let mut entries = self.entries.write();
             let outcome = compare(entries.get(&device), &signed)?;
             if !entries.contains_key(&device) && entries.len() >= self.capacity {
-                let goes = removed(&entries)
-                    .or_else(|| self.shut_out(&entries, &may_go))
-                    .or_else(|| self.idle_claim(&entries, now, &may_go));
+                let goes = who_goes(&entries, now);
                 let goes = goes.ok_or(RegistryError::Full(self.capacity))?;
                 self.store.devices.remove(goes.as_bytes())?;
                 entries.remove(&goes);
@@ -240,7 +252,7 @@ impl Registry {
         may_go: impl Fn(&Registration) -> bool,
     ) -> Option<DeviceId> {
         let newest = now.saturating_sub(CLAIM_GRACE.as_secs());
-        if self.loaded_at > newest {
+        if self.loaded_at.elapsed() < CLAIM_GRACE {
             return None;
         }
         let idle = entries.iter().filter_map(|(device, entry)| match entry {

@@ -106,18 +106,22 @@ pub(super) async fn register(
 ) -> Result<(StatusCode, Json<Device>), HttpError> {
     client.counts(Action::Registration)?;
     let registration = signed.registration.clone();
-    // What the ledger has not said yet could be that a device is sold.
-    let knows = known.clock.is_current();
     let may_go = |claim: &Registration| {
-        knows && !has_proven_owner(claim, &known.index) && !known.presence.is_online(claim.device)
+        !has_proven_owner(claim, &known.index) && !known.presence.is_online(claim.device)
     };
     let forget = |gone| {
-        if knows && known.index.feeds_of_device(gone).is_empty() {
+        if known.index.feeds_of_device(gone).is_empty() {
             traces.forget(gone);
         }
     };
-    let registered = known.registry.register_instead(signed, may_go, forget);
-    let status = match registered.await? {
+    // What the ledger has not said yet could be that a device is sold.
+    let registered = if known.clock.is_current() {
+        let registry = &known.registry;
+        registry.register_instead(signed, may_go, forget).await
+    } else {
+        known.registry.register(signed).await
+    };
+    let status = match registered? {
         Registered::New => StatusCode::CREATED,
         Registered::Updated | Registered::Unchanged => StatusCode::OK,
     };

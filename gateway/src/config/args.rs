@@ -151,7 +151,8 @@ pub struct RunArgs {
     )]
     pub mqtt_bridge: Option<String>,
     /// Key file of the wallet that pauses feeds of silent devices (64 hexadecimal digits), for owners who name it as
-    /// their feed's pauser. It needs ETH for gas only; `[outage]` says how much in a day, and how often for one feed
+    /// their feed's pauser. It needs ETH for gas only: `[outage]` says how much in a day, and 0.05 ETH are enough to offer
+    /// the default limit of the fee for all that is sent at once
     #[arg(long, value_name = "FILE", env = "ASHYA_GATEWAY_OUTAGE_KEY_FILE")]
     pub outage_key_file: Option<PathBuf>,
     /// Which clock decides about access: `wall`, or `head` for local chains whose time is moved

@@ -56,15 +56,16 @@ impl Blocklist {
     /// When the store fails.
     pub fn block(&self, device: DeviceId) -> Result<bool, StoreError> {
         let now = wall_clock().as_secs();
-        let (is_new, since, leash) = {
+        let (is_new, since) = {
             let mut state = self.state.lock();
             let is_new = !state.since.contains_key(&device);
             let since = *state.since.entry(device).or_insert(now);
-            (is_new, since, state.leashes.remove(&device))
+            // Under the lock, so that nobody lets go of it as of one that is not cut.
+            if let Some((_, cut)) = state.leashes.remove(&device) {
+                cut.cancel();
+            }
+            (is_new, since)
         };
-        if let Some((_, cut)) = leash {
-            cut.cancel();
-        }
         // Once more where it was out already: an earlier attempt may have failed here.
         self.store.blocked.put(device.as_bytes(), &since)?;
         self.store.flush_blocking()?;

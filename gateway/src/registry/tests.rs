@@ -124,15 +124,16 @@ async fn a_full_registry_takes_no_new_device_but_later_words_of_known_ones() {
     let full = registry.register(signed_by(&key(3), 1, "Gate")).await;
     assert!(matches!(full, Err(RegistryError::Full(2))));
     registry.remove(key(2).device_id()).await.unwrap();
+    let full = registry.register(signed_by(&key(3), 1, "Gate")).await;
+    assert!(matches!(full, Err(RegistryError::Full(2))));
     for (byte, revision, expected) in [
         (1, 2, Some(Registered::Updated)),
         // One that was taken off makes room, and finds none itself.
         (3, 1, Some(Registered::New)),
         (2, 2, None),
     ] {
-        let outcome = registry
-            .register(signed_by(&key(byte), revision, "Gate"))
-            .await;
+        let signed = signed_by(&key(byte), revision, "Gate");
+        let outcome = registry.register_instead(signed, |_| false, |_| {}).await;
         match (outcome, expected) {
             (Ok(outcome), Some(expected)) => assert_eq!(outcome, expected, "{byte}"),
             (Err(RegistryError::Full(2)), None) => {}
@@ -190,7 +191,7 @@ async fn an_old_claim_or_a_blocked_device_makes_room() {
     }
     let full = registry.register_instead(third(), |_| true, note).await;
     assert!(matches!(full, Err(RegistryError::Full(2))), "after a start");
-    registry.loaded_at = old;
+    registry.loaded_at -= CLAIM_GRACE;
     let full = registry.register_instead(third(), |_| false, note).await;
     assert!(matches!(full, Err(RegistryError::Full(2))), "both are kept");
     let [kept, goes] = [0, 1].map(|index: usize| keys[index].device_id());
@@ -203,7 +204,7 @@ async fn an_old_claim_or_a_blocked_device_makes_room() {
     // Who is shut out needs no time, and stays shut out.
     let third = keys[2].device_id();
     tokio::task::block_in_place(|| registry.blocked().block(third)).unwrap();
-    registry.loaded_at = wall_clock().as_secs();
+    registry.loaded_at = Instant::now();
     let back = signed_by(&keys[1], 1, "Gate");
     registry
         .register_instead(back, |_| true, note)

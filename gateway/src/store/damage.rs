@@ -78,18 +78,25 @@ pub(crate) fn open_and_load<T, E: From<StoreError>>(
         return Err(error);
     };
     let store = Store::begin_anew(path, damage)?;
-    for left_out in 1..=export::count(&path.with_file_name(EXPORT_FOLDER))? {
+    loop {
         let loaded = load(store.clone());
         let damage = loaded.as_ref().err().and_then(&damage_of);
-        let Some(damage) = damage.filter(|error| error.is_damage()) else {
+        // A panic is rather a fault of ours than of what an export brought.
+        let is_unreadable =
+            |error: &&StoreError| error.is_damage() && !matches!(error, StoreError::Panicked);
+        let Some(damage) = damage.filter(is_unreadable) else {
             return loaded;
         };
-        // All that is in it came from an export, which stays: nothing needs to be set aside.
-        let reason = Chained(damage);
-        tracing::error!(%reason, left_out, "the new store cannot be read: begin it with an older export");
-        store.begin_again(path, left_out)?;
+        // All that is in the store came from that export.
+        let Some(aside) = export::set_newest_aside(&path.with_file_name(EXPORT_FOLDER))? else {
+            return loaded;
+        };
+        tracing::error!(
+            aside = %aside.display(), reason = %Chained(damage),
+            "the last export holds what cannot be read: set it aside and begin with the one before"
+        );
+        store.begin_again(path)?;
     }
-    load(store)
 }
 
 /// Opens the store that is in `path` and has it read. It is neither set aside nor brought to another layout, which is for
@@ -256,6 +263,8 @@ mod tests {
                 assert_eq!(load(&path).unwrap(), good, "{good} good ones");
                 assert_eq!(set_aside(folder.path()), 1, "{good} good ones");
             }
+            let kept = fs::read_dir(&exports).unwrap().count();
+            assert_eq!(kept, 3, "{good} good ones");
         }
     }
 

@@ -32,6 +32,8 @@ const BATCH: usize = 1_000;
 const KEPT: usize = 2;
 const PREFIX: &str = "export-";
 const WHOLE: &str = "jsonl";
+/// One whose records nobody could read.
+const UNREADABLE: &str = "unreadable";
 /// One that is still being written.
 const PARTIAL: &str = "partial";
 
@@ -273,20 +275,25 @@ pub(crate) fn back_up(store: &Store, folder: &Path) -> Result<u64, ExportError> 
     Ok(records)
 }
 
-/// How many exports a folder has, whole ones and damaged ones.
+/// Gives the newest export of a folder another name, under which it stays; gives it back, if there is one.
 ///
 /// # Errors
-/// When the folder is there and cannot be read.
-pub(super) fn count(folder: &Path) -> Result<usize, StoreError> {
-    Ok(newest_first(folder)?.len())
+/// When the folder is there and cannot be read or written.
+pub(super) fn set_newest_aside(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let Some(newest) = newest_first(folder)?.into_iter().next() else {
+        return Ok(None);
+    };
+    let aside = newest.with_extension(UNREADABLE);
+    fs::rename(&newest, &aside)?;
+    Ok(Some(aside))
 }
 
-/// Takes the newest whole export of `folder` in, when there is one after the `left_out` newest.
+/// Takes the newest whole export of `folder` in, when there is one.
 ///
 /// # Errors
 /// When the store fails, or an export cannot be read now that may be read later. Damaged ones are left out.
-pub(super) fn restore(store: &Store, folder: &Path, left_out: usize) -> Result<(), StoreError> {
-    for path in newest_first(folder)?.into_iter().skip(left_out) {
+pub(super) fn restore(store: &Store, folder: &Path) -> Result<(), StoreError> {
+    for path in newest_first(folder)? {
         match take_in_file(store, &path) {
             Ok(records) => {
                 tracing::warn!(path = %path.display(), records, "the last export is taken in");
@@ -434,7 +441,7 @@ mod tests {
         assert_eq!(imported.identity().unwrap(), Some(identity(9)));
         back_up(&store, folder.path()).unwrap();
         let restored = Store::temporary();
-        restore(&restored, folder.path(), 0).unwrap();
+        restore(&restored, folder.path()).unwrap();
         assert_eq!(restored.identity().unwrap(), Some(identity(9)));
         let other = Store::temporary();
         other.set_identity(identity(8)).unwrap();
@@ -497,7 +504,7 @@ mod tests {
         fs::write(folder.path().join("export-999999999998.jsonl"), "torn").unwrap();
         fs::write(folder.path().join("export-999999999999.jsonl"), b"\xff").unwrap();
         let other = Store::temporary();
-        restore(&other, folder.path(), 0).unwrap();
+        restore(&other, folder.path()).unwrap();
         assert_eq!(other.positions.load::<u64>().unwrap().len(), 2_500);
     }
 
@@ -512,14 +519,14 @@ mod tests {
         let whole = sealed(&format!("{lines}\n{stranger}\n"), 2_503);
         fs::write(folder.path().join("export-000000000002.jsonl"), whole).unwrap();
         let store = Store::temporary();
-        restore(&store, folder.path(), 0).unwrap();
+        restore(&store, folder.path()).unwrap();
         let trees = store.exported();
         assert!(trees.iter().all(|(_, tree)| tree.0.is_empty()));
         let before = Store::temporary();
         before.blocked.put(&[5; 20], &7).unwrap();
         let path = folder.path().join("export-000000000001.jsonl");
         write_file(&before, &path).unwrap();
-        restore(&store, folder.path(), 0).unwrap();
+        restore(&store, folder.path()).unwrap();
         assert!(store.positions.load::<u64>().unwrap().is_empty());
         let blocked = store.blocked.load::<u64>().unwrap();
         assert_eq!(blocked, [(vec![5; 20], 7)]);

@@ -37,28 +37,27 @@ impl Store {
         match mark_of(&self.db)? {
             None => Ok(()),
             Some(Source::File) => Err(StoreError::HalfImported),
-            Some(Source::Exports) => self.fill_from_exports(path, 0),
+            Some(Source::Exports) => self.fill_from_exports(path),
         }
     }
 
-    /// Begins once more, without the `left_out` newest exports. Only for a store that holds nothing but what an export
-    /// brought.
+    /// Begins once more. Only for a store that holds nothing but what an export brought.
     ///
     /// # Errors
     /// As [`Self::begin`].
-    pub(super) fn begin_again(&self, path: &Path, left_out: usize) -> Result<(), StoreError> {
+    pub(super) fn begin_again(&self, path: &Path) -> Result<(), StoreError> {
         mark(&self.db, Source::Exports)?;
         // Whose ledger it is came with the export, too.
         self.chain.clear()?;
-        self.fill_from_exports(path, left_out)
+        self.fill_from_exports(path)
     }
 
-    fn fill_from_exports(&self, path: &Path, left_out: usize) -> Result<(), StoreError> {
+    fn fill_from_exports(&self, path: &Path) -> Result<(), StoreError> {
         let exports = path.with_file_name(EXPORT_FOLDER);
         // Whoever opens the store may drive tasks on this thread, and then it must not wait for the disk.
         thread::scope(|scope| {
             let thread = thread::Builder::new().name("store-fill".into());
-            let fill = || self.fill(|| export::restore(self, &exports, left_out));
+            let fill = || self.fill(|| export::restore(self, &exports));
             let filled = thread.spawn_scoped(scope, fill)?.join();
             filled.unwrap_or(Err(StoreError::Panicked))
         })

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::StoreError;
 
 /// How long the last flush may take when the store is closed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Callers that may wait for one flush; more wait for a place first.
 const MAX_WAITERS: usize = 4096;
 
