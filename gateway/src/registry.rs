@@ -251,10 +251,10 @@ impl Registry {
         now: u64,
         may_go: impl Fn(&Registration) -> bool,
     ) -> Option<DeviceId> {
-        let newest = now.saturating_sub(CLAIM_GRACE.as_secs());
         if self.loaded_at.elapsed() < CLAIM_GRACE {
             return None;
         }
+        let newest = now.saturating_sub(CLAIM_GRACE.as_secs());
         let idle = entries.iter().filter_map(|(device, entry)| match entry {
             Entry::Registered { signed, at } if *at <= newest && may_go(&signed.registration) => {
                 Some((*at, *device))
