@@ -157,19 +157,23 @@ impl Hub {
         for of_stream in events.chunk_by(|one, next| one.key() == next.key()) {
             let parcel = Arc::new(Parcel::new(of_stream));
             let mut written = 0;
-            let waiting = self.hand_out(&parcel);
-            let mut at = now();
-            for (index, waiting) in waiting.into_iter().enumerate() {
-                if index % CROWD == CROWD - 1 {
-                    at = now();
-                }
-                match waiting.deliver(&parcel, at) {
-                    Delivered::Written => written += of_stream.len() as u64,
-                    Delivered::Late => {
-                        written += of_stream.len() as u64;
-                        self.0.metrics.late_writes.inc();
+            let mut waiting = self.hand_out(&parcel).into_iter();
+            while !waiting.as_slice().is_empty() {
+                waiting
+                    .as_slice()
+                    .iter()
+                    .take(CROWD)
+                    .for_each(Waiting::fetch);
+                let at = now();
+                for waiting in waiting.by_ref().take(CROWD) {
+                    match waiting.deliver(&parcel, at) {
+                        Delivered::Written => written += of_stream.len() as u64,
+                        Delivered::Late => {
+                            written += of_stream.len() as u64;
+                            self.0.metrics.late_writes.inc();
+                        }
+                        Delivered::Left(waker) => left.push(waker),
                     }
-                    Delivered::Left(waker) => left.push(waker),
                 }
             }
             self.0.metrics.events_delivered.inc_by(written);
@@ -189,11 +193,15 @@ impl Hub {
         for event in parcel.events() {
             channel.ring.push(now, event.clone());
         }
+        waiting.reserve(channel.watchers.len());
         let mut dropped = 0;
-        for outbox in &channel.watchers {
-            let (lost, waits) = outbox.push(parcel);
-            dropped += lost;
-            waiting.extend(waits);
+        for crowd in channel.watchers.chunks(CROWD) {
+            crowd.iter().for_each(Outbox::fetch);
+            for outbox in crowd {
+                let (lost, waits) = outbox.push(parcel);
+                dropped += lost;
+                waiting.extend(waits);
+            }
         }
         drop(channel);
         if self.0.budget.is_exceeded() {

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -25,6 +26,11 @@ impl Tcp {
     /// When it takes nothing, or the connection is gone.
     pub(crate) fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
         SockRef::from(&*self.0).send(bytes)
+    }
+
+    /// The number of the connection in this process.
+    pub(crate) fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 
     fn poll_write_with(

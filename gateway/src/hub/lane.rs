@@ -4,12 +4,12 @@
 //! it may be given, as long as nothing changes. Whatever the pass does not cover, and what cannot be written at once, is
 //! left to the task.
 
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ashya_protocol::FeedId;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::parcel::Parcel;
 use super::{Encoding, Message};
@@ -46,8 +46,6 @@ pub(crate) struct Pass {
 pub(super) struct Lane {
     tcp: Tcp,
     encoding: Encoding,
-    /// The session of the wallet, which may be revoked.
-    revoked: CancellationToken,
 }
 
 /// Events of which a lane has written only a part: the task goes on with them before all else.
@@ -71,10 +69,11 @@ pub(super) enum Sent {
 }
 
 impl Pass {
-    /// Whether an event may be written now. What is missing before it has to be told, which only the task does.
-    fn admits(&self, event: &Message, now: Now) -> bool {
-        let paid = |paid| event.moment().is_within(self.feed, &[paid]);
-        event.lost().is_none()
+    /// Whether all events of a parcel may be written now. What is missing before them has to be told, which only the task
+    /// does.
+    fn admits(&self, parcel: &Parcel, now: Now) -> bool {
+        let paid = |paid| parcel.is_within(self.feed, paid);
+        !parcel.has_gap()
             && self.ledger == now.ledger
             && now.clock.at() < self.session_ends
             && self.paid.is_none_or(paid)
@@ -92,18 +91,18 @@ impl Pass {
 }
 
 impl Lane {
-    pub(super) const fn new(tcp: Tcp, encoding: Encoding, revoked: CancellationToken) -> Self {
-        Self {
-            tcp,
-            encoding,
-            revoked,
-        }
+    pub(super) const fn new(tcp: Tcp, encoding: Encoding) -> Self {
+        Self { tcp, encoding }
+    }
+
+    /// Has the processor fetch what a write looks at first.
+    pub(super) fn fetch(&self) {
+        black_box(self.tcp.as_raw_fd());
     }
 
     /// Writes a parcel, as far as the kernel takes it at once.
     pub(super) fn send(&self, parcel: &Parcel, pass: &Pass, now: Now) -> Sent {
-        let mut events = parcel.events().iter();
-        if self.revoked.is_cancelled() || !events.all(|event| pass.admits(event, now)) {
+        if !pass.admits(parcel, now) {
             return Sent::Nothing;
         }
         let frames = parcel.frames(self.encoding);
@@ -132,6 +131,10 @@ mod tests {
     use crate::hub::Moment;
     use crate::hub::tests::{DOMAIN, message};
     use crate::ledger_index::LedgerIndex;
+
+    fn parcel(moment: Moment) -> Parcel {
+        Parcel::new(&[Arc::new(message("detections", 3, 0, 10, moment))])
+    }
 
     #[test]
     fn a_pass_holds_only_as_long_as_nothing_changes() {
@@ -196,9 +199,9 @@ mod tests {
                 feed_times: vec![(from, time)],
                 paused: Vec::new(),
             };
-            let event = message("detections", 3, 0, 10, moment);
+            let parcel = parcel(moment);
             let now = Now { clock, ledger };
-            assert_eq!(pass.admits(&event, now), admitted, "{what}");
+            assert_eq!(pass.admits(&parcel, now), admitted, "{what}");
         }
     }
 
@@ -226,10 +229,10 @@ mod tests {
             session_ends: now.clock.at() + Duration::from_secs(60),
             ledger: now.ledger,
         };
-        let event = message("detections", 3, 0, 10, Moment::default());
+        let parcel = parcel(Moment::default());
         std::thread::sleep(Duration::from_millis(50));
-        assert!(!pass.admits(&event, now));
+        assert!(!pass.admits(&parcel, now));
         let until = Some(1_010);
-        assert!(Pass { until, ..pass }.admits(&event, now));
+        assert!(Pass { until, ..pass }.admits(&parcel, now));
     }
 }

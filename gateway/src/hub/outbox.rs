@@ -1,4 +1,5 @@
-use std::sync::Arc;
+use std::hint::black_box;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -13,20 +14,30 @@ use crate::tcp::Tcp;
 
 /// The bounded queue between the hub and one socket. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Outbox(Arc<Mutex<Inner>>);
+pub(crate) struct Outbox(Arc<Shared>);
+
+/// In this order and no larger than it must be: whoever fetches both ends has all of it.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct Shared {
+    inner: Mutex<Inner>,
+    /// The socket's connection, where it can be written to directly.
+    lane: OnceLock<Lane>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
-    queue: Queue,
+    /// What waits; most sockets have nothing that does.
+    queue: Option<Box<Queue>>,
     /// What is about to be written directly. Nothing is queued meanwhile: whoever comes first queues this before.
     lent: Option<Arc<Parcel>>,
     /// Whoever waits for the queue to fill. Taken by the event that fills it, so that a socket is woken once for all
     /// that comes until it has looked.
     waits: Option<Waker>,
-    /// The socket's connection, where it can be written to directly.
-    lane: Option<Lane>,
     /// What may be written directly, while the socket's task waits and has nothing to write itself.
     pass: Option<Pass>,
+    /// The session of the wallet, which may be revoked. None where nothing is written directly.
+    revoked: Option<CancellationToken>,
     /// What was begun to be written.
     begun: Option<Box<Begun>>,
 }
@@ -56,7 +67,8 @@ pub(crate) struct Overflown;
 impl Outbox {
     /// Lets the connection be written to directly, whenever there is a pass, until the session is revoked.
     pub(crate) fn open_lane(&self, tcp: Tcp, encoding: Encoding, revoked: CancellationToken) {
-        self.lock().lane = Some(Lane::new(tcp, encoding, revoked));
+        self.0.lane.get_or_init(|| Lane::new(tcp, encoding));
+        self.lock().revoked = Some(revoked);
     }
 
     /// Takes events; gives back how many were lost for it, and who waits. That is handed out so that it can be
@@ -83,7 +95,7 @@ impl Outbox {
     pub(crate) fn poll_filled(&self, context: &mut Context<'_>, pass: Option<Pass>) -> Poll<()> {
         let mut inner = self.lock();
         inner.queue_lent();
-        if !inner.queue.is_empty() || inner.begun.is_some() {
+        if !inner.is_empty() || inner.begun.is_some() {
             return Poll::Ready(());
         }
         inner.pass = pass;
@@ -110,33 +122,56 @@ impl Outbox {
     pub(crate) fn pop(&self) -> Result<Option<Queued>, Overflown> {
         let mut inner = self.lock();
         inner.queue_lent();
-        if inner.queue.is_overflown() {
+        let Some(queue) = &mut inner.queue else {
+            return Ok(None);
+        };
+        if queue.is_overflown() {
             return Err(Overflown);
         }
-        Ok(inner.queue.pop())
+        let next = queue.pop();
+        if queue.is_empty() {
+            inner.queue = None;
+        }
+        Ok(next)
     }
 
     /// Takes out everything of one stream.
     pub(super) fn forget(&self, key: &StreamKey) {
         let mut inner = self.lock();
         inner.queue_lent();
-        inner.queue.forget(key);
+        if let Some(queue) = &mut inner.queue {
+            queue.forget(key);
+        }
     }
 
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Has the processor fetch what a delivery looks at first. The kernel's work for one socket pushes the next one's out
+    /// of its caches; asked for many at once, all come in the time of one or two, since none waits for another.
+    pub(super) fn fetch(&self) {
+        black_box(self.0.inner.is_locked());
+        if let Some(lane) = self.0.lane.get() {
+            lane.fetch();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock()
+        self.0.inner.lock()
     }
 }
 
 impl Inner {
+    /// Whether nothing waits.
+    fn is_empty(&self) -> bool {
+        self.queue.as_ref().is_none_or(|queue| queue.is_empty())
+    }
+
     /// Whether a parcel may be written directly: nothing is before it, and all of it can be queued if that fails.
     fn may_lend(&self, parcel: &Parcel) -> bool {
-        let is_idle = self.queue.is_empty() && self.lent.is_none();
-        let may_write = self.lane.is_some() && self.pass.is_some();
+        let is_idle = self.is_empty() && self.lent.is_none();
+        let may_write = self.revoked.is_some() && self.pass.is_some();
         is_idle && may_write && parcel.fits()
     }
 
@@ -150,8 +185,9 @@ impl Inner {
     /// Queues events, and gives back how many were lost for it.
     fn queue_all(&mut self, parcel: &Parcel) -> u64 {
         let mut lost = 0;
+        let queue = self.queue.get_or_insert_default();
         for event in parcel.events() {
-            if let Pushed::Dropped(dropped) = self.queue.push(event.clone()) {
+            if let Pushed::Dropped(dropped) = queue.push(event.clone()) {
                 lost += dropped;
             }
         }
@@ -160,6 +196,11 @@ impl Inner {
 }
 
 impl Waiting {
+    /// [`Outbox::fetch`].
+    pub(super) fn fetch(&self) {
+        self.outbox.fetch();
+    }
+
     /// Writes a parcel that was just taken, if nothing else is there to do for the socket.
     pub(super) fn deliver(self, parcel: &Arc<Parcel>, now: Now) -> Delivered {
         let mut inner = self.outbox.lock();
@@ -168,8 +209,12 @@ impl Waiting {
             drop(inner);
             return Delivered::Left(self.waker);
         }
-        let sent = match (&inner.lane, &inner.pass) {
-            (Some(lane), Some(pass)) => lane.send(parcel, pass, now),
+        let is_over = inner
+            .revoked
+            .as_ref()
+            .is_none_or(|revoked| revoked.is_cancelled());
+        let sent = match (self.outbox.0.lane.get(), &inner.pass) {
+            (Some(lane), Some(pass)) if !is_over => lane.send(parcel, pass, now),
             _ => Sent::Nothing,
         };
         match sent {

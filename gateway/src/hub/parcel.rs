@@ -1,5 +1,7 @@
 use std::sync::{Arc, OnceLock};
 
+use ashya_protocol::FeedId;
+
 use super::queue::{MAX_PICTURES, MAX_SMALL};
 use super::{Encoding, Message};
 
@@ -11,6 +13,10 @@ const MAX_BYTES: usize = 256 * 1024;
 pub(super) struct Parcel {
     events: Vec<Arc<Message>>,
     fits: bool,
+    /// Whether the gateway has missed something before one of them.
+    has_gap: bool,
+    /// The feeds whose clocks ran at each of them, with the first and the last time.
+    feed_times: Vec<(FeedId, u64, u64)>,
     /// The frames of several events; a single one has its own.
     binary: OnceLock<Vec<u8>>,
     json: OnceLock<Vec<u8>>,
@@ -23,6 +29,8 @@ impl Parcel {
         let is_queued_whole = pictures.count() <= MAX_PICTURES && events.len() <= MAX_SMALL;
         Self {
             fits: is_queued_whole && bytes <= MAX_BYTES,
+            has_gap: events.iter().any(|event| event.lost().is_some()),
+            feed_times: feed_times(events),
             events: events.to_vec(),
             binary: OnceLock::new(),
             json: OnceLock::new(),
@@ -38,6 +46,17 @@ impl Parcel {
         self.fits
     }
 
+    /// Whether something is missing before one of the events, which has to be told.
+    pub(super) const fn has_gap(&self) -> bool {
+        self.has_gap
+    }
+
+    /// Whether the feed's clock ran at all of the events, and showed times within a half-open window.
+    pub(super) fn is_within(&self, feed: FeedId, (start, expiry): (u64, u64)) -> bool {
+        let mut times = self.feed_times.iter();
+        times.any(|(id, first, last)| *id == feed && start <= *first && *last < expiry)
+    }
+
     /// The frames.
     pub(super) fn frames(&self, encoding: Encoding) -> &[u8] {
         if let [one] = &*self.events {
@@ -51,5 +70,88 @@ impl Parcel {
             let frames = self.events.iter().map(|event| event.frame(encoding));
             frames.collect::<Vec<_>>().concat()
         })
+    }
+}
+
+/// The feeds whose clocks ran at each of the events, with the least and the greatest time.
+fn feed_times(events: &[Arc<Message>]) -> Vec<(FeedId, u64, u64)> {
+    let mut moments = events.iter().map(|event| event.moment());
+    let first = moments.next().map_or(&[][..], |moment| &moment.feed_times);
+    let mut times: Vec<_> = first
+        .iter()
+        .map(|&(feed, time)| (feed, time, time))
+        .collect();
+    for moment in moments {
+        times.retain_mut(|(feed, first, last)| {
+            let same = moment.feed_times.iter().find(|(id, _)| id == feed);
+            let time = same.map(|(_, time)| *time);
+            *first = time.map_or(*first, |time| time.min(*first));
+            *last = time.map_or(*last, |time| time.max(*last));
+            time.is_some()
+        });
+    }
+    times
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::Moment;
+    use crate::hub::tests::message;
+    use crate::stream::Gap;
+
+    const FEEDS: [FeedId; 2] = [FeedId::new([1; 32]), FeedId::new([2; 32])];
+
+    fn event(feed_times: &[(usize, u64)]) -> Arc<Message> {
+        let times = feed_times.iter().map(|(feed, time)| (FEEDS[*feed], *time));
+        let moment = Moment {
+            at: 0,
+            feed_times: times.collect(),
+            paused: Vec::new(),
+        };
+        Arc::new(message("detections", 1, 0, 10, moment))
+    }
+
+    #[test]
+    fn a_parcel_is_paid_where_each_of_its_events_is() {
+        let parcels = [
+            vec![event(&[(0, 5)])],
+            vec![event(&[(0, 5), (1, 9)]), event(&[(1, 7), (0, 6)])],
+            vec![event(&[(0, 7)]), event(&[(0, 5)]), event(&[(0, 6)])],
+            vec![event(&[(0, 5), (1, 5)]), event(&[(1, 6)])],
+            vec![event(&[]), event(&[(0, 5)])],
+        ];
+        let mut paid = 0;
+        for (index, events) in parcels.iter().enumerate() {
+            let parcel = Parcel::new(events);
+            for feed in FEEDS {
+                for window in (4..=10).flat_map(|start| (start..=10).map(move |end| (start, end))) {
+                    let is_paid = |event: &Arc<Message>| event.moment().is_within(feed, &[window]);
+                    let expected = events.iter().all(is_paid);
+                    assert_eq!(
+                        parcel.is_within(feed, window),
+                        expected,
+                        "{index} {window:?}"
+                    );
+                    paid += usize::from(expected);
+                }
+            }
+        }
+        assert!(paid > 20, "{paid}");
+    }
+
+    #[test]
+    fn a_gap_before_any_of_its_events_shows() {
+        let seq = |seq: u64| seq.try_into().unwrap();
+        let lost = Gap {
+            from: seq(1),
+            to: seq(1),
+        };
+        let (first, second) = (
+            event(&[]),
+            message("detections", 1, 2, 10, Moment::default()),
+        );
+        assert!(!Parcel::new(std::slice::from_ref(&first)).has_gap());
+        assert!(Parcel::new(&[first, Arc::new(second.after(lost))]).has_gap());
     }
 }

@@ -1,0 +1,81 @@
+//! Feeds, the ways to find them, and their listings.
+
+use std::sync::Arc;
+
+use ashya_contracts::LedgerEvent;
+use ashya_protocol::{Address, DeviceId, FeedId, Hash, Listing, Wei};
+
+use super::{ALICE, BASE, BOB, CAMERA, FEED, OWNER, history, index, opened, set};
+use crate::ledger_index::{FeedView, LedgerIndex, ListingDocument};
+
+impl LedgerIndex {
+    /// Without the listing document nothing is known of the streams.
+    fn streams_are_hidden(&self) -> bool {
+        self.feed(FEED).unwrap().streams().is_empty()
+    }
+}
+
+#[test]
+fn events_build_the_feed() {
+    let index = index();
+    index.apply(&history());
+    let feed = index.feed(FEED).unwrap();
+    assert_eq!(feed.name.as_str(), "gate");
+    assert_eq!((feed.owner, feed.price), (BOB, Wei::new(7)));
+    assert_eq!(feed.clock.base, BASE);
+    assert_eq!(feed.clock.retires_at, Some(3_600));
+    assert_eq!(index.feeds_of_device(DeviceId::new([6; 20])), [FEED]);
+    assert_eq!(index.feeds_of_device(CAMERA), []);
+    assert_eq!(index.subscriptions_of(ALICE).len(), 2);
+    assert_eq!(index.subscriptions_of(BOB).len(), 1);
+    assert!(index.streams_are_hidden());
+    let offer = index.offer(FEED).unwrap();
+    assert_eq!((offer.price, offer.minimum), (Wei::new(7), 60));
+    assert_eq!(offer.chain_id, 31_337);
+}
+
+#[test]
+fn every_feed_is_found_by_its_id_and_by_who_may_pause_it() {
+    let index = index();
+    let other = FeedId::new([4; 32]);
+    index.apply(&[opened(FEED), opened(other)]);
+    let ids = |feeds: Vec<FeedView>| feeds.iter().map(|feed| feed.id).collect::<Vec<_>>();
+    assert_eq!(ids(index.feeds()), [other, FEED]);
+    assert_eq!(ids(index.feeds_of_pauser(BOB)), []);
+    index.apply(&[LedgerEvent::FeedSet {
+        feed: FEED,
+        device: CAMERA,
+        price: Wei::new(5),
+        payout: OWNER,
+        pauser: BOB,
+        listing: Hash::ZERO,
+    }]);
+    assert_eq!(ids(index.feeds_of_pauser(BOB)), [FEED]);
+    assert_eq!(ids(index.feeds_of_pauser(Address::ZERO)), [other]);
+}
+
+#[test]
+fn a_document_is_shown_while_its_hash_is_the_ledgers() {
+    let index = index();
+    let text = format!(
+        r#"{{"description":"","device":"{CAMERA}","name":"gate","privacy":"","streams":[{{"eventsPerMinute":60,"name":"detections"}}],"title":"Gate"}}"#
+    );
+    let listing = Listing::from_canonical_json(&text).unwrap();
+    let hash = Hash::new([2; 32]);
+    let document = Arc::new(ListingDocument {
+        hash,
+        text,
+        listing,
+    });
+    index.apply(&[opened(FEED), set(CAMERA, 5, 1)]);
+    let mut changes = index.changes(FEED);
+    index.set_document(FEED, document);
+    assert!(changes.has_changed().unwrap());
+    assert!(index.streams_are_hidden());
+    index.apply(&[set(CAMERA, 5, 2)]);
+    assert!(!index.streams_are_hidden());
+    changes.mark_unchanged();
+    index.replace(&index.snapshot());
+    assert!(!changes.has_changed().unwrap(), "nothing differs");
+    assert!(!index.streams_are_hidden(), "documents outlive a rebuild");
+}
