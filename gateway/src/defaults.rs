@@ -51,9 +51,8 @@ pub(crate) const DEVICE_PASSWORD_LIFETIME: Duration = Duration::from_secs(3600);
 pub(crate) const SIWE_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Least time between two batches of accepted events on their way to the disk: each costs as much as delivering an event
-/// to hundreds of sockets, and a device does not mind that its acknowledgement comes this much later. One that waits for
-/// each before it sends the next still sends 25 a second.
-pub(crate) const BATCH_SPACING: Duration = Duration::from_millis(40);
+/// to hundreds of sockets, and a device does not mind that its acknowledgement comes this much later.
+pub(crate) const BATCH_SPACING: Duration = Duration::from_millis(20);
 
 /// Most devices that register, about 40 MB of the longest documents; as many as the broker takes connections.
 pub(crate) const MAX_DEVICES: usize = 10_000;

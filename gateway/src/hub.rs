@@ -51,8 +51,8 @@ use ring::{Budget, Ring};
 /// Time between looks for events that are too old to be kept.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
 
-/// So many watchers take about as long to be served as the clock may stand: well below a millisecond. More tasks than
-/// this are woken from within the runtime.
+/// So many watchers take about as long to be served as the clock may stand, well below a millisecond, and what is fetched
+/// for them stays in the processor's caches as long. More tasks than this are woken from within the runtime.
 const CROWD: usize = 32;
 
 /// Where one stream of one device meets its watchers. Cheap to clone.
@@ -157,15 +157,11 @@ impl Hub {
         for of_stream in events.chunk_by(|one, next| one.key() == next.key()) {
             let parcel = Arc::new(Parcel::new(of_stream));
             let mut written = 0;
-            let mut waiting = self.hand_out(&parcel).into_iter();
-            while !waiting.as_slice().is_empty() {
-                waiting
-                    .as_slice()
-                    .iter()
-                    .take(CROWD)
-                    .for_each(Waiting::fetch);
+            let mut crowd = self.hand_out(&parcel).into_iter();
+            while !crowd.as_slice().is_empty() {
+                crowd.as_slice().iter().take(CROWD).for_each(Waiting::fetch);
                 let at = now();
-                for waiting in waiting.by_ref().take(CROWD) {
+                for waiting in crowd.by_ref().take(CROWD) {
                     match waiting.deliver(&parcel, at) {
                         Delivered::Written => written += of_stream.len() as u64,
                         Delivered::Late => {

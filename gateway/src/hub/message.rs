@@ -33,7 +33,7 @@ pub(crate) struct Message {
 pub(crate) struct Moment {
     /// Unix second of chain time.
     pub(crate) at: u64,
-    /// The feed time of each feed of the device whose clock ran, as far as it was known.
+    /// The feed time of each feed of the device whose clock ran, as far as it was known, in the order of the feeds.
     pub(crate) feed_times: Vec<(FeedId, u64)>,
     /// The feeds of the device whose clocks stood still, as far as it was known, or of which that was not asked: the
     /// ledger's later words decide.

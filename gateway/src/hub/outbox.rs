@@ -16,7 +16,7 @@ use crate::tcp::Tcp;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outbox(Arc<Shared>);
 
-/// In this order and no larger than it must be: whoever fetches both ends has all of it.
+/// In this order and no larger than it must be: whoever [fetches](Outbox::fetch) both ends has most of it.
 #[derive(Debug, Default)]
 #[repr(C)]
 struct Shared {
@@ -95,7 +95,7 @@ impl Outbox {
     pub(crate) fn poll_filled(&self, context: &mut Context<'_>, pass: Option<Pass>) -> Poll<()> {
         let mut inner = self.lock();
         inner.queue_lent();
-        if !inner.is_empty() || inner.begun.is_some() {
+        if inner.has_queued() || inner.begun.is_some() {
             return Poll::Ready(());
         }
         inner.pass = pass;
@@ -141,6 +141,9 @@ impl Outbox {
         inner.queue_lent();
         if let Some(queue) = &mut inner.queue {
             queue.forget(key);
+            if queue.is_empty() {
+                inner.queue = None;
+            }
         }
     }
 
@@ -163,14 +166,14 @@ impl Outbox {
 }
 
 impl Inner {
-    /// Whether nothing waits.
-    fn is_empty(&self) -> bool {
-        self.queue.as_ref().is_none_or(|queue| queue.is_empty())
+    /// Whether anything is queued.
+    fn has_queued(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
     }
 
     /// Whether a parcel may be written directly: nothing is before it, and all of it can be queued if that fails.
     fn may_lend(&self, parcel: &Parcel) -> bool {
-        let is_idle = self.is_empty() && self.lent.is_none();
+        let is_idle = !self.has_queued() && self.lent.is_none();
         let may_write = self.revoked.is_some() && self.pass.is_some();
         is_idle && may_write && parcel.fits()
     }
@@ -196,7 +199,7 @@ impl Inner {
 }
 
 impl Waiting {
-    /// [`Outbox::fetch`].
+    /// Has the processor fetch what [`Self::deliver`] looks at first.
     pub(super) fn fetch(&self) {
         self.outbox.fetch();
     }

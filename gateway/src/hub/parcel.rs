@@ -15,7 +15,7 @@ pub(super) struct Parcel {
     fits: bool,
     /// Whether the gateway has missed something before one of them.
     has_gap: bool,
-    /// The feeds whose clocks ran at each of them, with the first and the last time.
+    /// The feeds whose clocks ran at each of them, in their order, with the first and the last time.
     feed_times: Vec<(FeedId, u64, u64)>,
     /// The frames of several events; a single one has its own.
     binary: OnceLock<Vec<u8>>,
@@ -53,8 +53,9 @@ impl Parcel {
 
     /// Whether the feed's clock ran at all of the events, and showed times within a half-open window.
     pub(super) fn is_within(&self, feed: FeedId, (start, expiry): (u64, u64)) -> bool {
-        let mut times = self.feed_times.iter();
-        times.any(|(id, first, last)| *id == feed && start <= *first && *last < expiry)
+        let times = &self.feed_times;
+        let found = times.binary_search_by_key(&feed, |(id, ..)| *id);
+        found.is_ok_and(|index| start <= times[index].1 && times[index].2 < expiry)
     }
 
     /// The frames.
@@ -73,21 +74,21 @@ impl Parcel {
     }
 }
 
-/// The feeds whose clocks ran at each of the events, with the least and the greatest time.
+/// The feeds whose clocks ran at each of the events, in their order, with the least and the greatest time.
 fn feed_times(events: &[Arc<Message>]) -> Vec<(FeedId, u64, u64)> {
-    let mut moments = events.iter().map(|event| event.moment());
-    let first = moments.next().map_or(&[][..], |moment| &moment.feed_times);
-    let mut times: Vec<_> = first
-        .iter()
-        .map(|&(feed, time)| (feed, time, time))
-        .collect();
+    let mut moments = events.iter().map(|event| &event.moment().feed_times);
+    let first = moments.next().into_iter().flatten();
+    let mut times: Vec<_> = first.map(|&(feed, time)| (feed, time, time)).collect();
     for moment in moments {
+        // A device may have many feeds: both lists are walked once.
+        let mut rest = moment.iter().peekable();
         times.retain_mut(|(feed, first, last)| {
-            let same = moment.feed_times.iter().find(|(id, _)| id == feed);
-            let time = same.map(|(_, time)| *time);
-            *first = time.map_or(*first, |time| time.min(*first));
-            *last = time.map_or(*last, |time| time.max(*last));
-            time.is_some()
+            while rest.next_if(|(id, _)| id < feed).is_some() {}
+            let Some((_, time)) = rest.next_if(|(id, _)| id == feed) else {
+                return false;
+            };
+            (*first, *last) = ((*first).min(*time), (*last).max(*time));
+            true
         });
     }
     times
@@ -116,7 +117,7 @@ mod tests {
     fn a_parcel_is_paid_where_each_of_its_events_is() {
         let parcels = [
             vec![event(&[(0, 5)])],
-            vec![event(&[(0, 5), (1, 9)]), event(&[(1, 7), (0, 6)])],
+            vec![event(&[(0, 5), (1, 9)]), event(&[(0, 6), (1, 7)])],
             vec![event(&[(0, 7)]), event(&[(0, 5)]), event(&[(0, 6)])],
             vec![event(&[(0, 5), (1, 5)]), event(&[(1, 6)])],
             vec![event(&[]), event(&[(0, 5)])],

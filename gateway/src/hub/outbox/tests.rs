@@ -17,12 +17,19 @@ const FEED: FeedId = FeedId::new([1; 32]);
 
 /// An outbox whose task waits, and what its client reads.
 async fn waiting() -> (Outbox, TcpStream) {
+    waiting_in(&[CancellationToken::new()]).await
+}
+
+/// The same in a session that was renewed; each has its token.
+async fn waiting_in(sessions: &[CancellationToken]) -> (Outbox, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (client, accepted) = tokio::join!(client, listener.accept());
     let outbox = Outbox::default();
     let tcp = Tcp::new(accepted.unwrap().0);
-    outbox.open_lane(tcp, Encoding::Binary, CancellationToken::new());
+    for revoked in sessions {
+        outbox.open_lane(tcp.clone(), Encoding::Binary, revoked.clone());
+    }
     assert!(wait(&outbox).is_pending());
     (outbox, client.unwrap())
 }
@@ -128,6 +135,21 @@ async fn nothing_comes_twice_or_out_of_order_when_others_are_quicker() {
         );
         assert_eq!(drain(&outbox), left, "{what}");
     }
+}
+
+#[tokio::test]
+async fn nothing_is_written_once_the_last_session_is_revoked() {
+    let [before, last] = [CancellationToken::new(), CancellationToken::new()];
+    let (outbox, _client) = waiting_in(&[before.clone(), last.clone()]).await;
+    let parcels = [parcel("detections", 0..1), parcel("detections", 1..2)];
+    for (revoked, parcel, is_written) in [(before, &parcels[0], true), (last, &parcels[1], false)] {
+        revoked.cancel();
+        let (_, waiting) = outbox.push(parcel);
+        let delivered = waiting.unwrap().deliver(parcel, now());
+        let written = matches!(delivered, Delivered::Written);
+        assert_eq!(written, is_written, "{delivered:?}");
+    }
+    assert_eq!(drain(&outbox), ["detections 1"]);
 }
 
 #[tokio::test]
