@@ -9,6 +9,7 @@ mod history;
 mod lane;
 mod patience;
 mod presence;
+mod random;
 mod resumed;
 mod revoked;
 mod tls;

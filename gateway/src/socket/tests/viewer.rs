@@ -57,6 +57,7 @@ async fn a_pause_holds_back_what_is_paid_and_drops_what_is_not() {
     assert!(paused_drops(&world));
     let demand = world.parts.hub.demand(device_key().device_id());
     assert!(demand.borrow().streams.is_empty());
+    world.jump(11);
     world.resume(10);
     world.publish("detections", 3);
     assert_eq!(drain(&mut alice), ["resumed", "0", "1", "3"]);

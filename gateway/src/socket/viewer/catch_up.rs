@@ -50,6 +50,11 @@ impl CatchingUp {
         self.retain(|other| other != key);
     }
 
+    /// Asks for the page that is being read once more, by the rights of then.
+    pub(super) fn ask_again(&mut self) {
+        self.reading = None;
+    }
+
     pub(super) fn retain(&mut self, keep: impl Fn(&StreamKey) -> bool) {
         self.streams.retain(|key, _| keep(key));
         self.reading.take_if(|(key, _)| !keep(key));
@@ -71,6 +76,7 @@ impl Viewer {
         {
             return;
         }
+        self.look_at_changed();
         let streams = self.catching_up.streams.iter();
         let next = streams.map(|(key, progress)| (key.clone(), *progress));
         let next = next.into_iter().find(|(key, _)| {
@@ -95,7 +101,11 @@ impl Viewer {
 
     /// Takes a page, and joins the stream's watchers if memory has the rest.
     pub(super) fn take_page(&mut self, key: &StreamKey, page: Result<Page, Unreadable>) {
-        self.catching_up.reading = None;
+        // It was read by the rights of when it was asked for.
+        self.look_at_changed();
+        if self.catching_up.reading.take().is_none() {
+            return;
+        }
         let Some(progress) = self.catching_up.streams.get_mut(key) else {
             return;
         };

@@ -110,6 +110,9 @@ impl Viewer {
         watch.phase = phase;
         watch.begins = begins(access);
         let before = std::mem::replace(&mut watch.paid, paid);
+        if watch.paid != before {
+            self.catching_up.ask_again();
+        }
         if change != Change::Nothing {
             watch.reminded = false;
         }

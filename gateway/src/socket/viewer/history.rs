@@ -37,23 +37,24 @@ impl Viewer {
         let Some(watch) = self.watches.get(&feed) else {
             return;
         };
-        for stream in &watch.streams {
-            let key = StreamKey {
-                device: watch.device,
-                stream: stream.clone(),
-            };
+        let (device, asked_at) = (watch.device, watch.asked_at);
+        for stream in watch.streams.clone() {
+            let key = StreamKey { device, stream };
             if self.followed.contains_key(&key) {
                 // Another watch has left out what it has not paid for.
                 self.left_out.add(&key, feed);
                 continue;
             }
             let hub = &self.parts.hub;
-            let (following, replay) = hub.follow(key.clone(), &self.outbox, Some(Position::ORIGIN));
-            self.followed.insert(key, Box::new(following));
-            let events = replay.events.into_iter().filter(|message| {
-                message.moment().at >= watch.asked_at && watch.had_paid_for(feed, message)
-            });
-            self.ready.extend(events.flat_map(with_lost));
+            let (following, mut replay) =
+                hub.follow(key.clone(), &self.outbox, Some(Position::ORIGIN));
+            self.followed.insert(key.clone(), Box::new(following));
+            replay.gone.clear();
+            replay
+                .events
+                .retain(|message| message.moment().at >= asked_at);
+            let replayed = self.paid_part(&key, replay);
+            self.ready.extend(replayed);
         }
     }
 

@@ -162,10 +162,11 @@ impl Viewer {
         is_noted
     }
 
-    /// The watches to whose feeds an event belongs, and whose clocks stood still when it came.
+    /// The watches to whose feeds an event belongs, and whose clocks stood still when it came, or do now.
     fn paused_watches(&self, message: &Message) -> impl Iterator<Item = (FeedId, &Watch)> {
         let watches = self.watches.iter().filter(|(feed, watch)| {
-            watch.is_paid() && watch.holds(message.key()) && message.moment().is_paused(**feed)
+            let stands_still = message.moment().is_paused(**feed) || !watch.is_live();
+            watch.is_paid() && watch.holds(message.key()) && stands_still
         });
         watches.map(|(feed, watch)| (*feed, &**watch))
     }

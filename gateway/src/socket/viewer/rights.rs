@@ -143,16 +143,14 @@ impl Viewer {
 }
 
 impl Watch {
-    /// History is sold like the present: only what was accepted inside the wallet's own paid, unpaused time.
+    /// History is sold like the present: only what was accepted inside the wallet's own paid, unpaused time, by what the
+    /// ledger has said since. Where more was said than was looked at, whoever stamped the event may have known it.
     pub(super) fn has_paid_for(&self, feed: FeedId, message: &Message) -> bool {
+        if !self.feed_has_changed() {
+            return self.had_paid_for(feed, message);
+        }
         let windows = self.paid.as_ref().map_or(&[][..], Paid::windows);
-        let moment = message.moment();
-        // The clock may have run when the event came, if that was not known yet. It may also stand still again: then
-        // whoever stamped the event has known more than is known here.
-        let is_resumed = || moment.is_paused(feed) && !self.feed_has_changed();
-        self.is_owners()
-            || moment.is_within(feed, windows)
-            || (is_resumed() && self.had_paid_for(feed, message))
+        self.is_owners() || message.moment().is_within(feed, windows)
     }
 
     /// [`Self::has_paid_for`] of an event of the past, by what the ledger has said since it came.
