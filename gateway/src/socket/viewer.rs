@@ -179,6 +179,7 @@ impl Viewer {
             changes,
             online: true,
         };
+        self.catching_up.ask_again();
         if self.watches.insert(feed, Box::new(watch)).is_none() {
             self.parts.metrics.watches.inc();
         }

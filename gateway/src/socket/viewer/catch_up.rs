@@ -43,6 +43,7 @@ impl CatchingUp {
             settled: false,
             from,
         };
+        self.reading.take_if(|(other, _)| *other == key);
         self.streams.insert(key, progress);
     }
 
@@ -77,6 +78,10 @@ impl Viewer {
             return;
         }
         self.look_at_changed();
+        // What was said by the way goes out first.
+        if !self.ready.is_empty() {
+            return;
+        }
         let streams = self.catching_up.streams.iter();
         let next = streams.map(|(key, progress)| (key.clone(), *progress));
         let next = next.into_iter().find(|(key, _)| {

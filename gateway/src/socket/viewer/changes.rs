@@ -15,8 +15,14 @@ impl Viewer {
     /// [`Self::changed`], polled. What is rare is looked at only when it has something to say, so that a wake-up for an
     /// event costs little.
     pub(in crate::socket) fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let had_nothing = self.ready.is_empty();
         self.read_on();
-        let mut changed = Poll::Pending;
+        // It may have found something to say by the way.
+        let mut changed = if had_nothing && !self.ready.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        };
         while let Poll::Ready(signal) = self.signals.poll_next(context) {
             self.hear(signal);
             changed = Poll::Ready(());

@@ -162,11 +162,16 @@ impl Viewer {
         is_noted
     }
 
-    /// The watches to whose feeds an event belongs, and whose clocks stood still when it came, or do now.
+    /// The watches to whose feeds an event belongs, and whose clocks stood still when it came, as far as was known then or
+    /// is known now.
     fn paused_watches(&self, message: &Message) -> impl Iterator<Item = (FeedId, &Watch)> {
         let watches = self.watches.iter().filter(|(feed, watch)| {
-            let stands_still = message.moment().is_paused(**feed) || !watch.is_live();
-            watch.is_paid() && watch.holds(message.key()) && stands_still
+            let (moment, paid) = (message.moment(), watch.paid.as_ref());
+            let stood_still =
+                || paid.is_some_and(|paid| paid.runs_from(moment.at) != Some(moment.at));
+            watch.is_paid()
+                && watch.holds(message.key())
+                && (moment.is_paused(**feed) || stood_still())
         });
         watches.map(|(feed, watch)| (*feed, &**watch))
     }

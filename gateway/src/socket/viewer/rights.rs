@@ -37,7 +37,8 @@ impl Viewer {
         let watch = self.watches.get(&grant.feed)?;
         let until = match watch.phase {
             Phase::Live { until } if until.is_none_or(|until| now.is_before(until)) => until,
-            Phase::Held if watch.has_paid_for(grant.feed, message) => None,
+            // It was given by all that was known then: a pause does not take it back, however late its word.
+            Phase::Held if watch.was_given(grant.feed, message) => None,
             // Another watch may still entitle to it.
             Phase::Live { .. } | Phase::Held | Phase::Unpaid => {
                 return match self.right_to(message, now) {
@@ -58,7 +59,8 @@ impl Viewer {
     pub(super) fn pass(&self, session_ends: Instant) -> Option<Pass> {
         // Read first: what changes from here on makes the pass void.
         let ledger = self.parts.index.version();
-        if self.over.is_some() || !self.held.is_empty() || self.has_changed() {
+        let waits = !self.held.is_empty() || !self.ready.is_empty();
+        if self.over.is_some() || waits || self.has_changed() {
             return None;
         }
         let mut watches = self.watches.iter();
@@ -149,8 +151,13 @@ impl Watch {
         if !self.feed_has_changed() {
             return self.had_paid_for(feed, message);
         }
+        self.is_owners() || self.was_given(feed, message)
+    }
+
+    /// Whether it was paid by what was known when it came.
+    fn was_given(&self, feed: FeedId, message: &Message) -> bool {
         let windows = self.paid.as_ref().map_or(&[][..], Paid::windows);
-        self.is_owners() || message.moment().is_within(feed, windows)
+        message.moment().is_within(feed, windows)
     }
 
     /// [`Self::has_paid_for`] of an event of the past, by what the ledger has said since it came.
