@@ -4,7 +4,7 @@ use ashya_contracts::ChainError;
 use ashya_protocol::Offer;
 use ashya_protocol::rest::Problem;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode, Uri};
 
 use crate::auth::AuthError;
@@ -125,6 +125,10 @@ impl IntoResponse for HttpError {
         let headers = response.headers_mut();
         let problem_json = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, problem_json);
+        if self.status == StatusCode::PAYLOAD_TOO_LARGE {
+            // Nothing can come behind a body that nobody reads (RFC 9110, section 15.5.14).
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
