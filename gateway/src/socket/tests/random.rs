@@ -32,8 +32,8 @@ const SHORT: u64 = 4;
 struct Ask {
     /// What is paid after this one is promised.
     after: u64,
-    /// The first that is not replayed; none while the watch waits for its payment.
-    live_from: Option<u64>,
+    /// Whether it has waited for its payment until now.
+    waits: bool,
     /// What is not promised any more.
     excused: BTreeSet<u64>,
     /// What was written, up to which, and what was told to be gone.
@@ -181,7 +181,7 @@ impl History {
         let after = since.filter(|_| is_open).unwrap_or(count);
         self.ask = Some(Ask {
             after,
-            live_from: is_open.then_some(count + 1),
+            waits: !is_open,
             last: if is_open { after } else { 0 },
             ..Ask::default()
         });
@@ -195,8 +195,7 @@ impl History {
         let Some(ask) = self.ask.as_mut().filter(|_| known.is_open(now)) else {
             return;
         };
-        let begins = ask.live_from.is_none();
-        ask.live_from.get_or_insert(count + 1);
+        let begins = std::mem::take(&mut ask.waits);
         for (second, number) in self.events.iter().zip(1..) {
             // Only the end of a pause brings back what was left out: while the clock runs, what is not paid is dropped,
             // whatever a reorganisation says later. Words that are merely late do not make it paid.

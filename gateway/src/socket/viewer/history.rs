@@ -49,6 +49,7 @@ impl Viewer {
             let (following, mut replay) =
                 hub.follow(key.clone(), &self.outbox, Some(Position::ORIGIN));
             self.followed.insert(key.clone(), Box::new(following));
+            // Only what memory still has is promised to one who waited.
             replay.gone.clear();
             replay
                 .events
