@@ -40,10 +40,10 @@ enum CheckError {
 /// Checks store and chain of a configuration that is itself in order, printing a line for each. True when all is well.
 pub async fn check(config: &Config) -> bool {
     println!("config   ok");
-    report("files", FileLimit::raise(config).map(describe_files));
+    let files = report("files", FileLimit::raise(config).map(describe_files));
     let tls = report("tls", check_tls(config));
     let store = report("store", check_store(config));
-    report("chain", check_chain(config).await) && store && tls
+    report("chain", check_chain(config).await) && store && tls && files
 }
 
 fn check_tls(config: &Config) -> Result<String, CheckError> {

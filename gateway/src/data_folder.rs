@@ -2,22 +2,22 @@
 
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::private::open_mode;
+
 /// What only the owner may enter.
 const PRIVATE: u32 = 0o700;
-/// The rights of everybody but the owner.
-const OTHERS: u32 = 0o077;
 
 /// Why a data folder cannot be used.
 #[derive(Debug, Error)]
 pub enum DataFolderError {
     /// Somebody else may enter it. With the secret in there they could forge everybody's sessions.
     #[error(
-        "others may enter the data folder {path} (mode {mode:03o}), where the gateway's secret is kept: chmod 700 {path}",
+        "others may enter the data folder {path} (mode {mode:03o}), where the gateway's key is kept: chmod 700 {path}",
         path = path.display()
     )]
     Open {
@@ -42,24 +42,19 @@ pub enum DataFolderError {
 /// When others may enter it, or it cannot be made.
 pub(crate) fn prepare(path: &Path) -> Result<(), DataFolderError> {
     let made = DirBuilder::new().mode(PRIVATE).recursive(true).create(path);
-    let metadata = made.and_then(|()| path.metadata());
-    let metadata = metadata.map_err(|source| DataFolderError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & OTHERS == 0 {
-        return Ok(());
+    let mode = made.and_then(|()| open_mode(path));
+    let path = path.to_owned();
+    match mode {
+        Ok(None) => Ok(()),
+        Ok(Some(mode)) => Err(DataFolderError::Open { path, mode }),
+        Err(source) => Err(DataFolderError::Io { path, source }),
     }
-    Err(DataFolderError::Open {
-        path: path.to_owned(),
-        mode,
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 

@@ -1,4 +1,5 @@
-//! Every default, with its unit and its reason.
+//! Defaults and fixed limits, each with its unit and its reason. What is by default a word, a path or a node's address
+//! stands where it is read, in `config/`.
 
 use std::time::Duration;
 
@@ -117,7 +118,7 @@ pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(8);
 /// How long a listing waits for the chain follower to see the transaction that names it.
 pub(crate) const LISTING_PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long a device's connections may wait in the kernel before they are accepted, in connections.
+/// Connections of one listener that may wait in the kernel before they are accepted.
 pub(crate) const LISTEN_BACKLOG: u32 = 4_096;
 
 /// How long open requests and sockets get to end when the gateway stops.
@@ -156,7 +157,7 @@ pub(crate) const REGISTRATIONS_PER_MINUTE: u32 = 60;
 /// MQTT passwords that one network may ask for in a minute.
 pub(crate) const CREDENTIALS_PER_MINUTE: u32 = 300;
 
-/// Sessions, registrations or passwords that one wallet or device may get in a minute.
+/// Sign-ins of one wallet, or MQTT passwords of one device, in a minute.
 pub(crate) const PER_ADDRESS_PER_MINUTE: u32 = 60;
 
 /// Time in which a registered device has to come or to be sold before it may make room for another.

@@ -12,6 +12,7 @@
 //! whoever published does, and one flush serves all who wait.
 
 mod checks;
+mod group;
 
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -37,17 +38,12 @@ use crate::previews::Previews;
 use crate::registry::Registry;
 
 use checks::{Expected, check};
+use group::Group;
 
 /// Events that may wait for one verifying thread; beyond, the devices wait.
 const QUEUE: usize = 256;
 /// Bytes of events that may wait for all threads together: some thirty of the largest, or full queues of ordinary ones.
 const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
-/// Most events that are decided before they are given to their watchers: those that came together go out in one write a
-/// socket.
-const TOGETHER: usize = 16;
-/// No further event is decided before those are given to their watchers: pictures go out one by one, while the
-/// processor still has them at hand.
-const TOGETHER_BYTES: usize = 32 * 1024;
 /// Most verifying threads: each does more than 10,000 events a second.
 const MAX_THREADS: usize = 4;
 
@@ -231,11 +227,11 @@ impl Ingest {
 impl Work {
     fn run(&self, mut queue: mpsc::Receiver<Job>) {
         while let Some(first) = queue.blocking_recv() {
-            let (mut accepted, mut bytes) = (Vec::new(), 0);
-            let mut decided = Vec::new();
+            let (mut accepted, mut decided) = (Vec::new(), Vec::new());
+            let mut group = Group::default();
             let more = std::iter::from_fn(|| queue.try_recv().ok());
-            for job in std::iter::once(first).chain(more).take(TOGETHER) {
-                bytes += job.envelope.len();
+            for job in std::iter::once(first).chain(more) {
+                group.add(&job.expected.stream, &job.envelope);
                 let decision = decide(
                     &self.0,
                     &job.expected,
@@ -244,7 +240,7 @@ impl Work {
                     &mut accepted,
                 );
                 decided.push((job.decision, decision));
-                if bytes >= TOGETHER_BYTES {
+                if group.is_full() {
                     break;
                 }
             }

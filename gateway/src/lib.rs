@@ -41,6 +41,7 @@ mod outage;
 mod positions;
 mod presence;
 mod previews;
+mod private;
 mod registry;
 mod retention;
 mod server;

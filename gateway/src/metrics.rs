@@ -1,4 +1,4 @@
-//! What the gateway counts, in the Prometheus text format on a listener of its own.
+//! What the gateway counts, in the OpenMetrics text format (1.0.0), which Prometheus reads, on a listener of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,7 +76,7 @@ pub struct Metrics {
     pub chain_rebuilds: Counter,
     /// `ashya_chain_reorgs_total`: times that another branch of the chain was taken over.
     pub chain_reorgs: Counter,
-    /// `ashya_chain_omissions_total`: answers of nodes in which logs were missing.
+    /// `ashya_chain_omissions_total`: answers of nodes that left out events of the ledger, or told others.
     pub chain_omissions: Counter,
     /// `ashya_chain_failovers_total`: times that another node was asked because one failed or stayed behind.
     pub chain_failovers: Counter,
@@ -185,7 +185,7 @@ impl Metrics {
         let sessions = counter("sessions", "Wallets that signed in");
         let chain_errors = counter("chain_errors", "Failed rounds of the chain follower");
         let chain_reorgs = counter("chain_reorgs", "Branches of the chain taken over");
-        let chain_omissions = counter("chain_omissions", "Answers of nodes that left out logs");
+        let chain_omissions = counter("chain_omissions", "Answers with missing or made-up logs");
         let chain_failovers = counter("chain_failovers", "Times another node was asked instead");
         let chain_rebuilds = counter("chain_rebuilds", "Rebuilds after the chain's past changed");
         let outage_pauses = counter("outage_pauses", "Feeds paused for a silent device");

@@ -96,7 +96,7 @@ struct Kept {
 pub(crate) struct Keep {
     /// Unix second of chain time.
     pub(crate) at: u64,
-    /// The feeds that sell its device, and whose clocks run.
+    /// The feeds that sell its device, paused ones too.
     pub(crate) feeds: Vec<FeedId>,
     /// The device's own bytes.
     pub(crate) envelope: Bytes,

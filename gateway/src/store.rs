@@ -23,7 +23,8 @@ pub(crate) use export::{back_up, write_file};
 use flusher::Flusher;
 pub(crate) use history::{HistoryTrees, NewEvent, Record};
 
-/// Bytes of the secret behind nonces, sessions and device passwords.
+/// Bytes of the secret of which the gateway's name at the broker of a bridge is made. Tokens and nonces are signed by
+/// the key of the fleet.
 const SECRET_BYTES: usize = 32;
 const SECRET_KEY: &[u8] = b"secret";
 /// Memory for what was read of the disk: all but history is in memory anyway.

@@ -1,6 +1,6 @@
 use anyhow::{Context, Result};
 
-/// One reading of a gateway's metrics, in the Prometheus text format.
+/// One reading of a gateway's metrics, in the OpenMetrics text format.
 #[derive(Debug, Clone)]
 pub struct Metrics(String);
 

@@ -120,6 +120,19 @@ fn add_streams(document: &mut Document) {
         .response(
             "400",
             ResponseBuilder::new().description("`Last-Event-ID` is none that was given out"),
+        )
+        .response(
+            "401",
+            ResponseBuilder::new().description("No token of a session that lasts"),
+        )
+        .response(
+            "402",
+            ResponseBuilder::new().description("Not paid: the problem holds the offer"),
+        )
+        .response("404", ResponseBuilder::new().description("No such feed"))
+        .response(
+            "429",
+            ResponseBuilder::new().description("The wallet has as many sockets open as it may"),
         );
     let paths = &mut document.paths.paths;
     paths.insert("/v1/ws".into(), PathItem::new(HttpMethod::Get, socket));

@@ -16,7 +16,7 @@ use ashya_protocol::rest::{
 use ashya_protocol::{Address, DeviceKey, FeedId, FeedName, Hash, Position, Wei};
 use axum::body::Body;
 use axum::response::Response;
-use http::header::CONTENT_TYPE;
+use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde::Serialize;

@@ -2,16 +2,16 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::private::open_mode;
+
 const BYTES: usize = 32;
 /// What only the owner may read.
 const PRIVATE: u32 = 0o600;
-/// The rights of everybody but the owner.
-const OTHERS: u32 = 0o077;
 
 /// Why the key cannot be used.
 #[derive(Debug, Error)]
@@ -64,9 +64,8 @@ pub(crate) fn load(file: Option<&Path>, data: &Path) -> Result<[u8; BYTES], Flee
 type Parsed = Result<[u8; BYTES], FleetKeyError>;
 
 fn read(path: &Path) -> io::Result<Parsed> {
-    let mode = path.metadata()?.permissions().mode() & 0o777;
     let path = path.to_owned();
-    if mode & OTHERS != 0 {
+    if let Some(mode) = open_mode(&path)? {
         return Ok(Err(FleetKeyError::Open { path, mode }));
     }
     let text = fs::read_to_string(&path)?;
@@ -99,6 +98,7 @@ fn make(path: &Path) -> Result<(), FleetKeyError> {
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 

@@ -38,7 +38,7 @@ pub struct RateConfig {
     pub registrations: u32,
     /// MQTT passwords of one network.
     pub credentials: u32,
-    /// Of each of these, for one wallet or device that has proven itself.
+    /// Sign-ins of one wallet, and MQTT passwords of one device, that has proven itself.
     pub per_address: u32,
 }
 

@@ -24,7 +24,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Print the default configuration as TOML
     Config,
-    /// Check configuration, store and chain, and say what is wrong
+    /// Check configuration, limit of open files, TLS, store and chain, and say what is wrong. It makes the data folder
+    /// and fleet.key where they are missing: run it as the gateway's user
     Check(Box<RunArgs>),
     /// What the operator orders.
     #[command(flatten)]
@@ -40,7 +41,7 @@ pub enum OperatorCommand {
     Unblock(DeviceArgs),
     /// List the blocked devices
     Blocked(DataArgs),
-    /// Write what cannot be read again from the chain to a file, also while the gateway runs
+    /// Write what cannot be read again from the chain, history left out, to a file, also while the gateway runs
     Export(FileArgs),
     /// Take an export into the empty data folder of a new gateway
     Import(FileArgs),
@@ -49,7 +50,7 @@ pub enum OperatorCommand {
 /// Which gateway is meant.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DataArgs {
-    /// Its data folder
+    /// Its data folder; a configuration file, where another may be named, is not read
     #[arg(long, env = "ASHYA_GATEWAY_DATA", default_value = "data")]
     pub data: PathBuf,
 }
@@ -80,10 +81,10 @@ pub struct RunArgs {
     /// Configuration file (TOML; see `ashya-gateway config`)
     #[arg(long, env = "ASHYA_GATEWAY_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Address for REST, websocket and page; port 0 takes a free one
+    /// Address for REST, websocket and page; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, env = "ASHYA_GATEWAY_LISTEN")]
     pub listen: Option<SocketAddr>,
-    /// Address of the MQTT broker; port 0 takes a free one
+    /// Address of the MQTT broker; port 0 takes a free one [default: 127.0.0.1:1883]
     #[arg(long, env = "ASHYA_GATEWAY_MQTT_LISTEN")]
     pub mqtt_listen: Option<SocketAddr>,
     /// Address of the MQTT broker for TLS alone, by convention port 8883; without it and with a certificate, --mqtt-listen
@@ -93,19 +94,20 @@ pub struct RunArgs {
     /// File of the certificate, its chain behind it (PEM), that REST, websocket, page and MQTT show; SIGHUP reads it again
     #[arg(long, value_name = "FILE", env = "ASHYA_GATEWAY_TLS_CERTIFICATE")]
     pub tls_certificate: Option<PathBuf>,
-    /// File of the certificate's private key (PEM), readable by its owner alone
+    /// File of the certificate's private key (PEM), readable by its owner alone (chmod 600)
     #[arg(long, value_name = "FILE", env = "ASHYA_GATEWAY_TLS_KEY")]
     pub tls_key: Option<PathBuf>,
-    /// Address for metrics; port 0 takes a free one
+    /// Address for metrics; port 0 takes a free one [default: 127.0.0.1:9090]
     #[arg(long, env = "ASHYA_GATEWAY_METRICS_LISTEN")]
     pub metrics_listen: Option<SocketAddr>,
-    /// Folder for everything that is kept
+    /// Folder for everything that is kept [default: data]
     #[arg(long, env = "ASHYA_GATEWAY_DATA")]
     pub data: Option<PathBuf>,
     /// JSON-RPC endpoint of a node (http, https, ws or wss); may be repeated: the next is asked when one fails
+    /// [default: http://127.0.0.1:8545]
     #[arg(long, env = "ASHYA_GATEWAY_RPC", value_delimiter = ',')]
     pub rpc: Vec<String>,
-    /// JSON-RPC endpoint that browsers are told
+    /// JSON-RPC endpoint that browsers are told [default: none, they ask by their wallet]
     #[arg(long, env = "ASHYA_GATEWAY_PUBLIC_RPC")]
     pub public_rpc: Option<String>,
     /// Deployment file of the ledger, as `ashya-ledger deploy` writes it
@@ -117,11 +119,12 @@ pub struct RunArgs {
     /// Block in which the ledger was deployed
     #[arg(long, env = "ASHYA_GATEWAY_DEPLOYMENT_BLOCK")]
     pub deployment_block: Option<u64>,
-    /// File of the key that all gateways of a fleet share (64 hexadecimal digits); by default DATA/fleet.key, made at the
-    /// first start
+    /// File of the key that all gateways of a fleet share: 64 hexadecimal digits, readable by its owner alone (chmod
+    /// 600) [default: fleet.key in the data folder, made at the first start]
     #[arg(long, value_name = "FILE", env = "ASHYA_GATEWAY_KEY_FILE")]
     pub key_file: Option<PathBuf>,
-    /// Address or network (CIDR) of a proxy that says for whom it asks, by X-Forwarded-For; may be repeated
+    /// Address or network (CIDR) of a proxy that says for whom it asks, by X-Forwarded-For, or by Forwarded where
+    /// `[http] forwarded_header` says so; may be repeated
     #[arg(
         long,
         value_name = "CIDR",
@@ -129,16 +132,17 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub trusted_proxy: Vec<String>,
-    /// Domain (HOST or HOST:PORT) for which wallets sign in; may be repeated
+    /// Domain (HOST or HOST:PORT, as browsers show it) for which wallets sign in; may be repeated [default: the address
+    /// of --listen and localhost, each with its port]
     #[arg(long, env = "ASHYA_GATEWAY_DOMAIN", value_delimiter = ',')]
     pub domain: Vec<String>,
     /// Origin of another site's page that may use the REST interface; may be repeated
     #[arg(long, env = "ASHYA_GATEWAY_CORS_ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<String>,
-    /// Host that devices are told for MQTT
+    /// Host that devices are told for MQTT [default: none, the one that they asked by REST]
     #[arg(long, env = "ASHYA_GATEWAY_MQTT_PUBLIC_HOST")]
     pub mqtt_public_host: Option<String>,
-    /// Port that devices are told for MQTT
+    /// Port that devices are told for MQTT [default: that of --mqtt-listen]
     #[arg(long, env = "ASHYA_GATEWAY_MQTT_PUBLIC_PORT")]
     pub mqtt_public_port: Option<u16>,
     /// Broker of your own whose events are taken too: mqtt[s]://USER:PASSWORD@HOST:PORT (MQTT 5). Whoever runs it can
@@ -155,10 +159,10 @@ pub struct RunArgs {
     /// the default limit of the fee for all that is sent at once
     #[arg(long, value_name = "FILE", env = "ASHYA_GATEWAY_OUTAGE_KEY_FILE")]
     pub outage_key_file: Option<PathBuf>,
-    /// Which clock decides about access: `wall`, or `head` for local chains whose time is moved
+    /// Which clock decides about access: `wall`, or `head` for local chains whose time is moved [default: wall]
     #[arg(long, env = "ASHYA_GATEWAY_CHAIN_CLOCK")]
     pub chain_clock: Option<String>,
-    /// Form of the log: `human` or `json`
+    /// Form of the log: `human` or `json` [default: human]
     #[arg(long, env = "ASHYA_GATEWAY_LOG_FORMAT")]
     pub log_format: Option<String>,
     /// Offer wallets with play money on the page; chain 31337 only

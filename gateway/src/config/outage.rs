@@ -7,6 +7,7 @@ use super::ConfigError;
 use super::checks::{positive, read_file, refuse};
 use crate::defaults::{OUTAGE_MAX_FEE_GWEI, OUTAGE_MILLIETHER_PER_DAY, OUTAGE_PAUSES_PER_FEED};
 use crate::outage::Limits;
+use crate::private::open_mode;
 
 const WEI_PER_GWEI: u128 = 1_000_000_000;
 const WEI_PER_MILLIETHER: u128 = 1_000_000_000_000_000;
@@ -41,6 +42,17 @@ impl OutageSettings {
         let Some(path) = self.key_file else {
             return Ok(None);
         };
+        let io_error = |source| ConfigError::File {
+            path: path.clone(),
+            source,
+        };
+        if let Some(mode) = open_mode(&path).map_err(io_error)? {
+            let path = path.display();
+            let reason = format!(
+                "others may read {path} (mode {mode:03o}), whose wallet holds ETH: chmod 600 {path}"
+            );
+            return Err(refuse("outage.key_file", reason));
+        }
         let text = read_file(&path)?;
         let key = DeviceKey::from_hex(text.trim()).map_err(|error| {
             let reason = format!("{}: {error}", path.display());

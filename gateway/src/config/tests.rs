@@ -1,3 +1,6 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use clap::Parser;
 
 use super::*;
@@ -102,6 +105,25 @@ fn bad_configurations_are_one_line() {
             message.contains(says) && !message.contains('\n') && !message.contains("secret"),
             "{file}: {message}"
         );
+    }
+}
+
+#[test]
+fn the_key_of_the_wallet_that_pauses_is_its_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pauser.key");
+    std::fs::write(&path, "11".repeat(32)).unwrap();
+    let flags = ["--outage-key-file", path.to_str().unwrap()];
+    for (mode, taken) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false)] {
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        match load("", &flags) {
+            Ok(config) => assert!(taken && config.outage.is_some(), "{mode:o}"),
+            Err(error) => {
+                let line = error.to_string();
+                assert!(!taken && line.contains("chmod 600"), "{line}");
+                assert!(!line.contains('\n') && !line.contains("1111"), "{line}");
+            }
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,9 +16,8 @@ use tokio_rustls::rustls::{self, ServerConfig};
 use x509_parser::parse_x509_certificate;
 
 use crate::defaults::CERTIFICATE_WARNING;
+use crate::private::open_mode;
 
-/// The rights of everybody but the owner.
-const OTHERS: u32 = 0o077;
 /// The one protocol of the HTTP listener: a websocket needs HTTP/1.1 here.
 const ALPN_HTTP: &[u8] = b"http/1.1";
 
@@ -231,12 +229,11 @@ fn read_chain(path: &Path) -> Result<(Vec<CertificateDer<'static>>, u64), TlsErr
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let metadata = path.metadata().map_err(|source| TlsError::Io {
+    let mode = open_mode(path).map_err(|source| TlsError::Io {
         path: path.to_owned(),
         source,
     })?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & OTHERS != 0 {
+    if let Some(mode) = mode {
         let path = path.to_owned();
         return Err(TlsError::Open { path, mode });
     }

@@ -3,8 +3,11 @@
 use ashya_protocol::Topic;
 use ashya_protocol::limits::MAX_ENVELOPE_BYTES;
 use rumqttc::{Packet, QoS};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use crate::rig::{Broker, DOMAIN, Device};
+use crate::rig::{Broker, DOMAIN, Device, PATIENCE, connect_packet, publish_packet};
 
 #[tokio::test]
 async fn an_event_is_acknowledged_when_it_is_accepted_or_refused_for_good() {
@@ -83,6 +86,40 @@ async fn a_burst_keeps_its_order() {
     sender.await.unwrap();
     assert_eq!(broker.count("ashya_events_accepted_total"), 500);
     assert_eq!(broker.rejected("replayed"), 0);
+}
+
+#[tokio::test]
+async fn what_came_with_the_end_of_a_session_and_before_it_counts() {
+    let broker = Broker::start().await;
+    let me = &broker.device;
+    let online = publish_packet(&Topic::Presence(me.id()).to_string(), b"online", 21);
+    let foreign = publish_packet("anything", b"{}", 22);
+    let ends = [b"\xe0\x00".to_vec(), foreign, b"\x30\x01\x00".to_vec()];
+    let mut seqs = 0..;
+    for (count, end) in (1..).zip(&ends) {
+        let mut events = seqs.by_ref().take(20).map(|seq| {
+            let envelope = me.envelope("detections", seq);
+            publish_packet(&me.up("detections"), &envelope, 10)
+        });
+        let mut burst: Vec<u8> = events.by_ref().take(3).flatten().collect();
+        burst.extend(&online);
+        burst.extend(events.flatten());
+        burst.extend(end);
+        let mut stream = TcpStream::connect(broker.address).await.unwrap();
+        let hello = connect_packet(me.id(), &broker.passwords.issue(me.id()).0);
+        stream.write_all(&hello).await.unwrap();
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, [0x20, 2, 0, 0]);
+        stream.write_all(&burst).await.unwrap();
+        let accepted = |broker: &Broker| broker.count("ashya_events_accepted_total") == 20 * count;
+        broker.until("all events", accepted).await;
+        let mut rest = Vec::new();
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut rest))
+            .await
+            .expect("stays open");
+        assert_eq!(broker.rejected("replayed"), 0);
+    }
 }
 
 #[tokio::test]

@@ -273,7 +273,21 @@ pub(crate) fn connect_packet(device: DeviceId, password: &str) -> Vec<u8> {
     body.extend(text("raw"));
     body.extend(text(&device.to_string()));
     body.extend(text(password));
-    let mut packet = vec![0x10];
+    packet(0x10, &body)
+}
+
+/// A PUBLISH of QoS 1.
+pub(crate) fn publish_packet(topic: &str, payload: &[u8], identifier: u16) -> Vec<u8> {
+    let length = u16::try_from(topic.len()).unwrap().to_be_bytes();
+    let identifier = identifier.to_be_bytes();
+    packet(
+        0x32,
+        &[&length, topic.as_bytes(), &identifier, payload].concat(),
+    )
+}
+
+fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut packet = vec![first];
     let mut length = body.len();
     while length > 127 {
         packet.push(0x80 | (length & 0x7f) as u8);

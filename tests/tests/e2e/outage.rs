@@ -1,5 +1,7 @@
 //! Nobody pays for a device that is down.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -160,6 +162,7 @@ async fn credit() -> Result<Credit> {
     let pauser = Account::new(random_key()?);
     let file = keys.path().join("pauser.key");
     std::fs::write(&file, pauser.key().to_secret_hex())?;
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600))?;
     let flags = [
         "--outage-key-file",
         file.to_str().context("a path in UTF-8")?,

@@ -112,6 +112,7 @@ async fn a_body_that_grows_beyond_the_limit_is_refused_too() {
     let chunks = (0..100).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1024]));
     let body = Body::from_stream(futures_util::stream::iter(chunks));
     let response = rig.send(request(Method::POST, "/v1/devices", body)).await;
+    assert_eq!(response.headers()[CONNECTION], "close");
     let (status, problem): (_, Problem) = read(response).await;
     assert_eq!(
         (status.as_u16(), problem.code.as_str()),

@@ -199,3 +199,27 @@ async fn a_blocked_socket_survives_a_pause() {
     world.parts.shutdown.cancel();
     world.until_open(0, PATIENCE).await;
 }
+
+#[tokio::test]
+async fn a_blocked_socket_survives_a_pause_whose_word_comes_late() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let mut alice = world.watching(ALICE, FEED).await;
+    world.jump(5);
+    world.publish_flood(150).await;
+    // What is being written was accepted after the clock stood still, as nobody knew.
+    world.pause(START + 2);
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.parts.metrics.sockets.get(), 1);
+    let mut events = 0;
+    let state = loop {
+        match alice.hear().await {
+            Heard::Message(ServerMessage::Event(_)) => events += 1,
+            Heard::Message(ServerMessage::Gap { .. }) => {}
+            Heard::Message(ServerMessage::Notice { state, .. }) => break state,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(state, NoticeState::Paused);
+    assert!(events < 150, "nothing was blocked");
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ashya_protocol::ws::ServerMessage;
+use futures_util::FutureExt;
 use tokio::time::timeout;
 
 use super::dice::Dice;
@@ -159,6 +160,25 @@ async fn a_newer_question_takes_the_place_of_an_older_one() {
     drain(&mut alice);
     alice.unwatch(FEED);
     assert!(numbers(&drain_all(&mut alice).await).is_empty());
+}
+
+#[tokio::test]
+async fn a_watch_that_begins_while_a_page_is_read_counts_for_it() {
+    let world = World::with_history().await;
+    world.subscribe(SECOND_FEED, ALICE, START + MANY + 600);
+    world.subscribe_from(FEED, ALICE, START + 100, START + MANY + 600);
+    for number in 0..MANY {
+        world.jump(number);
+        world.publish("detections", number);
+    }
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, Some(position(3, 0)));
+    drain(&mut alice);
+    // Asks for the page.
+    assert!(alice.turn().now_or_never().is_none());
+    watch(&mut alice, SECOND_FEED, None);
+    let said = drain_all(&mut alice).await;
+    assert_eq!(numbers(&said), (1..MANY).collect::<Vec<_>>());
 }
 
 #[tokio::test]
