@@ -47,8 +47,9 @@ use crate::traces::Traces;
 
 pub use error::HttpError;
 pub use extract::Bearer;
-pub(crate) use extract::Id;
+pub(crate) use extract::{Id, Search};
 pub(crate) use health::Draining;
+pub(crate) use layers::LAST_EVENT_ID;
 
 /// Everything that REST handlers may ask for; each names the parts that it needs.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
+use crate::chain::FollowerError;
 use crate::chained::Chained;
 use crate::config::ConfigError;
 use crate::operator::OrderError;
@@ -48,7 +49,8 @@ pub fn failure(error: &(dyn Error + 'static)) -> ExitCode {
             | ServerError::DataFolder(_)
             | ServerError::FleetKey(_)
             | ServerError::Tls(_)
-            | ServerError::OtherChain { .. },
+            | ServerError::OtherChain { .. }
+            | ServerError::Follower(FollowerError::OtherLedger { .. }),
         ) => ExitCode::from(BAD_CONFIG),
         _ => ExitCode::FAILURE,
     }

@@ -240,6 +240,16 @@ impl Hub {
         (following, replay)
     }
 
+    /// The last event that was published on a stream; the origin where there is none.
+    pub(crate) fn last(&self, key: &StreamKey) -> Position {
+        let channels = self.0.channels.read();
+        let last = match channels.open.get(key) {
+            Some(channel) => channel.lock().ring.last(),
+            None => channels.past.get(key).copied(),
+        };
+        last.unwrap_or(Position::ORIGIN)
+    }
+
     fn channel(&self, key: &StreamKey) -> Arc<Mutex<Channel>> {
         if let Some(channel) = self.0.channels.read().open.get(key) {
             return channel.clone();

@@ -312,7 +312,7 @@ fn decide(
             parts
                 .heard
                 .note(event.device, &event.stream, Instant::now());
-            parts.previews.see(event, &parts.index, Instant::now());
+            parts.previews.see(event, &parts.index, Instant::now(), now);
             let message = Message::new(verified, envelope, gap, moment);
             accepted.push(Arc::new(message));
             parts.metrics.events_accepted.inc();

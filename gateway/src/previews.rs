@@ -17,6 +17,7 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::access;
 use crate::ledger_index::{FeedView, LedgerIndex};
 use crate::store::{Store, StoreError};
 
@@ -120,7 +121,7 @@ impl Previews {
     }
 
     /// Takes an accepted event, of which only pictures of feeds with a preview are kept, one at a time.
-    pub(crate) fn see(&self, event: &Event, index: &LedgerIndex, now: Instant) {
+    pub(crate) fn see(&self, event: &Event, index: &LedgerIndex, now: Instant, unix: u64) {
         if event.stream.as_str() != StreamName::FRAMES || self.feeds.read().is_empty() {
             return;
         }
@@ -135,7 +136,7 @@ impl Previews {
             if let (Some(preview), Some(view)) = (feeds.get_mut(&feed), index.feed(feed)) {
                 preview.ripen(now);
                 preview.forget_what_is_not_of(&view);
-                if view.clock.paused_at.is_some() || view.owner != preview.wish.owner {
+                if stands_still(&view, unix) || view.owner != preview.wish.owner {
                     continue;
                 }
                 preview.waiting.get_or_insert_with(|| {
@@ -151,7 +152,7 @@ impl Previews {
 
     /// What is shown of a feed at this moment: nothing of another owner's time or another device, nothing while its clock
     /// stands still.
-    pub(crate) fn of(&self, feed: &FeedView, now: Instant) -> Shown {
+    pub(crate) fn of(&self, feed: &FeedView, now: Instant, unix: u64) -> Shown {
         let mut feeds = self.feeds.write();
         let preview = feeds.get_mut(&feed.id);
         let Some(preview) = preview.filter(|preview| preview.wish.owner == feed.owner) else {
@@ -161,9 +162,14 @@ impl Previews {
         preview.forget_what_is_not_of(feed);
         let shown = preview.shown.clone();
         shown
-            .filter(|_| feed.clock.paused_at.is_none())
+            .filter(|_| !stands_still(feed, unix))
             .map_or(Shown::NotYet, Shown::Still)
     }
+}
+
+/// Whether a feed's clock stands still at this Unix second of chain time: in a pause, or for good once it is retired.
+fn stands_still(feed: &FeedView, unix: u64) -> bool {
+    feed.clock.paused_at.is_some() || access::has_ended(&feed.clock, unix)
 }
 
 impl Preview {

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use ashya_protocol::rest::{Registration, RegistrationError, SignedRegistration};
-use ashya_protocol::{DeviceId, Domain, VerifyError};
+use ashya_protocol::{Address, DeviceId, Domain, VerifyError};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -131,13 +131,24 @@ impl Registry {
         &self.blocked
     }
 
-    /// What a device says of itself; nothing while it is blocked.
+    /// What a device says of itself; nothing while it is blocked, or no longer listed.
     pub fn device(&self, device: DeviceId) -> Option<Registration> {
         if self.blocked.is_blocked(device) {
             return None;
         }
-        match self.entries.read().get(&device)? {
-            Entry::Registered { signed, .. } => Some(signed.registration.clone()),
+        let entries = self.entries.read();
+        self.listed(entries.get(&device)?).cloned()
+    }
+
+    /// Whether the operator lets this owner sell this device here.
+    pub(crate) fn may_sell(&self, owner: Address, device: DeviceId) -> bool {
+        self.policy.admits(owner, device)
+    }
+
+    fn listed<'a>(&self, entry: &'a Entry) -> Option<&'a Registration> {
+        match entry {
+            Entry::Registered { signed, .. } => Some(&signed.registration)
+                .filter(|known| self.policy.admits(known.owner, known.device)),
             Entry::Removed(_) => None,
         }
     }
@@ -154,13 +165,9 @@ impl Registry {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let entries = self.entries.read();
         let rest = entries.range((start, Bound::Unbounded));
-        let open = rest.filter_map(|(device, entry)| match entry {
-            Entry::Registered { signed, .. } if !blocked.contains(device) => {
-                Some(&signed.registration)
-            }
-            _ => None,
-        });
-        open.take(count).cloned().collect()
+        let open = rest.filter(|(device, _)| !blocked.contains(device));
+        let listed = open.filter_map(|(_, entry)| self.listed(entry));
+        listed.take(count).cloned().collect()
     }
 
     /// Takes a device's word. It is on the disk when this returns.
@@ -201,7 +208,7 @@ impl Registry {
         if self.blocked.is_blocked(device) {
             return Err(RegistryError::Blocked(device));
         }
-        if !self.policy.admits(registration) {
+        if !self.policy.admits(registration.owner, device) {
             return Err(RegistryError::NotListed);
         }
         let now = wall_clock().as_secs();

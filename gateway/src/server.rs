@@ -4,6 +4,7 @@ mod back_up;
 mod chain_check;
 mod disk;
 mod doors;
+mod first_look;
 pub(crate) mod http;
 mod listeners;
 mod parts;
@@ -40,6 +41,7 @@ use crate::store::{self, EXPORT_FOLDER, StoreError};
 
 pub(crate) use chain_check::refuse_other_chain;
 use doors::Doors;
+use first_look::FirstLook;
 pub use listeners::Listeners;
 use parts::Parts;
 use site::Addresses;
@@ -154,9 +156,10 @@ pub async fn run(
     tasks.spawn(history.prune_until(clock, metrics, shutdown.clone()));
     let mqtt = parts.mqtt()?;
     let ingest_ended = mqtt.ingest.ended();
-    if let Some(address) = &config.mqtt.bridge {
+    let ledger = FirstLook::begin(&parts, &tasks, &shutdown);
+    if let Some(address) = config.mqtt.bridge.clone() {
         let (id, bridge) = parts.bridge(mqtt.ingest.clone())?;
-        tasks.spawn(bridge::run(address.clone(), id, bridge, shutdown.clone()));
+        tasks.spawn(ledger.then(bridge::run(address, id, bridge, shutdown.clone())));
     }
     if let Some(outage) = &config.outage {
         tasks.spawn(outage::run(parts.outage(outage), shutdown.clone()));
@@ -173,7 +176,8 @@ pub async fn run(
     let doors = Doors::new(&config, tls, &parts.metrics);
     let reload = doors.reload()?;
     tasks.spawn(reload.run(shutdown.clone()));
-    tasks.spawn(doors.broker(listeners.mqtt, listeners.mqtt_tls, mqtt, shutdown.clone()));
+    let broker = doors.broker(listeners.mqtt, listeners.mqtt_tls, mqtt, shutdown.clone());
+    tasks.spawn(ledger.then(broker));
     let (open, close) = (TaskTracker::new(), CancellationToken::new());
     open.spawn(doors.public(listeners.http, routes, shutdown.clone(), close.clone()));
     open.spawn(systemd::watchdog(close.clone()));

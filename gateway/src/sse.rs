@@ -7,16 +7,18 @@
 //! The same [`Viewer`] as behind the websocket decides what comes out. Each event's `data` is the JSON message that
 //! the websocket's all-JSON subprotocol has, `type` included, and its `type` is the event's name too: `event`,
 //! `watching`, `gap`, `notice`, `ended`. Its `id` names the device and says how far each stream is, as
-//! `0x…,detections:3:41,frames:3:7`; a client that sends it back as `Last-Event-ID` gets what came since.
+//! `0x…,detections:3:41,frames:3:7`; a client that sends it back as `Last-Event-ID` gets what came since, also of streams
+//! that it has had nothing of: `watching` says where each begins.
 
 mod last_id;
 mod pipe;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ashya_protocol::FeedId;
 use ashya_protocol::ws::ServerMessage;
+use ashya_protocol::{FeedId, StreamName};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -26,15 +28,18 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use prometheus_client::metrics::gauge::Gauge;
+use serde::Deserialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::Instrument;
 
-use crate::api::{Bearer, HttpError, Id};
+use crate::api::{Bearer, HttpError, Id, Search};
 use crate::chain_clock::wall_instant_of;
+use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::socket::{
     BATCH_BYTES, BATCH_MESSAGES, Batch, Grant, Outgoing, SocketParts, Step, Viewer, WatchRefusal,
 };
+use crate::stream::StreamKey;
 
 use last_id::LastId;
 use pipe::{Writer, pipe};
@@ -53,18 +58,51 @@ pub(crate) fn routes(parts: SocketParts) -> Router {
         .with_state(Arc::new(parts))
 }
 
+/// What of a feed is wanted.
+#[derive(Debug, Default, Deserialize)]
+struct EventQuery {
+    /// Names of streams, with commas between; all of the listing when absent.
+    streams: Option<String>,
+}
+
+impl EventQuery {
+    fn streams(&self) -> Result<Option<BTreeSet<StreamName>>, HttpError> {
+        let Some(text) = &self.streams else {
+            return Ok(None);
+        };
+        let names = text.split(',').map(str::parse).collect::<Result<_, _>>();
+        let names = names.map_err(|_| refused(WatchRefusal::UnknownStream))?;
+        Ok(Some(names))
+    }
+}
+
 async fn events(
     State(parts): State<Arc<SocketParts>>,
     Bearer(claims): Bearer,
     Id(feed): Id<FeedId>,
+    Search(query): Search<EventQuery>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let device = parts.index.feed(feed).map(|feed| feed.device);
-    let last_id = LastId::from_headers(&headers)?.positions_of(device);
+    let streams = query.streams()?;
+    let view = parts.index.feed(feed);
+    let device = view.as_ref().map(|view| view.device);
+    let mut last_id = LastId::from_headers(&headers)?.positions_of(device);
+    if let Some((view, document)) = view
+        .as_ref()
+        .and_then(|view| Some((view, view.document.as_ref()?)))
+    {
+        let sold = document.listing.streams.iter().map(|stream| &stream.name);
+        let wanted = sold.filter(|name| {
+            streams
+                .as_ref()
+                .is_none_or(|streams| streams.contains(name))
+        });
+        last_id.begin(view.device, wanted, |key| parts.hub.last(key));
+    }
     let seat = parts.sessions.sit(claims)?;
     let mut viewer = Viewer::new(parts.clone(), claims.wallet);
     viewer
-        .watch(feed, None, last_id.positions())
+        .watch(feed, streams, last_id.positions())
         .map_err(refused)?;
     let first = match viewer.next(parts.clock.read()) {
         Step::Write(Outgoing::Control(ServerMessage::PaymentRequired(offer)), _) => {
@@ -79,6 +117,7 @@ async fn events(
         last_id,
         viewer,
         writer,
+        hub: parts.hub.clone(),
         metrics: parts.metrics.clone(),
     };
     let open = Open::count(&reader.metrics.sockets);
@@ -110,6 +149,7 @@ struct Reader {
     last_id: LastId,
     viewer: Viewer,
     writer: Writer,
+    hub: Hub,
     metrics: Metrics,
 }
 
@@ -165,6 +205,10 @@ impl Reader {
 
     /// Tells the client that nothing more will come, as far as it listens.
     async fn end_revoked(&mut self) {
+        if self.writer.is_busy() {
+            // Bytes cannot be called back: nothing may follow half an event, so the answer is cut.
+            return;
+        }
         self.viewer.revoke();
         self.first = None;
         // Best effort: a client that does not read is not waited for.
@@ -189,6 +233,13 @@ impl Reader {
                 },
             };
             messages += 1;
+            if let Outgoing::Control(ServerMessage::Watching {
+                device, streams, ..
+            }) = &outgoing
+            {
+                let last = |key: &StreamKey| self.hub.last(key);
+                self.last_id.begin(*device, streams.iter(), last);
+            }
             let id = self.last_id.step(&outgoing);
             encode(&mut text, id.as_deref(), &outgoing);
             if let (Outgoing::Event(event), Some(grant)) = (outgoing, grant) {

@@ -106,8 +106,10 @@ pub(super) async fn register(
 ) -> Result<(StatusCode, Json<Device>), HttpError> {
     client.counts(Action::Registration)?;
     let registration = signed.registration.clone();
+    // A device that is sold stays, whoever owns its feeds by now.
     let may_go = |claim: &Registration| {
-        !has_proven_owner(claim, &known.index) && !known.presence.is_online(claim.device)
+        known.index.feeds_of_device(claim.device).is_empty()
+            && !known.presence.is_online(claim.device)
     };
     let forget = |gone| {
         if known.index.feeds_of_device(gone).is_empty() {

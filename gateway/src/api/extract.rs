@@ -25,7 +25,7 @@ pub(crate) struct Id<T>(pub(crate) T);
 
 /// The query string.
 #[derive(Debug)]
-pub(super) struct Search<T>(pub(super) T);
+pub(crate) struct Search<T>(pub(crate) T);
 
 /// A signed-in wallet: the session in `Authorization: Bearer …` (RFC 6750). Tokens in the URL are not read.
 #[derive(Debug, Clone, Copy)]

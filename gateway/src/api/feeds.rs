@@ -4,7 +4,7 @@ use ashya_contracts::Rpc;
 use ashya_protocol::rest::{Feed, FeedList, FeedState, SignedListing};
 use ashya_protocol::{DeviceId, FeedId, Hash, Listing, Signature};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
@@ -12,14 +12,16 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use utoipa::IntoParams;
 
-use super::HttpError;
 use super::conditional::IfMatch;
 use super::extract::{Client, Id, JsonBody, Search};
 use super::paging::PageQuery;
+use super::{ApiState, HttpError};
 use crate::auth::rates::Action;
+use crate::chain_clock::ChainClock;
 use crate::defaults::LISTING_PATIENCE;
 use crate::ledger_index::{FeedView, LedgerIndex, ListingDocument};
 use crate::presence::Presence;
+use crate::registry::{Registry, RegistryError};
 use crate::store::Store;
 
 /// What `GET /v1/feeds` may be narrowed to.
@@ -111,6 +113,28 @@ pub(super) async fn listing(
     Ok((json, document.text.clone()).into_response())
 }
 
+/// What a listing is checked by, and where it is kept.
+#[derive(Debug, Clone)]
+pub(super) struct Shelf {
+    index: LedgerIndex,
+    clock: ChainClock,
+    registry: Registry,
+    rpc: Rpc,
+    store: Store,
+}
+
+impl FromRef<ApiState> for Shelf {
+    fn from_ref(state: &ApiState) -> Self {
+        Self {
+            index: state.index.clone(),
+            clock: state.clock.clone(),
+            registry: state.registry.clone(),
+            rpc: state.rpc.clone(),
+            store: state.store.clone(),
+        }
+    }
+}
+
 /// `PUT /v1/feeds/{id}/listing`: the document behind the ledger's hash, vouched for by the feed's owner.
 #[utoipa::path(
     put,
@@ -121,9 +145,7 @@ pub(super) async fn listing(
     responses((status = 204, description = "The listing is served"))
 )]
 pub(super) async fn put_listing(
-    State(index): State<LedgerIndex>,
-    State(rpc): State<Rpc>,
-    State(store): State<Store>,
+    State(shelf): State<Shelf>,
     client: Client,
     if_match: IfMatch,
     Id(feed): Id<FeedId>,
@@ -132,7 +154,11 @@ pub(super) async fn put_listing(
     let listing = Listing::from_canonical_json(&signed.document)
         .map_err(|error| HttpError::bad_request("listing-invalid", error.to_string()))?;
     let hash = Listing::hash_of(&signed.document);
-    let view = feed_with_listing(&index, feed, hash).await?;
+    if !shelf.clock.is_current() {
+        // An owner of earlier may be the owner in the blocks that are read just now.
+        return Err(HttpError::chain_unavailable());
+    }
+    let view = feed_with_listing(&shelf.index, feed, hash).await?;
     if listing.name != view.name || listing.device != view.device {
         return Err(HttpError::bad_request(
             "listing-mismatch",
@@ -143,19 +169,27 @@ pub(super) async fn put_listing(
             ),
         ));
     }
+    if !shelf.registry.may_sell(view.owner, view.device) {
+        return Err(RegistryError::NotListed.into());
+    }
     let there = view.document.as_ref();
     if_match.check_bytes(there.map(|document| document.text.as_bytes()))?;
     // It asks the node, which has better to do for strangers.
     client.counts(Action::Registration)?;
-    check_owner(&index, &rpc, &view, hash, &signed.signature).await?;
-    store.listings.put(feed.as_bytes(), &signed)?;
-    store.flush().await?;
+    check_owner(&shelf.index, &shelf.rpc, &view, hash, &signed.signature).await?;
+    let now = shelf.index.feed(feed).ok_or_else(|| unknown(feed))?;
+    if (now.owner, now.listing) != (view.owner, hash) {
+        let detail = "the ledger has changed while the signature was checked";
+        return Err(HttpError::conflict("listing-hash", detail));
+    }
+    shelf.store.listings.put(feed.as_bytes(), &signed)?;
+    shelf.store.flush().await?;
     let document = ListingDocument {
         hash,
         text: signed.document,
         listing,
     };
-    index.set_document(feed, Arc::new(document));
+    shelf.index.set_document(feed, Arc::new(document));
     Ok(StatusCode::NO_CONTENT)
 }
 

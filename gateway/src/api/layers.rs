@@ -25,6 +25,8 @@ use super::error::Shown;
 use super::{HttpError, HttpPolicy, conditional};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How far the reader of an event stream is (WHATWG HTML, section 9.2).
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Longest name of a request that is taken from a client.
 const MAX_REQUEST_ID_BYTES: usize = 64;
 
@@ -88,6 +90,7 @@ fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
             CONTENT_TYPE,
             IF_MATCH,
             IF_NONE_MATCH,
+            LAST_EVENT_ID,
             REQUEST_ID,
         ])
         .expose_headers([ETAG, REQUEST_ID, RETRY_AFTER]);

@@ -101,11 +101,20 @@ fn add_streams(document: &mut Document) {
         ))
         .schema(Some(id));
     let text = ObjectBuilder::new().schema_type(Type::String);
+    let streams = ParameterBuilder::new()
+        .name("streams")
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(
+            "Names of streams, with commas between; all of the listing when absent",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)));
     let stream = ContentBuilder::new().schema(Some(text)).build();
     let events = OperationBuilder::new()
         .operation_id(Some("events"))
         .summary(Some("A feed as Server-Sent Events"))
         .parameter(feed)
+        .parameter(streams)
         .parameter(last)
         .security(utoipa::openapi::security::SecurityRequirement::new(
             "session",
@@ -119,7 +128,9 @@ fn add_streams(document: &mut Document) {
         )
         .response(
             "400",
-            ResponseBuilder::new().description("`Last-Event-ID` is none that was given out"),
+            ResponseBuilder::new().description(
+                "`Last-Event-ID` is none that was given out, or the feed does not hold one of the streams",
+            ),
         )
         .response(
             "401",

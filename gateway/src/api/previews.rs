@@ -31,12 +31,13 @@ pub(super) async fn read(
     State(index): State<LedgerIndex>,
     State(registry): State<Registry>,
     State(previews): State<Previews>,
+    State(clock): State<ChainClock>,
     Id(feed): Id<FeedId>,
 ) -> Result<Response, HttpError> {
     let view = index.feed(feed).ok_or_else(|| unknown(feed))?;
     let is_open = sells_pictures(&view) && registry.device(view.device).is_some();
     let shown = if is_open {
-        previews.of(&view, Instant::now())
+        previews.of(&view, Instant::now(), clock.now_seconds())
     } else {
         Shown::Off
     };

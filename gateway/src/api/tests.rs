@@ -30,6 +30,7 @@ use crate::hub::Hub;
 use crate::outage::Heard;
 use crate::positions::Positions;
 use crate::presence::{Door, Word};
+use crate::registry::RegistrationPolicy;
 
 const DOMAIN: Domain = Domain {
     chain_id: 31_337,
@@ -46,6 +47,10 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::with_policy(RegistrationPolicy::Open)
+    }
+
+    fn with_policy(policy: RegistrationPolicy) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("store")).unwrap();
         let secret = store.secret().unwrap();
@@ -72,7 +77,9 @@ impl Rig {
         };
         let state = ApiState {
             index: LedgerIndex::new(DOMAIN),
-            registry: Registry::load(store.clone(), DOMAIN, 10).unwrap(),
+            registry: Registry::load(store.clone(), DOMAIN, 10)
+                .unwrap()
+                .with_policy(policy),
             sessions: Sessions::load(store.clone(), &secret, minute, 10).unwrap(),
             passwords: DevicePasswords::new(&secret, minute),
             nonces: Nonces::load(store.clone(), &secret, minute, 100).unwrap(),
@@ -102,7 +109,7 @@ impl Rig {
                 proxies: Proxies::default(),
             })),
         };
-        let policy = HttpPolicy {
+        let http = HttpPolicy {
             timeout: Duration::from_secs(15),
             cors_origins: Vec::new(),
             public_rpc: Some(Url::parse("http://127.0.0.1:8545/key").unwrap()),
@@ -112,7 +119,7 @@ impl Rig {
             .route("/v1/ws", get(async || ""))
             .route("/v1/feeds/{id}/events", get(async || ""));
         Self {
-            routes: router(state.clone(), &policy, streams),
+            routes: router(state.clone(), &http, streams),
             state,
             _folder: folder,
         }

@@ -219,13 +219,19 @@ impl<'a> Session<'a> {
 
     /// Notes what a registered device says of its presence. Nobody signs that, so strangers get no entry.
     fn note_presence(&mut self, device: DeviceId, payload: &[u8]) {
-        if payload.len() > presence::MAX_BYTES || self.parts.registry.device(device).is_none() {
+        if payload.len() > presence::MAX_BYTES {
             return;
         }
-        self.see(device);
+        let is_registered = self.parts.registry.device(device).is_some();
+        if is_registered {
+            self.see(device);
+        }
         let word = Word::of_payload(payload);
         let changed = match word {
-            Word::Online => self.online.len() < MAX_DEVICES && self.online.insert(device),
+            Word::Online => {
+                is_registered && self.online.len() < MAX_DEVICES && self.online.insert(device)
+            }
+            // Also of one that was blocked or taken off meanwhile.
             Word::Offline => self.online.remove(&device),
         };
         if changed {

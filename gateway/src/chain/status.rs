@@ -36,6 +36,11 @@ impl ChainStatus {
         self.0.write().phase = Phase::Following;
     }
 
+    /// Whether the last question to the nodes was not answered.
+    pub(crate) fn is_failing(&self) -> bool {
+        matches!(self.0.read().phase, Phase::Failing { .. })
+    }
+
     /// Notes a failure; true when it is news.
     pub(super) fn failing(&self, error: String) -> bool {
         let phase = &mut self.0.write().phase;

@@ -132,6 +132,12 @@ impl Ring {
         self.events.is_empty()
     }
 
+    /// The last event of all.
+    pub(super) fn last(&self) -> Option<Position> {
+        let newest = self.events.back().map(|(_, message)| message.position());
+        newest.or_else(|| self.last_forgotten())
+    }
+
     /// The last event that is no longer kept.
     pub(super) fn last_forgotten(&self) -> Option<Position> {
         let (&boot, &seq) = self.forgotten.last_key_value()?;

@@ -107,6 +107,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let reason = match self.serve().await {
             Ok(()) | Err(End::Left) => None,
             Err(End::Ended(reason)) => {
+                if let Some(rejection) = reason.rejection() {
+                    self.parts.metrics.rejected(rejection);
+                }
                 // The client may be gone already.
                 let _ = self.connection.write(Outgoing::Disconnect(reason)).await;
                 Some(reason)

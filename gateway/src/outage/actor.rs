@@ -13,9 +13,11 @@ use super::decision::{Step, step_for};
 use super::heard::Heard;
 use super::reach::{self, Reach, with_reach};
 use super::way::Way;
-use crate::chain_clock::ChainClock;
+use crate::chain_clock::{ChainClock, wall_clock};
+use crate::chained::Chained;
 use crate::ledger_index::{FeedView, LedgerIndex};
 use crate::metrics::Metrics;
+use crate::store::{Store, StoreError};
 
 /// Time between looks at the feeds. Owners give their devices tens of seconds at least.
 const TICK: Duration = Duration::from_secs(1);
@@ -25,6 +27,8 @@ const MOST_UNDER_WAY: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
 const REST: Duration = Duration::from_secs(15);
 /// Time before a feed is looked at again for which nothing can be done now.
 const LONG_REST: Duration = Duration::from_secs(60);
+/// The one record of its tree in the store.
+const ALLOWANCE_KEY: &[u8] = b"allowance";
 /// Longer than any step takes: its end sets another time.
 const WHILE_UNDER_WAY: Duration = Duration::from_secs(3600);
 
@@ -43,6 +47,8 @@ pub(crate) struct OutageParts {
     pub(crate) heard: Heard,
     /// What it may cost.
     pub(crate) limits: Limits,
+    /// Where it is kept what it has cost.
+    pub(crate) store: Store,
     /// Where steps are counted.
     pub(crate) metrics: Metrics,
 }
@@ -52,7 +58,13 @@ pub(crate) async fn run(parts: OutageParts, shutdown: CancellationToken) {
     let Some(ledger) = connect(&parts, &shutdown).await else {
         return;
     };
-    let mut actor = Actor::new(parts, ledger, Instant::now());
+    let mut actor = match Actor::new(parts, ledger, Instant::now()) {
+        Ok(actor) => actor,
+        Err(error) => {
+            tracing::error!(error = %Chained(&error), "no outage credit: what it has cost today cannot be read");
+            return;
+        }
+    };
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tracing::info!(wallet = %actor.parts.wallet.address(), "outage credit is on for feeds that name this pauser");
@@ -112,17 +124,26 @@ struct Done {
 }
 
 impl Actor {
-    fn new(mut parts: OutageParts, ledger: Ledger, now: Instant) -> Self {
+    fn new(mut parts: OutageParts, ledger: Ledger, now: Instant) -> Result<Self, StoreError> {
         let wallet = parts.wallet.with_watcher(reach::note);
         parts.wallet = wallet.offering_its_limit(MOST_UNDER_WAY);
-        Self {
+        let kept = parts.store.outage.load()?.pop();
+        let (_, kept) = kept.unwrap_or_default();
+        let unix = wall_clock().as_secs();
+        Ok(Self {
             ledger,
-            allowance: Allowance::new(parts.limits, now),
+            allowance: Allowance::go_on(parts.limits, kept, now, unix),
             way: Way::new(now),
             rests: HashMap::new(),
             under_way: JoinSet::new(),
             parts,
-        }
+        })
+    }
+
+    /// Notes what today has cost so far. It is on the disk with the next flush.
+    fn keep_allowance(&self, now: Instant) -> Result<(), StoreError> {
+        let kept = self.allowance.kept(now, wall_clock().as_secs());
+        self.parts.store.outage.put(ALLOWANCE_KEY, &kept)
     }
 
     async fn look(&mut self, now: Instant) {
@@ -191,10 +212,17 @@ impl Actor {
             return;
         }
         match self.allowance.take(feed, step, now) {
-            Ok(held) => {
-                self.rests.insert(feed, now + WHILE_UNDER_WAY);
-                self.send(feed, step, held);
-            }
+            Ok(held) => match self.keep_allowance(now) {
+                Ok(()) => {
+                    self.rests.insert(feed, now + WHILE_UNDER_WAY);
+                    self.send(feed, step, held);
+                }
+                Err(error) => {
+                    self.allowance.give_back(held);
+                    self.rests.insert(feed, now + LONG_REST);
+                    tracing::warn!(feed.id = %feed, error = %Chained(&error), "a feed's clock is left as it is");
+                }
+            },
             // The steps under way will not cost what they have set aside.
             Err(Spent::Day) if !self.under_way.is_empty() => {
                 self.rests.insert(feed, now + REST);
@@ -209,8 +237,13 @@ impl Actor {
     fn send(&mut self, feed: FeedId, step: Step, held: Held) {
         let ledger = self.ledger.clone();
         let wallet = self.parts.wallet.clone();
+        let store = self.parts.store.clone();
         self.under_way.spawn(async move {
             let sent = async {
+                // A store that cannot be written ends the gateway, and with it whatever waits here.
+                if store.flush().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
                 match step {
                     Step::Pause => ledger.pause(&wallet, feed).await,
                     Step::Resume => ledger.resume(&wallet, feed).await,
@@ -243,6 +276,9 @@ impl Actor {
                 self.allowance.settle(held, None);
                 self.way.doubt(now);
             }
+        }
+        if let Err(error) = self.keep_allowance(now) {
+            tracing::warn!(error = %Chained(&error), "what outage credit has cost is not noted");
         }
         match (outcome, step) {
             (Ok(receipt), Step::Pause) => {

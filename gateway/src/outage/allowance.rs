@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ashya_protocol::{FeedId, Wei};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::decision::Step;
@@ -36,6 +37,15 @@ pub(super) struct Allowance {
     resumes: HashMap<FeedId, Instant>,
 }
 
+/// What a restart keeps of an allowance, so that it begins no new day. What was set aside counts as spent.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// Unix second (wall clock) at which the day began.
+    began: u64,
+    spent: u128,
+    pauses: HashMap<FeedId, u32>,
+}
+
 /// What was set aside for a step under way.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -62,6 +72,30 @@ impl Allowance {
             spent: 0,
             pauses: HashMap::new(),
             resumes: HashMap::new(),
+        }
+    }
+
+    /// Goes on with the day of an earlier run, if it is not over at this Unix second.
+    pub(super) fn go_on(limits: Limits, kept: Kept, now: Instant, unix: u64) -> Self {
+        let allowance = Self::new(limits, now);
+        let since = Duration::from_secs(unix.saturating_sub(kept.began));
+        match now.checked_sub(since) {
+            Some(began) if since < DAY => Self {
+                began,
+                spent: kept.spent,
+                pauses: kept.pauses,
+                ..allowance
+            },
+            _ => allowance,
+        }
+    }
+
+    /// What the next run goes on with.
+    pub(super) fn kept(&self, now: Instant, unix: u64) -> Kept {
+        Kept {
+            began: unix.saturating_sub(now.duration_since(self.began).as_secs()),
+            spent: self.spent,
+            pauses: self.pauses.clone(),
         }
     }
 

@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 
-use ashya_protocol::rest::Registration;
 use ashya_protocol::{Address, DeviceId};
 
 /// Whose devices a gateway takes.
@@ -9,7 +8,8 @@ pub enum RegistrationPolicy {
     /// Everybody's.
     #[default]
     Open,
-    /// Those that are named, and those that name one of these owners.
+    /// Those that are named, and those of these owners. Anybody's device may name an owner who knows nothing of it: it may
+    /// register then, but only feeds that the owner has opened on the ledger are sold.
     Listed {
         /// The owners.
         owners: BTreeSet<Address>,
@@ -19,12 +19,12 @@ pub enum RegistrationPolicy {
 }
 
 impl RegistrationPolicy {
-    /// Whether a device may register.
-    pub(super) fn admits(&self, registration: &Registration) -> bool {
+    /// Whether a device may register that names this owner, or be sold by them.
+    pub(super) fn admits(&self, owner: Address, device: DeviceId) -> bool {
         match self {
             Self::Open => true,
             Self::Listed { owners, devices } => {
-                owners.contains(&registration.owner) || devices.contains(&registration.device)
+                owners.contains(&owner) || devices.contains(&device)
             }
         }
     }

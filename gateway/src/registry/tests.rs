@@ -153,6 +153,14 @@ async fn only_listed_and_unblocked_devices_register() {
     registry.register(signed(1, "Gate")).await.unwrap();
     let refused = registry.register(signed_by(&other, 1, "Gate")).await;
     assert!(matches!(refused, Err(RegistryError::NotListed)));
+    let owners = [Address::new([2; 20])].into();
+    let devices = Default::default();
+    let registry = registry.with_policy(RegistrationPolicy::Listed { owners, devices });
+    assert_eq!(registry.device(key.device_id()), None, "no longer listed");
+    assert!(registry.devices().is_empty());
+    let [listed, stranger] = [2, 3].map(|byte| Address::new([byte; 20]));
+    assert!(registry.may_sell(listed, other.device_id()));
+    assert!(!registry.may_sell(stranger, other.device_id()));
     let owners = [Address::new([1; 20])].into();
     let devices = Default::default();
     let registry = registry.with_policy(RegistrationPolicy::Listed { owners, devices });

@@ -162,6 +162,7 @@ impl Parts {
             clock: self.clock.clone(),
             heard: self.heard.clone(),
             limits: config.limits,
+            store: self.store.clone(),
             metrics: self.metrics.clone(),
         }
     }

@@ -5,8 +5,9 @@ use ashya_protocol::ws::ServerMessage;
 use ashya_protocol::{DeviceId, Position, StreamName};
 use http::HeaderMap;
 
-use crate::api::HttpError;
+use crate::api::{HttpError, LAST_EVENT_ID};
 use crate::socket::Outgoing;
+use crate::stream::StreamKey;
 
 /// How far a reader is in each stream of a device: what `id` says, and `Last-Event-ID` gives back.
 ///
@@ -23,7 +24,7 @@ impl LastId {
     /// # Errors
     /// When it says what is no id of ours.
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, HttpError> {
-        let Some(header) = headers.get("last-event-id") else {
+        let Some(header) = headers.get(LAST_EVENT_ID) else {
             return Ok(Self::default());
         };
         let text = header.to_str().ok();
@@ -45,6 +46,30 @@ impl LastId {
         &self.positions
     }
 
+    /// Begins with these streams of a device: where the reader has had nothing of one yet, what comes after its `last`
+    /// event will be what it has missed.
+    pub(super) fn begin<'a>(
+        &mut self,
+        device: DeviceId,
+        streams: impl Iterator<Item = &'a StreamName>,
+        last: impl Fn(&StreamKey) -> Position,
+    ) {
+        let known = self.device.replace(device) == Some(device);
+        let mut before = std::mem::take(&mut self.positions);
+        if !known {
+            before.clear();
+        }
+        self.positions = streams
+            .map(|stream| {
+                let position = before.remove(stream).unwrap_or_else(|| {
+                    let stream = stream.clone();
+                    last(&StreamKey { device, stream })
+                });
+                (stream.clone(), position)
+            })
+            .collect();
+    }
+
     /// The id of something that goes out now; nothing for what does not move the reader.
     pub(super) fn step(&mut self, outgoing: &Outgoing) -> Option<String> {
         let (device, stream, position) = match outgoing {
@@ -62,6 +87,7 @@ impl LastId {
                 let (boot, seq) = (*boot, *to);
                 (*device, stream.clone(), Position { boot, seq })
             }
+            Outgoing::Control(ServerMessage::Watching { .. }) => return Some(self.text()),
             Outgoing::Control(_) => return None,
         };
         if self.device.replace(device) != Some(device) {

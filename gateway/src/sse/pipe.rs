@@ -100,6 +100,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether a write has begun and was given up: only [`Self::finish`] is left.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.busy
+    }
+
     /// Waits until the reader is gone.
     pub(super) async fn gone(&self) {
         self.pieces.closed().await;

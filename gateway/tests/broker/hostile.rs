@@ -81,6 +81,8 @@ async fn a_logged_in_device_cannot_lie_about_sizes() {
             .expect("stays open");
         assert!(rest.is_empty(), "{rest:?}");
     }
+    assert_eq!(broker.rejected("too-large"), 1);
+    assert_eq!(broker.rejected("malformed"), 1);
 }
 
 #[tokio::test]

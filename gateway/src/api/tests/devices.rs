@@ -1,5 +1,11 @@
 //! Devices: registration and credentials.
 
+use std::collections::BTreeSet;
+
+use ashya_protocol::Listing;
+use ashya_protocol::rest::SignedListing;
+
+use super::previews::listing;
 use super::*;
 
 #[tokio::test]
@@ -179,4 +185,42 @@ async fn a_change_of_what_somebody_else_has_changed_meanwhile_is_refused() {
         put(5, Some(&new)).await.status(),
         StatusCode::PRECONDITION_FAILED
     );
+}
+
+#[tokio::test]
+async fn who_is_not_listed_sells_nothing_here() {
+    let (device, stranger) = (key(7), key(8).address());
+    for (owners, code) in [
+        (vec![Address::new([4; 20])], "not-listed"),
+        // The signature is asked about next, at a node that is not there.
+        (vec![Address::new([4; 20]), stranger], "chain-unavailable"),
+    ] {
+        let policy = RegistrationPolicy::Listed {
+            owners: owners.into_iter().collect(),
+            devices: BTreeSet::new(),
+        };
+        let rig = Rig::with_policy(policy);
+        rig.see_head(BASE + 100);
+        let feed = rig.open_feed(&device, "gate", stranger);
+        let document = listing(&device, &["detections"])
+            .to_canonical_json()
+            .unwrap();
+        let hash = Listing::hash_of(&document);
+        rig.state.index.apply(&[LedgerEvent::FeedSet {
+            feed,
+            device: device.device_id(),
+            price: Wei::new(5),
+            payout: stranger,
+            pauser: Address::ZERO,
+            listing: hash,
+        }]);
+        let signed = SignedListing {
+            document,
+            signature: device.sign(&DOMAIN.feed_listing(feed, hash)),
+        };
+        let path = format!("/v1/feeds/{feed}/listing");
+        let answer = rig.send(request(Method::PUT, &path, json(&signed))).await;
+        let (_, problem): (_, Problem) = read(answer).await;
+        assert_eq!(problem.code, code);
+    }
 }

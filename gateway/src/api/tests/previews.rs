@@ -11,10 +11,9 @@ use crate::ledger_index::ListingDocument;
 
 const PICTURE: &[u8] = b"\xff\xd8\xff\xe0 a picture";
 
-/// A feed that sells these streams.
-fn selling(rig: &Rig, key: &DeviceKey, owner: Address, streams: &[&str]) -> FeedId {
-    let feed = rig.open_feed(key, "gate", owner);
-    let listing = Listing {
+/// What a feed of that device says that it sells.
+pub(super) fn listing(key: &DeviceKey, streams: &[&str]) -> Listing {
+    Listing {
         description: String::new(),
         device: key.device_id(),
         name: "gate".parse().unwrap(),
@@ -28,7 +27,13 @@ fn selling(rig: &Rig, key: &DeviceKey, owner: Address, streams: &[&str]) -> Feed
             })
             .collect(),
         title: "Gate".into(),
-    };
+    }
+}
+
+/// A feed that sells these streams.
+fn selling(rig: &Rig, key: &DeviceKey, owner: Address, streams: &[&str]) -> FeedId {
+    let feed = rig.open_feed(key, "gate", owner);
+    let listing = listing(key, streams);
     let text = listing.to_canonical_json().unwrap();
     let document = ListingDocument {
         // The rig's feeds name this one.
@@ -54,7 +59,8 @@ fn publish(rig: &Rig, key: &DeviceKey, stream: &str, content_type: &str, payload
         payload: payload.into(),
     };
     let now = tokio::time::Instant::now();
-    rig.state.previews.see(&event, &rig.state.index, now);
+    let unix = rig.state.clock.now_seconds();
+    rig.state.previews.see(&event, &rig.state.index, now, unix);
 }
 
 async fn put(rig: &Rig, feed: FeedId, wallet: Address, delay: u64) -> (StatusCode, String) {
@@ -215,20 +221,24 @@ async fn what_the_owner_asked_for_is_on_the_disk() {
     let again = Previews::load(rig.state.store.clone()).unwrap();
     let now = tokio::time::Instant::now();
     assert!(matches!(
-        again.of(&view, now),
+        again.of(&view, now, rig.state.clock.now_seconds()),
         crate::previews::Shown::NotYet
     ));
 }
 
 /// Stops or starts the clock of a feed.
 fn set_clock(rig: &Rig, feed: FeedId, paused_at: Option<u64>) {
+    change_clock(rig, feed, paused_at, None);
+}
+
+fn change_clock(rig: &Rig, feed: FeedId, paused_at: Option<u64>, retires_at: Option<u64>) {
     rig.state.index.apply(&[LedgerEvent::FeedClock {
         feed,
         clock: ClockChange {
             paused_at,
             paused_total: 0,
             paused_by: None,
-            retires_at: None,
+            retires_at,
         },
     }]);
 }
@@ -258,6 +268,19 @@ async fn a_pause_another_device_and_another_owner_show_nothing() {
     assert_eq!(code(&rig, feed).await, "preview-none", "paused");
     set_clock(&rig, feed, None);
     assert_eq!(code(&rig, feed).await, "", "of before the pause");
+
+    rig.see_head(BASE + 100);
+    change_clock(&rig, feed, None, Some(100));
+    assert_eq!(code(&rig, feed).await, "preview-none", "retired");
+    shot();
+    ripen().await;
+    assert_eq!(code(&rig, feed).await, "preview-none", "of after its end");
+    set_clock(&rig, feed, None);
+    assert_eq!(
+        code(&rig, feed).await,
+        "",
+        "of before a retirement that was undone"
+    );
 
     let transfer = |from, to| {
         let moved = LedgerEvent::FeedTransferred { feed, from, to };

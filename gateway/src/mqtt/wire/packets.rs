@@ -5,6 +5,8 @@ use std::num::NonZeroU16;
 
 use bytes::Bytes;
 
+use crate::metrics::Rejection;
+
 /// As much of a client's text as a log line shows; an honest topic is shorter.
 const SHOWN_CHARACTERS: usize = 120;
 
@@ -124,6 +126,22 @@ pub(in crate::mqtt) enum DisconnectReason {
     Protocol,
     QosNotSupported,
     QuotaExceeded,
+}
+
+impl DisconnectReason {
+    /// What is counted as a rejected event where a packet ends the session; a foreign topic is counted by itself.
+    pub(in crate::mqtt) const fn rejection(self) -> Option<Rejection> {
+        match self {
+            Self::TooLarge => Some(Rejection::TooLarge),
+            Self::Malformed | Self::Protocol | Self::QosNotSupported => Some(Rejection::Malformed),
+            Self::NotAuthorized
+            | Self::TakenOver
+            | Self::KeepAlive
+            | Self::PasswordEnded
+            | Self::ShuttingDown
+            | Self::QuotaExceeded => None,
+        }
+    }
 }
 
 /// A client's text as the log shows it: escaped, and the beginning of it only.

@@ -7,7 +7,7 @@ use ashya_protocol::rest::Head;
 use ashya_protocol::{DeviceId, DeviceKey, Domain, Listing, ListingStream, StreamName, Wei};
 
 use super::*;
-use crate::chain_clock::{ClockSource, Freshness, wall_clock};
+use crate::chain_clock::{ClockSource, Freshness};
 use crate::ledger_index::ListingDocument;
 use node::{GAS, GAS_PRICE, Node, Taking};
 
@@ -37,7 +37,7 @@ impl Rig {
         let now = Instant::now();
         let parts = parts(rpc, now);
         Self {
-            actor: Actor::new(parts, ledger, now),
+            actor: Actor::new(parts, ledger, now).unwrap(),
             node,
             now,
         }
@@ -117,6 +117,7 @@ fn parts(rpc: Rpc, now: Instant) -> OutageParts {
         clock,
         heard: Heard::default(),
         limits,
+        store: Store::temporary(),
         metrics: Metrics::new(),
     }
 }

@@ -56,6 +56,32 @@ fn a_day_has_room_for_so_many_pauses_and_every_resume() {
 }
 
 #[test]
+fn a_restart_begins_no_new_day() {
+    let (start, unix) = (Instant::now() + DAY, 1_700_000_000);
+    let feeds = [1, 2, 3].map(feed);
+    let mut allowance = Allowance::new(limits(2, 1), start);
+    let held = allowance.take(feeds[0], Step::Pause, start).unwrap();
+    allowance.settle(held, None);
+    for (hours, spent) in [(1, Some(PAIR)), (23, Some(PAIR)), (24, None), (100, None)] {
+        let after = Duration::from_secs(hours * 3600);
+        let kept = serde_json::to_vec(&allowance.kept(start, unix)).unwrap();
+        let kept = serde_json::from_slice(&kept).unwrap();
+        let (now, unix) = (start + after, unix + after.as_secs());
+        let mut later = Allowance::go_on(limits(2, 1), kept, now, unix);
+        assert_eq!(later.spent(), spent.unwrap_or(0), "{hours}");
+        let again = later.take(feeds[0], Step::Pause, now);
+        assert_eq!(again.is_err(), spent.is_some(), "{hours}");
+        // The day ends when it would have ended.
+        let tomorrow = start + DAY;
+        assert!(spent.is_none() || later.take(feeds[0], Step::Pause, tomorrow).is_ok());
+    }
+    // The clock was set back meanwhile: the day is not shorter for it.
+    let kept = allowance.kept(start, unix);
+    let later = Allowance::go_on(limits(2, 1), kept, start, unix - 10_000);
+    assert_eq!(later.spent(), PAIR);
+}
+
+#[test]
 fn what_was_never_sent_uses_up_nothing() {
     let start = Instant::now();
     let mut allowance = Allowance::new(limits(2, 1), start);

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::ServiceExt;
 
 use super::world::{ALICE, FEED, PATIENCE, START, World};
+use crate::auth::session_id::SessionId;
 use crate::socket::limits::WRITE_TIMEOUT;
 use crate::sse;
 
@@ -100,6 +101,21 @@ async fn a_cancel_gives_a_stalled_reader_up_at_once() {
 }
 
 #[tokio::test]
+async fn a_revoked_session_cuts_a_stalled_readers_answer_within_its_event() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let id = SessionId::new([1; 16]);
+    let session = world.parts.sessions.open(ALICE, id).await.unwrap();
+    let stream = world.event_stream_by(&session.token, FEED).await;
+    world.until_open(1, PATIENCE).await;
+    world.publish_flood(150).await;
+    assert!(world.parts.sessions.end_listed(ALICE, id).await.unwrap());
+    world.until_open(0, Duration::from_millis(500)).await;
+    let (text, in_order) = read_to_end(stream).await;
+    assert!(!in_order && !text.contains("event: ended"));
+}
+
+#[tokio::test]
 async fn the_end_of_the_gateway_does_not_wait_for_a_stalled_reader() {
     let world = World::start().await;
     world.subscribe(FEED, ALICE, START + 600);
@@ -153,6 +169,75 @@ async fn a_reader_who_leaves_is_noticed() {
 }
 
 #[tokio::test]
+async fn an_event_stream_holds_the_streams_that_are_asked_for() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    let token = world.parts.sessions.issue(ALICE).token;
+    let request = |streams: &str| {
+        let request = Request::get(format!("/v1/feeds/{FEED}/events?streams={streams}"));
+        let request = request.header("authorization", format!("Bearer {token}"));
+        sse::routes(world.parts.clone()).oneshot(request.body(Body::empty()).unwrap())
+    };
+    for unknown in ["", "nothing", "detections,nothing", "Not-A-Name"] {
+        let answer = request(unknown).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{unknown}");
+    }
+    let mut body = request("detections").await.unwrap().into_body();
+    world.publish("frames", 1);
+    world.publish("detections", 2);
+    let mut text = String::new();
+    while !text.contains("event: event") {
+        let frame = timeout(PATIENCE, body.frame()).await.expect("nothing came");
+        let data = frame.unwrap().unwrap().into_data().unwrap();
+        text.push_str(std::str::from_utf8(&data).unwrap());
+    }
+    assert_eq!(numbers(&text), [2]);
+    assert!(text.contains(r#""streams":["detections"]"#), "{text}");
+}
+
+#[tokio::test]
+async fn who_was_away_gets_also_the_first_event_of_a_stream() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    world.publish("detections", 1);
+    let token = world.parts.sessions.issue(ALICE).token;
+    let open = |last: Option<String>| {
+        let request = Request::get(format!("/v1/feeds/{FEED}/events"))
+            .header("authorization", format!("Bearer {token}"));
+        let request = match last {
+            Some(last) => request.header("last-event-id", last),
+            None => request,
+        };
+        sse::routes(world.parts.clone()).oneshot(request.body(Body::empty()).unwrap())
+    };
+    let mut body = open(None).await.unwrap().into_body();
+    let first = timeout(PATIENCE, body.frame()).await.unwrap();
+    let first = first.unwrap().unwrap().into_data().unwrap();
+    let first = std::str::from_utf8(&first).unwrap();
+    let id = first
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("id: "));
+    let id = id.expect("where each stream begins").to_owned();
+    assert!(first.contains("event: watching"), "{first}");
+    assert!(
+        id.contains("detections:3:1,") && id.contains("frames:0:0"),
+        "{id}"
+    );
+    drop(body);
+    world.until_open(0, PATIENCE).await;
+    world.publish("frames", 2);
+    let mut body = open(Some(id)).await.unwrap().into_body();
+    let mut text = String::new();
+    while !text.contains("event: event") {
+        let frame = timeout(PATIENCE, body.frame()).await.expect("nothing came");
+        let data = frame.unwrap().unwrap().into_data().unwrap();
+        text.push_str(std::str::from_utf8(&data).unwrap());
+    }
+    assert_eq!(numbers(&text), [2]);
+}
+
+#[tokio::test]
 async fn an_event_stream_has_the_same_rules() {
     let world = World::start().await;
     let uri = format!("/v1/feeds/{FEED}/events");
@@ -186,7 +271,7 @@ async fn an_event_stream_has_the_same_rules() {
     }
     assert!(started.elapsed() < Duration::from_secs(4));
     publisher.await.unwrap();
-    assert!(text.starts_with("event: watching\n"), "{}", &text[..80]);
+    assert!(text.contains("\nevent: watching\n"), "{}", &text[..80]);
     assert!(text.contains("event: ended\n"));
     let last = numbers(&text).into_iter().max().unwrap();
     assert!((1_900..2_000).contains(&last), "{last}");

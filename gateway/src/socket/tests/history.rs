@@ -350,13 +350,16 @@ async fn an_event_stream_takes_up_where_it_was_left() {
     for number in 0..MANY {
         world.publish("detections", number);
     }
-    let id = |number| format!("{},detections:3:{number}", device_key().device_id());
+    let device = device_key().device_id();
+    let id = |number| format!("{device},detections:3:{number},frames:0:0");
+    let had = format!("{device},detections:3:2000");
     let text = world
-        .event_stream_after(ALICE, FEED, &id(2_000), &id(MANY - 1))
+        .event_stream_after(ALICE, FEED, &had, &id(MANY - 1))
         .await;
     let ids = text.lines().filter_map(|line| line.strip_prefix("id: "));
     let ids: Vec<_> = ids.map(str::to_owned).collect();
-    let expected = (2_001..MANY).map(id);
+    // The first says where each stream begins.
+    let expected = (2_000..MANY).map(id);
     assert_eq!(ids, expected.collect::<Vec<_>>());
     let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
     let events =

@@ -191,8 +191,12 @@ impl World {
 
     /// Opens an event stream over a bare connection.
     pub(super) async fn event_stream(&self, wallet: Address, feed: FeedId) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
         let token = self.parts.sessions.issue(wallet).token;
+        self.event_stream_by(&token, feed).await
+    }
+
+    pub(super) async fn event_stream_by(&self, token: &str, feed: FeedId) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
         let head = format!(
             "GET /v1/feeds/{feed}/events HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
         );

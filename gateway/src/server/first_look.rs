@@ -1,0 +1,65 @@
+//! The first look at the ledger, before which no device is let in: an event whose feed is not known yet would be
+//! acknowledged as one that nobody sells, and lost for those who have paid for it.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::parts::Parts;
+
+/// Time between two questions whether it is done.
+const POLL: Duration = Duration::from_millis(20);
+/// How long a gateway that knows the feeds of earlier runs waits for what has changed since.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long any gateway waits for a node that does not answer: that may take days, and devices keep what they see for
+/// some time only.
+const PATIENCE_WITHOUT_NODE: Duration = Duration::from_secs(2);
+/// When it is said that devices wait.
+const WORTH_A_WORD: Duration = Duration::from_secs(2);
+
+/// Done once the view of the ledger is current, or patience is at its end.
+#[derive(Debug, Clone)]
+pub(super) struct FirstLook(CancellationToken);
+
+impl FirstLook {
+    pub(super) fn begin(parts: &Parts, tasks: &TaskTracker, shutdown: &CancellationToken) -> Self {
+        let (clock, chain) = (parts.clock.clone(), parts.chain.clone());
+        let knows_feeds = !parts.index.feeds().is_empty();
+        let done = CancellationToken::new();
+        let (stop, done_then) = (shutdown.clone(), done.clone().drop_guard());
+        tasks.spawn(async move {
+            let _done = done_then;
+            let began = Instant::now();
+            let mut told = false;
+            while !clock.is_current() && !stop.is_cancelled() {
+                let waited = began.elapsed();
+                let is_over = (knows_feeds && waited >= PATIENCE)
+                    || (chain.is_failing() && waited >= PATIENCE_WITHOUT_NODE);
+                if is_over {
+                    tracing::warn!("the ledger is not read yet: devices come in by what is known of it");
+                    return;
+                }
+                if !told && waited >= WORTH_A_WORD {
+                    told = true;
+                    tracing::info!("devices wait until the ledger is read: their events could not be told from unsold ones");
+                }
+                sleep(POLL).await;
+            }
+        });
+        Self(done)
+    }
+
+    /// What begins only after it. At a shutdown it begins too, to hear of that by itself.
+    pub(super) fn then<T>(&self, what: T) -> impl Future<Output = ()> + use<T>
+    where
+        T: Future<Output = ()>,
+    {
+        let done = self.0.clone();
+        async move {
+            done.cancelled().await;
+            what.await;
+        }
+    }
+}
