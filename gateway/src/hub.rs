@@ -242,11 +242,12 @@ impl Hub {
 
     /// The last event that was published on a stream; the origin where there is none.
     pub(crate) fn last(&self, key: &StreamKey) -> Position {
-        let channels = self.0.channels.read();
-        let last = match channels.open.get(key) {
-            Some(channel) => channel.lock().ring.last(),
-            None => channels.past.get(key).copied(),
+        let (channel, past) = {
+            let channels = self.0.channels.read();
+            let channel = channels.open.get(key).cloned();
+            (channel, channels.past.get(key).copied())
         };
+        let last = channel.map_or(past, |channel| channel.lock().ring.last());
         last.unwrap_or(Position::ORIGIN)
     }
 

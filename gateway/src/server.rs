@@ -162,7 +162,8 @@ pub async fn run(
         tasks.spawn(ledger.then(bridge::run(address, id, bridge, shutdown.clone())));
     }
     if let Some(outage) = &config.outage {
-        tasks.spawn(outage::run(parts.outage(outage), shutdown.clone()));
+        let credit = outage::run(parts.outage(outage), shutdown.clone());
+        tasks.spawn(ledger.then(credit));
     }
     let policy = HttpPolicy {
         timeout: config.http.request_timeout,

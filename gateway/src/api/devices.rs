@@ -107,10 +107,14 @@ pub(super) async fn register(
     client.counts(Action::Registration)?;
     let registration = signed.registration.clone();
     // A device that is sold stays, whoever owns its feeds by now.
-    let may_go = |claim: &Registration| {
-        known.index.feeds_of_device(claim.device).is_empty()
-            && !known.presence.is_online(claim.device)
+    let is_sold = |device| {
+        let feeds = known.index.feeds_of_device(device).into_iter();
+        feeds
+            .filter_map(|feed| known.index.feed(feed))
+            .any(|feed| known.registry.may_sell(feed.owner, device))
     };
+    let may_go =
+        |claim: &Registration| !is_sold(claim.device) && !known.presence.is_online(claim.device);
     let forget = |gone| {
         if known.index.feeds_of_device(gone).is_empty() {
             traces.forget(gone);

@@ -272,6 +272,10 @@ impl Follower {
         let mut after = after;
         let mut branch = Vec::new();
         let mut progress = Progress::new(after);
+        if head.number.saturating_sub(after) > self.parts.blocks_per_request {
+            // A node has answered after those that did not; the first blocks take their time.
+            progress.tell(&self.parts.status, after, head.number);
+        }
         while top.number < head.number {
             let read = self.reader.next(ledger, top, head).await?;
             top = read.last().map_or(top, |block| block.id);

@@ -36,6 +36,11 @@ impl ChainStatus {
         self.0.write().phase = Phase::Following;
     }
 
+    /// Whether all of the chain has been read; its newest block may be old.
+    pub(crate) fn is_following(&self) -> bool {
+        matches!(self.0.read().phase, Phase::Following)
+    }
+
     /// Whether the last question to the nodes was not answered.
     pub(crate) fn is_failing(&self) -> bool {
         matches!(self.0.read().phase, Phase::Failing { .. })

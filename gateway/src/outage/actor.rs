@@ -240,9 +240,9 @@ impl Actor {
         let store = self.parts.store.clone();
         self.under_way.spawn(async move {
             let sent = async {
-                // A store that cannot be written ends the gateway, and with it whatever waits here.
-                if store.flush().await.is_err() {
-                    std::future::pending::<()>().await;
+                // A store that cannot be written for long ends the gateway, and with it whatever waits here.
+                while store.flush().await.is_err() {
+                    sleep(REST).await;
                 }
                 match step {
                     Step::Pause => ledger.pause(&wallet, feed).await,

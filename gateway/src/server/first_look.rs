@@ -11,10 +11,11 @@ use super::parts::Parts;
 
 /// Time between two questions whether it is done.
 const POLL: Duration = Duration::from_millis(20);
-/// How long a gateway that knows the feeds of earlier runs waits for what has changed since.
+/// How long a gateway that knows the feeds of earlier runs waits for what has changed since, and any for a young block
+/// once all are read.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long any gateway waits for a node that does not answer: that may take days, and devices keep what they see for
-/// some time only.
+/// How long any gateway waits while no node gives an answer: that may take days, and devices keep what they see for some
+/// time only.
 const PATIENCE_WITHOUT_NODE: Duration = Duration::from_secs(2);
 /// When it is said that devices wait.
 const WORTH_A_WORD: Duration = Duration::from_secs(2);
@@ -24,22 +25,29 @@ const WORTH_A_WORD: Duration = Duration::from_secs(2);
 pub(super) struct FirstLook(CancellationToken);
 
 impl FirstLook {
+    /// Begins to wait. At the end the silence of devices that earlier runs have heard begins: they could not be heard
+    /// before.
     pub(super) fn begin(parts: &Parts, tasks: &TaskTracker, shutdown: &CancellationToken) -> Self {
         let (clock, chain) = (parts.clock.clone(), parts.chain.clone());
         let knows_feeds = !parts.index.feeds().is_empty();
         let done = CancellationToken::new();
         let (stop, done_then) = (shutdown.clone(), done.clone().drop_guard());
+        let (heard, positions) = (parts.heard.clone(), parts.positions.clone());
         tasks.spawn(async move {
             let _done = done_then;
             let began = Instant::now();
+            let mut failing_since = None;
             let mut told = false;
             while !clock.is_current() && !stop.is_cancelled() {
                 let waited = began.elapsed();
-                let is_over = (knows_feeds && waited >= PATIENCE)
-                    || (chain.is_failing() && waited >= PATIENCE_WITHOUT_NODE);
+                failing_since = chain
+                    .is_failing()
+                    .then(|| failing_since.unwrap_or_else(Instant::now));
+                let is_over = ((knows_feeds || chain.is_following()) && waited >= PATIENCE)
+                    || failing_since.is_some_and(|since| since.elapsed() >= PATIENCE_WITHOUT_NODE);
                 if is_over {
                     tracing::warn!("the ledger is not read yet: devices come in by what is known of it");
-                    return;
+                    break;
                 }
                 if !told && waited >= WORTH_A_WORD {
                     told = true;
@@ -47,6 +55,8 @@ impl FirstLook {
                 }
                 sleep(POLL).await;
             }
+            let streams = positions.all().into_iter().map(|(stream, _)| stream);
+            heard.remember(streams, Instant::now());
         });
         Self(done)
     }

@@ -3,7 +3,6 @@ use std::sync::Arc;
 
 use ashya_contracts::{Deployment, Rpc, Wallet};
 use ashya_protocol::{Domain, Listing};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -124,9 +123,14 @@ impl Parts {
         Ok(follower?)
     }
 
-    /// Brings the listing documents of earlier runs into the index.
+    /// Brings the listing documents of earlier runs into the index, those aside whose owners may no longer sell here.
     pub(super) fn load_listings(&self) -> Result<(), StoreError> {
         for (feed, document) in self.store.load_listings()? {
+            let view = self.index.feed(feed);
+            if view.is_some_and(|view| !self.registry.may_sell(view.owner, view.device)) {
+                tracing::warn!(feed.id = %feed, "a stored listing is left out: its owner is not listed");
+                continue;
+            }
             match Listing::from_canonical_json(&document) {
                 Ok(listing) => {
                     let hash = Listing::hash_of(&document);
@@ -146,12 +150,9 @@ impl Parts {
         Ok(())
     }
 
-    /// Tells whoever needs it which streams earlier runs have heard. That they are alive is for this run to hear.
+    /// Tells the hub which event of each stream earlier runs have had last.
     pub(super) fn remember(&self) {
-        let last = self.positions.all();
-        let streams = last.iter().map(|(stream, _)| stream.clone());
-        self.heard.remember(streams, Instant::now());
-        self.hub.remember(last);
+        self.hub.remember(self.positions.all());
     }
 
     pub(super) fn outage(&self, config: &OutageConfig) -> OutageParts {
