@@ -47,6 +47,17 @@ async fn read_to_end(mut stream: TcpStream) -> (String, bool) {
     (body, false)
 }
 
+/// What comes until an event has come.
+async fn until_an_event(body: &mut Body) -> String {
+    let mut text = String::new();
+    while !text.contains("event: event") {
+        let frame = timeout(PATIENCE, body.frame()).await.expect("nothing came");
+        let data = frame.unwrap().unwrap().into_data().unwrap();
+        text.push_str(std::str::from_utf8(&data).unwrap());
+    }
+    text
+}
+
 /// An open stream whose reader stands still, with a write that is blocked.
 async fn stalled(world: &World) -> TcpStream {
     let stream = world.event_stream(ALICE, FEED).await;
@@ -185,12 +196,7 @@ async fn an_event_stream_holds_the_streams_that_are_asked_for() {
     let mut body = request("detections").await.unwrap().into_body();
     world.publish("frames", 1);
     world.publish("detections", 2);
-    let mut text = String::new();
-    while !text.contains("event: event") {
-        let frame = timeout(PATIENCE, body.frame()).await.expect("nothing came");
-        let data = frame.unwrap().unwrap().into_data().unwrap();
-        text.push_str(std::str::from_utf8(&data).unwrap());
-    }
+    let text = until_an_event(&mut body).await;
     assert_eq!(numbers(&text), [2]);
     assert!(text.contains(r#""streams":["detections"]"#), "{text}");
 }
@@ -229,12 +235,7 @@ async fn who_was_away_gets_also_the_first_event_of_a_stream() {
     world.until_open(0, PATIENCE).await;
     world.publish("frames", 2);
     let mut body = open(Some(id)).await.unwrap().into_body();
-    let mut text = String::new();
-    while !text.contains("event: event") {
-        let frame = timeout(PATIENCE, body.frame()).await.expect("nothing came");
-        let data = frame.unwrap().unwrap().into_data().unwrap();
-        text.push_str(std::str::from_utf8(&data).unwrap());
-    }
+    let text = until_an_event(&mut body).await;
     assert_eq!(numbers(&text), [2]);
 }
 
