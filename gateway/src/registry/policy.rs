@@ -9,7 +9,7 @@ pub enum RegistrationPolicy {
     #[default]
     Open,
     /// Those that are named, and those of these owners. Anybody's device may name an owner who knows nothing of it: it may
-    /// register then, but only feeds that the owner has opened on the ledger are sold.
+    /// register then, but only listings of feeds that the owner owns on the ledger are taken.
     Listed {
         /// The owners.
         owners: BTreeSet<Address>,
