@@ -12,6 +12,7 @@ mod subscriptions;
 use std::sync::Arc;
 
 use ashya_contracts::{FeedClock, LedgerEvent};
+use ashya_protocol::rest::FeedState;
 use ashya_protocol::ws::EndReason;
 use ashya_protocol::{
     Address, DeviceId, Domain, FeedId, FeedName, Hash, Listing, ListingStream, Offer, Wei, limits,
@@ -20,6 +21,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::access::{self, Access};
+use crate::registry::RegistrationPolicy;
 
 pub(crate) use delta::{Delta, Snapshot, Stepped};
 pub(crate) use feeds::LedgerVersion;
@@ -65,8 +67,10 @@ pub struct FeedView {
     pub listing: Hash,
     /// Its clock.
     pub clock: FeedClock,
-    /// The document behind [`Self::listing`], where the gateway holds it.
+    /// The document behind [`Self::listing`], where the gateway holds it and the owner may sell here: what is shown.
     pub document: Option<Arc<ListingDocument>>,
+    /// The same, whoever owns the feed by now: what those get who have paid.
+    pub sold: Option<Arc<ListingDocument>>,
 }
 
 /// One payer's subscription for one beneficiary.
@@ -87,11 +91,22 @@ pub struct SubscriptionView {
 }
 
 impl FeedView {
-    /// The streams that the listing names; none where the gateway does not hold the document.
+    /// The streams that the listing names; none where the gateway does not show the document.
     pub fn streams(&self) -> &[ListingStream] {
         self.document
             .as_ref()
             .map_or(&[], |document| &document.listing.streams)
+    }
+
+    /// Whether it can be bought now. A retired feed may still run to its hour's end, but nobody can buy it any more.
+    pub fn state(&self) -> FeedState {
+        if self.clock.retires_at.is_some() {
+            FeedState::Retired
+        } else if self.clock.paused_at.is_some() {
+            FeedState::Paused
+        } else {
+            FeedState::Open
+        }
     }
 }
 
@@ -210,14 +225,12 @@ impl LedgerIndex {
         }
     }
 
-    /// What a wallet that has not paid is told.
-    pub fn offer(&self, feed: FeedId) -> Option<Offer> {
-        let state = self.state.read();
-        let record = state.record(feed)?;
-        Some(Offer {
-            feed,
-            price: record.price,
-            listing: record.listing,
+    /// How a feed is paid for; `None` unless it is open, since the ledger would refuse.
+    pub fn offer(&self, feed: &FeedView) -> Option<Offer> {
+        (feed.state() == FeedState::Open).then_some(Offer {
+            feed: feed.id,
+            price: feed.price,
+            listing: feed.listing,
             chain_id: self.domain.chain_id,
             ledger: self.domain.ledger,
             minimum: limits::MIN_SUBSCRIPTION_SECONDS,
@@ -246,7 +259,13 @@ impl LedgerIndex {
         self.versions.current()
     }
 
-    /// Holds a listing document for a feed. It is shown while its hash is the ledger's.
+    /// Shows from now on only listings of feeds that their owners may sell here.
+    pub(crate) fn set_policy(&self, policy: RegistrationPolicy) {
+        self.state.write().set_policy(policy);
+    }
+
+    /// Holds a listing document for a feed. It is shown while its hash is the ledger's, and the feed's owner may sell
+    /// here.
     pub fn set_document(&self, feed: FeedId, document: Arc<ListingDocument>) {
         self.state.write().set_document(feed, document);
     }

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ashya_protocol::ws::ServerMessage;
+use ashya_protocol::ws::{EndReason, NoticeState, ServerMessage};
 use ashya_protocol::{FeedId, StreamName};
 use axum::Router;
 use axum::body::Body;
@@ -84,12 +84,9 @@ async fn events(
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let streams = query.streams()?;
-    let view = parts.index.feed(feed);
-    let device = view.as_ref().map(|view| view.device);
-    let mut last_id = LastId::from_headers(&headers)?.positions_of(device);
-    if let Some((view, document)) = view
-        .as_ref()
-        .and_then(|view| Some((view, view.document.as_ref()?)))
+    let mut last_id = LastId::from_headers(&headers)?;
+    if let Some(view) = parts.index.feed(feed)
+        && let Some(document) = &view.sold
     {
         let sold = document.listing.streams.iter().map(|stream| &stream.name);
         let wanted = sold.filter(|name| {
@@ -107,6 +104,27 @@ async fn events(
     let first = match viewer.next(parts.clock.read()) {
         Step::Write(Outgoing::Control(ServerMessage::PaymentRequired(offer)), _) => {
             return Err(HttpError::payment_required(offer));
+        }
+        // Whoever has paid hears `watching` first: this one has not, and nobody can now.
+        Step::Write(
+            Outgoing::Control(ServerMessage::Notice {
+                state: NoticeState::Paused,
+                ..
+            }),
+            _,
+        ) => {
+            let detail = "the feed is paused: it can be subscribed to once it is resumed";
+            return Err(HttpError::conflict("feed-paused", detail));
+        }
+        Step::Write(
+            Outgoing::Control(ServerMessage::Ended {
+                reason: EndReason::Retired,
+                ..
+            }),
+            _,
+        ) => {
+            let detail = "the feed is retired: it cannot be subscribed to any more";
+            return Err(HttpError::conflict("feed-retired", detail));
         }
         Step::Write(first, grant) => Some((first, grant)),
         Step::Idle | Step::TooSlow => None,

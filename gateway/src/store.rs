@@ -5,6 +5,7 @@ mod damage;
 mod export;
 mod filling;
 mod flusher;
+mod generation;
 mod history;
 mod version;
 
@@ -37,6 +38,8 @@ pub(crate) const EXPORT_FOLDER: &str = "export";
 pub struct Store {
     db: sled::Db,
     flusher: Arc<Flusher>,
+    /// Where its exports lie.
+    exports: Arc<Path>,
     pub(crate) devices: Tree,
     pub(crate) listings: Tree,
     pub(crate) positions: Tree,
@@ -116,6 +119,18 @@ pub enum StoreError {
         "the store is damaged: the gateway sets it aside when it starts, and begins another one with its last export"
     )]
     Damaged(#[source] Box<StoreError>),
+    /// It has lost what was written last.
+    #[error(
+        "the store has lost its end: it is of generation {found}, its export {path} of generation {exported}, which the gateway takes in when it starts"
+    )]
+    Behind {
+        /// Its generation.
+        found: u64,
+        /// The export.
+        path: PathBuf,
+        /// The export's generation.
+        exported: u64,
+    },
     /// A key of the store has a wrong length.
     #[error("a key of the store cannot be read")]
     Key,
@@ -132,7 +147,7 @@ pub enum StoreError {
 
 impl Store {
     /// Opens the store in `path`, or makes it. A damaged one is set aside under another name. A new one begins with the
-    /// last export that lies beside it; the chain brings back the index.
+    /// last export that lies beside it, and one that has lost its end takes it in; the chain brings back the index.
     ///
     /// # Errors
     /// When the folder cannot be written, another process holds it, an import into it was stopped half-way, or an export
@@ -190,7 +205,8 @@ impl Store {
 
     fn open_and_begin(path: &Path) -> Result<Self, StoreError> {
         let store = Self::open_brought_up(path)?;
-        store.begin(path)?;
+        store.begin()?;
+        store.make_up()?;
         Ok(store)
     }
 
@@ -207,17 +223,20 @@ impl Store {
         Self::with(db, path)
     }
 
-    /// Opens a store that the gateway has begun, and that is of the current layout.
+    /// Opens a store that the gateway has begun, that is of the current layout and that has not lost its end.
     fn open_begun(path: &Path) -> Result<Self, StoreError> {
         let db = open_db(path)?;
         version::refuse_other(&db)?;
         filling::refuse_unfinished(&db)?;
-        Self::with(db, path)
+        let store = Self::with(db, path)?;
+        store.refuse_behind()?;
+        Ok(store)
     }
 
     fn with(db: sled::Db, path: &Path) -> Result<Self, StoreError> {
         Ok(Self {
             flusher: Arc::new(Flusher::start(db.clone(), path)?),
+            exports: path.with_file_name(EXPORT_FOLDER).into(),
             devices: Tree(db.open_tree("devices")?),
             listings: Tree(db.open_tree("listings")?),
             positions: Tree(db.open_tree("positions")?),

@@ -4,7 +4,7 @@ use crate::hash::Hash;
 use crate::ids::{Address, FeedId};
 use crate::numbers::Wei;
 
-/// All that a machine or a page needs in order to pay for a feed.
+/// All that a machine or a page needs in order to pay for a feed. It is made for open feeds alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]

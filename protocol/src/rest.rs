@@ -289,6 +289,10 @@ pub struct Feed {
     pub streams: Vec<StreamName>,
     /// Whether it can be bought now.
     pub state: FeedState,
+    /// Unix seconds at which the running pause began; `null` while there is none.
+    pub paused_at: Option<u64>,
+    /// Who began the running pause, the owner or the feed's pauser; `null` while there is none.
+    pub paused_by: Option<Address>,
     /// Whether its device is connected now.
     pub online: bool,
 }

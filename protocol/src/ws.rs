@@ -97,7 +97,8 @@ pub enum ServerMessage {
         /// Why they are missing.
         reason: GapReason,
     },
-    /// Something about a watched feed has changed.
+    /// Something about a watched feed has changed. `paused` is also the answer to who has not paid for a paused feed: the
+    /// offer follows once it is open.
     Notice {
         /// The feed.
         feed: FeedId,
@@ -113,7 +114,7 @@ pub enum ServerMessage {
         /// Why.
         reason: EndReason,
     },
-    /// The wallet has not paid; here is how.
+    /// The wallet has not paid for an open feed; here is how.
     PaymentRequired(Offer),
     /// The last message could not be served.
     Error {
@@ -195,7 +196,7 @@ pub enum EndReason {
     Expired,
     /// The subscription was cancelled.
     Cancelled,
-    /// The feed was retired.
+    /// The feed was retired; also the answer to who has not paid for it.
     Retired,
     /// The payment's block was undone.
     Reorg,

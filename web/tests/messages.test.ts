@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ShapeError } from '../src/client/errors';
-import { chainShape, detectionsShape, parseServerMessage } from '../src/client/messages';
+import { chainShape, detectionsShape, feedShape, parseServerMessage } from '../src/client/messages';
 import { parseJson } from '../src/client/shape';
 import { refusalOf } from '../src/client/wallets';
 
@@ -30,6 +30,21 @@ describe('messages of the gateway', () => {
   it('have no demo keys unless the gateway offers some', () => {
     const chain = { chainId: 1, name: 'Ethereum', ledger: DEVICE, deploymentBlock: 1, rpcUrl: null, head: null };
     expect(parseJson(JSON.stringify(chain), chainShape, 'chain').demoKeys).toEqual([]);
+  });
+
+  it('say who paused a feed and since when', () => {
+    const feed = {
+      id: FEED, device: DEVICE, name: 'gate', owner: DEVICE, price: '5', listing: FEED, title: 'Gate', description: '', streams: [],
+      state: 'paused', online: false,
+    };
+    const read = (pause: object) => {
+      const { pausedAt, pausedBy } = parseJson(JSON.stringify({ ...feed, ...pause }), feedShape, 'feed');
+      return [pausedAt, pausedBy];
+    };
+    expect(read({ pausedAt: 1_790_000_000, pausedBy: DEVICE })).toEqual([1_790_000_000, DEVICE.toLowerCase()]);
+    expect(read({ pausedAt: null, pausedBy: null })).toEqual([null, null]);
+    // A gateway of before does not say it.
+    expect(read({})).toEqual([null, null]);
   });
 });
 

@@ -48,7 +48,7 @@ pub(crate) struct ChainView {
 /// What the gateway says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Word {
-    /// Nothing: it cannot be reached.
+    /// Nothing to pay for: it cannot be reached, or takes the feed to be paused or retired.
     Away,
     /// That the feed is ours to watch.
     Watching,

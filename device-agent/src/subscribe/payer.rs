@@ -56,6 +56,8 @@ pub(crate) enum Said {
     Watching,
     /// That it has to be paid.
     Asks(Offer),
+    /// That it is not ours, and that nobody can buy it: it is paused or retired.
+    Closed,
 }
 
 /// Who pays.
@@ -293,7 +295,7 @@ impl Payer {
         let said = self.said.borrow_and_update().clone();
         let word = match said {
             Said::Away(since) if self.watched && since.elapsed() < AWAY_GRACE => Word::Watching,
-            Said::Away(_) => Word::Away,
+            Said::Away(_) | Said::Closed => Word::Away,
             Said::Watching => Word::Watching,
             Said::Asks(ref offer) => {
                 let domain = self.ledger.domain();
@@ -309,7 +311,7 @@ impl Payer {
         }
         match said {
             Said::Watching => self.watched = true,
-            Said::Asks(_) => self.watched = false,
+            Said::Asks(_) | Said::Closed => self.watched = false,
             Said::Away(_) => {}
         }
         if said == Said::Watching && !self.account().honoured {

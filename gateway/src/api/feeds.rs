@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use ashya_contracts::Rpc;
-use ashya_protocol::rest::{Feed, FeedList, FeedState, SignedListing};
+use ashya_protocol::rest::{Feed, FeedList, SignedListing};
 use ashya_protocol::{DeviceId, FeedId, Hash, Listing, Signature};
 use axum::Json;
 use axum::extract::{FromRef, State};
@@ -241,19 +241,10 @@ pub(super) fn describe(view: &FeedView, presence: &Presence) -> Feed {
             .iter()
             .map(|stream| stream.name.clone())
             .collect(),
-        state: state_of(view),
+        state: view.state(),
+        paused_at: view.clock.paused_at,
+        paused_by: view.clock.paused_by,
         online: presence.is_online(view.device),
-    }
-}
-
-/// A retired feed may still run to its hour's end, but nobody can buy it any more.
-fn state_of(view: &FeedView) -> FeedState {
-    if view.clock.retires_at.is_some() {
-        FeedState::Retired
-    } else if view.clock.paused_at.is_some() {
-        FeedState::Paused
-    } else {
-        FeedState::Open
     }
 }
 

@@ -142,6 +142,12 @@ fn add_streams(document: &mut Document) {
         )
         .response("404", ResponseBuilder::new().description("No such feed"))
         .response(
+            "409",
+            ResponseBuilder::new().description(
+                "Not paid, and nobody can pay: the feed is paused or retired; or the gateway does not hold its listing",
+            ),
+        )
+        .response(
             "429",
             ResponseBuilder::new().description("The wallet has as many sockets open as it may"),
         );

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ashya_contracts::{ClockChange, LedgerEvent};
 use ashya_protocol::rest::{
-    Credentials, Device, DeviceList, Feed, FeedList, Nonce, Problem, Registration,
+    Credentials, Device, DeviceList, Feed, FeedList, FeedState, Nonce, Problem, Registration,
     SignedRegistration, SubscriptionList,
 };
 use ashya_protocol::{Address, DeviceKey, FeedId, FeedName, Hash, Position, Wei};

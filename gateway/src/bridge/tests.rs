@@ -361,6 +361,37 @@ async fn a_registered_devices_presence_and_demand_follow_it() {
     assert!(!shared.is_online(id), "nobody knows any more");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_device_is_told_of_as_gone_and_never_as_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Mosquitto::start(folder.path(), "allow_anonymous true");
+    let world = World::bridged(&broker).await;
+    let id = world.device();
+    let mut listener = Client::connect(&broker, "listener").await;
+    listener.subscribe(&format!("ashya/v1/{id}/down/#")).await;
+    let mut device = Client::connect(&broker, "device").await;
+    let presence = Topic::Presence(id).to_string();
+    device.publish(&presence, true, "online").await;
+    let is_online = |world: &World| world.parts.presence.is_online(id);
+    world.until("online", is_online).await;
+    let nothing = ("demand".to_owned(), r#"{"streams":[]}"#.to_owned());
+    assert_eq!(listener.message().await, nothing);
+
+    let blocked = world.parts.registry.blocked();
+    tokio::task::block_in_place(|| blocked.block(id)).unwrap();
+    device.publish(&presence, true, "offline").await;
+    world.until("offline", |world| !is_online(world)).await;
+    device.publish(&presence, true, "online").await;
+    let up = world.up("detections");
+    device.publish(&up, false, world.envelope(0)).await;
+    // It comes after what was said of the presence.
+    let notice = format!(r#"{{"stream":"detections","boot":{BOOT},"seq":0,"reason":"stream"}}"#);
+    assert_eq!(listener.message().await, ("notice".to_owned(), notice));
+    assert!(!is_online(&world));
+    assert_eq!(world.accepted(), 0);
+    world.end().await;
+}
+
 #[tokio::test]
 async fn a_broker_that_comes_back_is_found_again() {
     let folder = tempfile::tempdir().unwrap();

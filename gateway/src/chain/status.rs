@@ -28,11 +28,11 @@ enum Phase {
 }
 
 impl ChainStatus {
-    pub(super) fn reading(&self, block: u64, head: u64) {
+    pub(crate) fn reading(&self, block: u64, head: u64) {
         self.0.write().phase = Phase::Reading { block, head };
     }
 
-    pub(super) fn following(&self) {
+    pub(crate) fn following(&self) {
         self.0.write().phase = Phase::Following;
     }
 
@@ -47,7 +47,7 @@ impl ChainStatus {
     }
 
     /// Notes a failure; true when it is news.
-    pub(super) fn failing(&self, error: String) -> bool {
+    pub(crate) fn failing(&self, error: String) -> bool {
         let phase = &mut self.0.write().phase;
         let news = !matches!(phase, Phase::Failing { error: known } if *known == error);
         *phase = Phase::Failing { error };

@@ -11,6 +11,7 @@ use super::{
     Delta, FeedRecord, FeedView, ListingDocument, Snapshot, Stepped, SubscriptionKey,
     SubscriptionRecord, SubscriptionView,
 };
+use crate::registry::RegistrationPolicy;
 
 /// Feeds, subscriptions and the ways to find them.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub(super) struct State {
     subscriptions: Subscriptions,
     /// Documents may come before the event that names them, and stay when the index is rebuilt.
     documents: HashMap<FeedId, Arc<ListingDocument>>,
+    /// Who may sell here.
+    policy: RegistrationPolicy,
 }
 
 impl State {
@@ -37,6 +40,8 @@ impl State {
     pub(super) fn view(&self, id: FeedId) -> Option<FeedView> {
         let record = self.record(id)?;
         let document = self.documents.get(&id);
+        let sold = document.filter(|document| document.hash == record.listing);
+        let may_sell = self.policy.admits(record.owner, record.device);
         Some(FeedView {
             id,
             device: record.device,
@@ -45,9 +50,8 @@ impl State {
             price: record.price,
             listing: record.listing,
             clock: record.clock,
-            document: document
-                .filter(|document| document.hash == record.listing)
-                .cloned(),
+            document: sold.filter(|_| may_sell).cloned(),
+            sold: sold.cloned(),
         })
     }
 
@@ -101,6 +105,10 @@ impl State {
 
     pub(super) fn changes_for(&mut self, feed: FeedId, wallet: Address) -> watch::Receiver<u64> {
         self.feeds.changes_for(feed, wallet)
+    }
+
+    pub(super) fn set_policy(&mut self, policy: RegistrationPolicy) {
+        self.policy = policy;
     }
 
     pub(super) fn set_document(&mut self, feed: FeedId, document: Arc<ListingDocument>) {

@@ -230,7 +230,8 @@ impl From<&WireError> for DisconnectReason {
             WireError::TooLarge => Self::TooLarge,
             WireError::Malformed(_) | WireError::NotMqtt => Self::Malformed,
             WireError::QualityOfService => Self::QosNotSupported,
-            WireError::Unexpected | WireError::Encode => Self::Protocol,
+            WireError::Unexpected => Self::Protocol,
+            WireError::Encode => Self::Internal,
         }
     }
 }
@@ -305,6 +306,25 @@ fn size(payload: &Bytes) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Rejection;
+
+    #[test]
+    fn only_the_devices_own_packets_are_counted() {
+        for (error, counted) in [
+            (WireError::NotMqtt, Some(Rejection::Malformed)),
+            (WireError::TooLarge, Some(Rejection::TooLarge)),
+            (
+                WireError::Malformed(DecodeError::InvalidLength),
+                Some(Rejection::Malformed),
+            ),
+            (WireError::QualityOfService, Some(Rejection::Malformed)),
+            (WireError::Unexpected, Some(Rejection::Malformed)),
+            (WireError::Encode, None),
+        ] {
+            let reason = DisconnectReason::from(&error);
+            assert_eq!(reason.rejection(), counted, "{error:?}");
+        }
+    }
 
     /// A session whose CONNECT has been taken, and what comes of more bytes.
     fn after_connect(level: u8, more: &[u8]) -> (Wire, Result<Option<Incoming>, WireError>) {

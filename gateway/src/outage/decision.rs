@@ -28,7 +28,7 @@ pub(super) fn step_for(
     now: Instant,
     chain_now: u64,
 ) -> Option<Step> {
-    let listing = feed.document.as_ref().map(|document| &document.listing);
+    let listing = feed.sold.as_ref().map(|document| &document.listing);
     let promised = listing.and_then(|listing| listing.outage_seconds);
     let promised = promised.map(|seconds| Duration::from_secs(seconds.into()));
     let limit = promised.or_else(|| limit_of_own_pause(&feed.clock, own, chain_now))?;
@@ -115,7 +115,7 @@ mod tests {
         })
     }
 
-    fn feed(clock: FeedClock, document: Option<Arc<ListingDocument>>) -> FeedView {
+    fn feed(clock: FeedClock, sold: Option<Arc<ListingDocument>>) -> FeedView {
         FeedView {
             id: FeedId::new([4; 32]),
             device: CAMERA,
@@ -124,7 +124,9 @@ mod tests {
             price: Wei::new(5),
             listing: Hash::ZERO,
             clock,
-            document,
+            // Those who have paid count, whether or not it is shown to others.
+            document: None,
+            sold,
         }
     }
 

@@ -9,7 +9,7 @@ pub enum RegistrationPolicy {
     #[default]
     Open,
     /// Those that are named, and those of these owners. Anybody's device may name an owner who knows nothing of it: it may
-    /// register then, but only listings of feeds that the owner owns on the ledger are taken.
+    /// register then, but only listings of feeds that the owner owns on the ledger are taken and shown.
     Listed {
         /// The owners.
         owners: BTreeSet<Address>,
@@ -20,7 +20,7 @@ pub enum RegistrationPolicy {
 
 impl RegistrationPolicy {
     /// Whether a device may register that names this owner, or be sold by them.
-    pub(super) fn admits(&self, owner: Address, device: DeviceId) -> bool {
+    pub(crate) fn admits(&self, owner: Address, device: DeviceId) -> bool {
         match self {
             Self::Open => true,
             Self::Listed { owners, devices } => {

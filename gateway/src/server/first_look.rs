@@ -21,7 +21,7 @@ const PATIENCE_WITHOUT_NODE: Duration = Duration::from_secs(2);
 const WORTH_A_WORD: Duration = Duration::from_secs(2);
 
 /// Done once the view of the ledger is current, or patience is at its end.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct FirstLook(CancellationToken);
 
 impl FirstLook {
@@ -71,5 +71,128 @@ impl FirstLook {
             done.cancelled().await;
             what.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ashya_contracts::{Deployment, LedgerEvent, Rpc};
+    use ashya_protocol::rest::Head;
+    use ashya_protocol::{Address, DeviceId, FeedId};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::chain_clock::wall_clock;
+    use crate::config::{Config, RunArgs};
+    use crate::store::Store;
+
+    /// Longer than anybody waits.
+    const EVER: Duration = Duration::from_secs(60);
+
+    /// A gateway whose nodes have said nothing yet.
+    fn parts() -> Parts {
+        let folder = tempfile::tempdir().unwrap();
+        let deployment = Deployment {
+            chain_id: 31_337,
+            ledger: Address::new([9; 20]),
+            block: 1,
+        };
+        let args = RunArgs {
+            data: Some(folder.path().to_owned()),
+            ledger: Some(deployment.ledger),
+            deployment_block: Some(deployment.block),
+            ..RunArgs::default()
+        };
+        let config = Config::load(args).unwrap();
+        let rpc = Rpc::any_of(&config.chain.rpc).unwrap();
+        Parts::load(&config, deployment, Store::temporary(), rpc).unwrap()
+    }
+
+    /// As [`parts`], with a feed of an earlier run.
+    fn parts_with_a_feed() -> Parts {
+        let parts = parts();
+        parts.index.apply(&[LedgerEvent::FeedOpened {
+            feed: FeedId::new([5; 32]),
+            device: DeviceId::new([4; 20]),
+            name: "gate".parse().unwrap(),
+            owner: Address::new([1; 20]),
+            base: 1_000,
+        }]);
+        parts
+    }
+
+    fn read_the_ledger(parts: &Parts) {
+        let head = Head {
+            number: 1,
+            timestamp: wall_clock().as_secs(),
+        };
+        parts.clock.saw(head, Instant::now()).unwrap();
+    }
+
+    /// Whole seconds until devices come in, while `course` happens; `None` where they wait for ever.
+    async fn wait(parts: &Parts, course: impl Future<Output = ()>) -> Option<u64> {
+        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let began = Instant::now();
+        let look = FirstLook::begin(parts, &tasks, &shutdown);
+        let waiting = async {
+            let waited = timeout(EVER, look.then(async {})).await;
+            waited.ok().map(|()| began.elapsed().as_secs())
+        };
+        let (waited, ()) = tokio::join!(waiting, course);
+        shutdown.cancel();
+        waited
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_knows_feeds_or_has_read_all_blocks_waits_ten_seconds() {
+        assert_eq!(wait(&parts(), async {}).await, None);
+        assert_eq!(wait(&parts_with_a_feed(), async {}).await, Some(10));
+        for (parts, seconds) in [(parts(), None), (parts_with_a_feed(), Some(10))] {
+            parts.chain.reading(5, 9);
+            assert_eq!(wait(&parts, async {}).await, seconds, "reading");
+        }
+        for parts in [parts(), parts_with_a_feed()] {
+            parts.chain.following();
+            assert_eq!(wait(&parts, async {}).await, Some(10), "following");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_seconds_without_any_node_are_enough() {
+        for parts in [parts(), parts_with_a_feed()] {
+            parts.chain.failing("gone".into());
+            assert_eq!(wait(&parts, async {}).await, Some(2));
+        }
+        // A node that answers between is there.
+        let parts = parts();
+        let course = async {
+            parts.chain.failing("gone".into());
+            sleep(Duration::from_millis(1_500)).await;
+            parts.chain.reading(5, 9);
+            sleep(Duration::from_millis(1_600)).await;
+            parts.chain.failing("gone".into());
+        };
+        assert_eq!(wait(&parts, course).await, Some(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_once_the_ledger_is_read() {
+        let parts = parts_with_a_feed();
+        let course = async {
+            sleep(Duration::from_secs(5)).await;
+            read_the_ledger(&parts);
+        };
+        assert_eq!(wait(&parts, course).await, Some(5));
+        assert_eq!(wait(&parts, async {}).await, Some(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shutdown_is_not_waited_out() {
+        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let look = FirstLook::begin(&parts(), &tasks, &shutdown);
+        shutdown.cancel();
+        timeout(Duration::from_secs(1), look.then(async {}))
+            .await
+            .unwrap();
     }
 }

@@ -69,12 +69,14 @@ impl Parts {
         let registry = Registry::load(store.clone(), domain, config.max_devices)?;
         let registry = registry.with_policy(config.registration.clone());
         let blocked = registry.blocked().clone();
+        let index = LedgerIndex::new(domain);
+        index.set_policy(config.registration.clone());
         let key = fleet_key::load(config.auth.key_file.as_deref(), &config.data)?;
         let metrics = Metrics::new();
         let positions = Positions::load(store.clone())?.keeping(config.history.disk.clone());
         Ok(Self {
             rpc,
-            index: LedgerIndex::new(domain),
+            index,
             registry,
             clock: ChainClock::new(
                 config.chain.clock,
@@ -123,14 +125,9 @@ impl Parts {
         Ok(follower?)
     }
 
-    /// Brings the listing documents of earlier runs into the index, those aside whose owners may no longer sell here.
+    /// Brings the listing documents of earlier runs into the index.
     pub(super) fn load_listings(&self) -> Result<(), StoreError> {
         for (feed, document) in self.store.load_listings()? {
-            let view = self.index.feed(feed);
-            if view.is_some_and(|view| !self.registry.may_sell(view.owner, view.device)) {
-                tracing::warn!(feed.id = %feed, "a stored listing is left out: its owner is not listed");
-                continue;
-            }
             match Listing::from_canonical_json(&document) {
                 Ok(listing) => {
                     let hash = Listing::hash_of(&document);

@@ -135,8 +135,9 @@ impl Viewer {
         self.ready.is_empty()
     }
 
-    /// Begins to watch a feed, or answers with the offer; then the watch begins by itself once it is paid. A watch
-    /// that is there already is begun anew.
+    /// Begins to watch a feed, or answers with the offer; then the watch begins by itself once it is paid. While the
+    /// feed is paused the offer waits for its resume; of a retired feed the watch is over at once. A watch that is there
+    /// already is begun anew.
     pub(crate) fn watch(
         &mut self,
         feed: FeedId,
@@ -166,6 +167,10 @@ impl Viewer {
         let access = self.access(feed);
         let (phase, _) = step(Phase::Unpaid, access);
         let begins = begins(access);
+        if phase == Phase::Unpaid && begins.is_none() && view.document.is_none() {
+            // Its owner may not sell here: who has paid is served, and nobody else is made an offer.
+            return Err(WatchRefusal::ListingMissing);
+        }
         let watch = Watch {
             device: view.device,
             wanted,
@@ -174,6 +179,7 @@ impl Viewer {
             asked_at: self.parts.clock.now_seconds(),
             begins,
             paid: self.paid(feed),
+            told: None,
             reminded: false,
             _await: self.signals.await_change(feed, changes.next()),
             changes,
@@ -186,15 +192,7 @@ impl Viewer {
         match phase {
             // It begins by itself in a moment, and need not be paid twice.
             Phase::Unpaid if begins.is_some() => {}
-            Phase::Unpaid => {
-                self.parts.metrics.offers.inc();
-                let offer = self
-                    .parts
-                    .index
-                    .offer(feed)
-                    .ok_or(WatchRefusal::UnknownFeed)?;
-                self.say(ServerMessage::PaymentRequired(offer));
-            }
+            Phase::Unpaid => self.tell_terms(&view),
             Phase::Live { .. } | Phase::Held => self.say_watching(feed),
         }
         self.follow(feed, since);

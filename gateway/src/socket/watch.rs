@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 
+use ashya_protocol::rest::FeedState;
 use ashya_protocol::ws::ErrorCode;
 use ashya_protocol::{DeviceId, StreamName};
 use thiserror::Error;
@@ -29,6 +30,8 @@ pub(super) struct Watch {
     pub(super) paid: Option<Paid>,
     /// Tells what has changed since it was looked at.
     pub(super) changes: Changes,
+    /// What a client that has not paid was told last: how to pay, or why nobody can.
+    pub(super) told: Option<FeedState>,
     /// Whether the client takes its device to be there, as it does unless told otherwise.
     pub(super) online: bool,
     /// Whether the coming end was told.
@@ -76,7 +79,7 @@ pub(super) enum Change {
 pub(crate) enum WatchRefusal {
     #[error("No such feed on the ledger.")]
     UnknownFeed,
-    #[error("The gateway does not hold the listing of this feed; its owner has to put it.")]
+    #[error("The gateway shows no listing of this feed; an owner who may sell here has to put it.")]
     ListingMissing,
     #[error("The feed does not hold one of these streams.")]
     UnknownStream,
@@ -187,14 +190,10 @@ pub(super) fn streams_of(
     feed: &FeedView,
     wanted: Option<&BTreeSet<StreamName>>,
 ) -> Result<Box<[StreamName]>, WatchRefusal> {
-    if feed.document.is_none() {
+    let Some(sold) = &feed.sold else {
         return Err(WatchRefusal::ListingMissing);
-    }
-    let held: BTreeSet<_> = feed
-        .streams()
-        .iter()
-        .map(|stream| stream.name.clone())
-        .collect();
+    };
+    let held: BTreeSet<_> = sold.listing.stream_names().cloned().collect();
     match wanted {
         None => Ok(held.into_iter().collect()),
         Some(wanted) if wanted.is_subset(&held) => Ok(wanted.iter().cloned().collect()),

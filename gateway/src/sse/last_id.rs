@@ -34,20 +34,12 @@ impl LastId {
         })
     }
 
-    /// How far the reader is in the streams of `device`; nothing where it has read another's.
-    pub(super) fn positions_of(mut self, device: Option<DeviceId>) -> Self {
-        if self.device != device {
-            self = Self::default();
-        }
-        self
-    }
-
     pub(super) const fn positions(&self) -> &BTreeMap<StreamName, Position> {
         &self.positions
     }
 
     /// Begins with these streams of a device: where the reader has had nothing of one yet, what comes after its `last`
-    /// event will be what it has missed.
+    /// event will be what it has missed. What it has had of another device counts for nothing.
     pub(super) fn begin<'a>(
         &mut self,
         device: DeviceId,
@@ -196,12 +188,12 @@ mod tests {
         let event = message("detections", 3, 1, 10, Moment::default());
         let stepped = id.step(&Outgoing::Event(Arc::new(event)));
         assert_eq!(stepped, Some(format!("{device},detections:3:1")));
-        assert_eq!(
-            id.clone().positions_of(Some(device)).positions().len(),
-            1,
-            "its own"
-        );
-        let id = LastId::parse(&of_another).unwrap();
-        assert!(id.positions_of(Some(device)).positions().is_empty());
+        let streams: [StreamName; 1] = ["detections".parse().unwrap()];
+        let last = |_: &StreamKey| position(3, 9);
+        id.begin(device, streams.iter(), last);
+        assert_eq!(id.text(), format!("{device},detections:3:1"), "its own");
+        let mut id = LastId::parse(&of_another).unwrap();
+        id.begin(device, streams.iter(), last);
+        assert_eq!(id.text(), format!("{device},detections:3:9"));
     }
 }

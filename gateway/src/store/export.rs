@@ -1,13 +1,14 @@
 //! What cannot be read again from the chain, as lines of JSON that are checked as a whole.
 //!
 //! ```text
-//! {"ashya":"gateway-store","version":3,"at":1790000000,"ledger":{"chainId":137,"ledger":"0x…"}}
+//! {"ashya":"gateway-store","version":3,"at":1790000000,"ledger":{"chainId":137,"ledger":"0x…"},"generation":5}
 //! {"tree":"devices","key":"…","value":{…}}
 //! {"records":1,"sha256":"…"}            of all lines before it
 //! ```
 //!
 //! The ledger is the one that the store belongs to. A store that takes the export in belongs to it from then on, since the
-//! registrations are signed for it; older exports do not name it.
+//! registrations are signed for it; older exports do not name it. The generation tells whether the store has lost its end
+//! since; older exports have none, which counts as 0.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
@@ -95,6 +96,8 @@ struct Header {
     at: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ledger: Option<LedgerIdentity>,
+    #[serde(default)]
+    generation: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,9 +114,10 @@ struct Footer {
 }
 
 /// What a whole export holds.
-struct Contents {
+pub(super) struct Contents {
     records: u64,
     ledger: Option<LedgerIdentity>,
+    pub(super) generation: u64,
 }
 
 impl Store {
@@ -134,6 +138,7 @@ impl Store {
             version: CURRENT,
             at: wall_clock().as_secs(),
             ledger: self.identity()?,
+            generation: self.generation()?,
         };
         put(json(&header)?, &mut hash)?;
         for (name, tree) in self.exported() {
@@ -181,7 +186,7 @@ impl Store {
     }
 
     /// The index of a store that has run may be there even where nothing else is.
-    fn refuse_other_ledger(&self, contents: &Contents) -> Result<(), ExportError> {
+    pub(super) fn refuse_other_ledger(&self, contents: &Contents) -> Result<(), ExportError> {
         match (contents.ledger, self.identity()?) {
             (Some(found), Some(known)) if found != known => Err(ExportError::OtherLedger {
                 ledger: found.ledger,
@@ -245,6 +250,18 @@ pub(crate) fn write_file(store: &Store, path: &Path) -> Result<u64, ExportError>
     written
 }
 
+/// Writes what a store holds to `path` before something else takes its place.
+///
+/// # Errors
+/// When the store or the disk fails.
+pub(super) fn keep_aside(store: &Store, path: &Path) -> Result<(), StoreError> {
+    match write_file(store, path) {
+        Ok(_) => Ok(()),
+        Err(ExportError::Store(error)) => Err(error),
+        Err(error) => Err(unusable(path, error)),
+    }
+}
+
 fn write_partial(store: &Store, partial: &Path) -> Result<u64, ExportError> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = File::options();
@@ -256,7 +273,8 @@ fn write_partial(store: &Store, partial: &Path) -> Result<u64, ExportError> {
     Ok(records)
 }
 
-/// Writes an export into `folder` and removes the oldest beyond [`KEPT`], and what a kill has left of earlier ones.
+/// Writes an export of a new generation into `folder` and removes the oldest beyond [`KEPT`], and what a kill has left of
+/// earlier ones.
 ///
 /// # Errors
 /// When the store or the disk fails.
@@ -265,6 +283,8 @@ pub(crate) fn back_up(store: &Store, folder: &Path) -> Result<u64, ExportError> 
     for left in listed(folder, PARTIAL)? {
         fs::remove_file(left)?;
     }
+    // Before the first record is read, so that the export has all that a store of the generation before has.
+    store.raise_generation()?;
     let name = format!("{PREFIX}{:012}.{WHOLE}", wall_clock().as_secs());
     let records = write_file(store, &folder.join(name))?;
     // Its name is on the disk before the others go.
@@ -311,6 +331,50 @@ pub(super) fn restore(store: &Store, folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The newest whole export of `folder`, where it is of a later generation than `known`. It is the one that [`restore`]
+/// would take in.
+///
+/// # Errors
+/// When an export, or the folder, cannot be read now that may be read later.
+pub(super) fn newest_if_later(
+    folder: &Path,
+    known: u64,
+) -> Result<Option<(PathBuf, Contents)>, StoreError> {
+    for path in newest_first(folder)? {
+        match check_if_later(&path, known) {
+            Ok(contents) => return Ok(contents.map(|contents| (path, contents))),
+            Err(error) if error.is_damage() => {}
+            Err(error) => return Err(unusable(&path, error)),
+        }
+    }
+    Ok(None)
+}
+
+/// The highest generation that an export of `folder` names. What cannot be read names none.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(super) fn highest_generation(folder: &Path) -> Result<u64, StoreError> {
+    let paths = newest_first(folder)?.into_iter();
+    let generations = paths.filter_map(|path| generation_of(&File::open(path).ok()?).ok());
+    Ok(generations.max().unwrap_or(0))
+}
+
+/// Most exports are not later, and are not read to their end.
+fn check_if_later(path: &Path, known: u64) -> Result<Option<Contents>, ExportError> {
+    let mut file = File::open(path)?;
+    if generation_of(&file)? <= known {
+        return Ok(None);
+    }
+    file.rewind()?;
+    check(&mut file).map(Some)
+}
+
+fn generation_of(file: &File) -> Result<u64, ExportError> {
+    let (_, header) = read_header(&mut BufReader::new(file).lines())?;
+    Ok(header.generation)
+}
+
 fn take_in_file(store: &Store, path: &Path) -> Result<u64, ExportError> {
     let mut file = File::open(path)?;
     let contents = check(&mut file)?;
@@ -351,16 +415,7 @@ fn listed(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
 fn check(input: &mut (impl Read + Seek)) -> Result<Contents, ExportError> {
     let mut hash = Sha256::new();
     let mut lines = BufReader::new(&mut *input).lines();
-    let first = lines.next().ok_or(ExportError::Damaged("it is empty"))??;
-    let header: Header =
-        serde_json::from_str(&first).map_err(|_| ExportError::Damaged("its first line"))?;
-    if header.ashya != FORMAT {
-        return Err(ExportError::Damaged("its first line"));
-    }
-    if !(SAME_EXPORTS_SINCE..=CURRENT).contains(&header.version) {
-        let found = header.version;
-        return Err(ExportError::Version { found });
-    }
+    let (first, header) = read_header(&mut lines)?;
     let (mut before, mut records) = (first, 0);
     for line in lines {
         hash.update(&before);
@@ -377,7 +432,25 @@ fn check(input: &mut (impl Read + Seek)) -> Result<Contents, ExportError> {
     Ok(Contents {
         records: footer.records,
         ledger: header.ledger,
+        generation: header.generation,
     })
+}
+
+/// The first line, as it stands and as it reads.
+fn read_header(
+    lines: &mut impl Iterator<Item = io::Result<String>>,
+) -> Result<(String, Header), ExportError> {
+    let first = lines.next().ok_or(ExportError::Damaged("it is empty"))??;
+    let header: Header =
+        serde_json::from_str(&first).map_err(|_| ExportError::Damaged("its first line"))?;
+    if header.ashya != FORMAT {
+        return Err(ExportError::Damaged("its first line"));
+    }
+    if !(SAME_EXPORTS_SINCE..=CURRENT).contains(&header.version) {
+        let found = header.version;
+        return Err(ExportError::Version { found });
+    }
+    Ok((first, header))
 }
 
 fn json(record: &impl Serialize) -> Result<String, StoreError> {

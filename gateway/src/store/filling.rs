@@ -9,12 +9,11 @@
 //!
 //! sled's log keeps the order in which it was written: where the end of the mark is on the disk, all before it is too.
 
-use std::path::Path;
 use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EXPORT_FOLDER, Store, StoreError, export};
+use super::{Store, StoreError, export};
 
 const KEY: &[u8] = b"filling";
 
@@ -29,15 +28,15 @@ pub(super) enum Source {
 }
 
 impl Store {
-    /// Takes the last export that lies beside the store in `path` in, when it is new or was stopped while it did so.
+    /// Takes the last export that lies beside the store in, when it is new or was stopped while it did so.
     ///
     /// # Errors
     /// When the disk fails, an export cannot be read now that may be read later, or an import was stopped half-way.
-    pub(super) fn begin(&self, path: &Path) -> Result<(), StoreError> {
+    pub(super) fn begin(&self) -> Result<(), StoreError> {
         match mark_of(&self.db)? {
             None => Ok(()),
             Some(Source::File) => Err(StoreError::HalfImported),
-            Some(Source::Exports) => self.fill_from_exports(path),
+            Some(Source::Exports) => self.fill_from_exports(),
         }
     }
 
@@ -45,19 +44,27 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::begin`].
-    pub(super) fn begin_again(&self, path: &Path) -> Result<(), StoreError> {
+    pub(super) fn begin_again(&self) -> Result<(), StoreError> {
         mark(&self.db, Source::Exports)?;
         // Whose ledger it is came with the export, too.
         self.chain.clear()?;
-        self.fill_from_exports(path)
+        self.fill_from_exports()
     }
 
-    fn fill_from_exports(&self, path: &Path) -> Result<(), StoreError> {
-        let exports = path.with_file_name(EXPORT_FOLDER);
+    /// Takes the last export in once more. What no export holds stays as it is.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub(super) fn fill_again(&self) -> Result<(), StoreError> {
+        mark(&self.db, Source::Exports)?;
+        self.fill_from_exports()
+    }
+
+    fn fill_from_exports(&self) -> Result<(), StoreError> {
         // Whoever opens the store may drive tasks on this thread, and then it must not wait for the disk.
         thread::scope(|scope| {
             let thread = thread::Builder::new().name("store-fill".into());
-            let fill = || self.fill(|| export::restore(self, &exports));
+            let fill = || self.fill(|| export::restore(self, &self.exports));
             let filled = thread.spawn_scoped(scope, fill)?.join();
             filled.unwrap_or(Err(StoreError::Panicked))
         })
@@ -73,6 +80,7 @@ impl Store {
     ) -> Result<T, E> {
         self.clear_exported()?;
         let filled = work()?;
+        self.catch_up()?;
         self.db.remove(KEY).map_err(StoreError::from)?;
         self.flush_blocking()?;
         Ok(filled)
@@ -109,9 +117,10 @@ pub(super) fn refuse_unfinished(db: &sled::Db) -> Result<(), StoreError> {
 mod tests {
     use std::fs;
     use std::io::{self, Cursor, Read, Seek, SeekFrom};
+    use std::path::Path;
 
     use super::*;
-    use crate::store::{back_up, open_unchanged, when_free};
+    use crate::store::{EXPORT_FOLDER, back_up, open_unchanged, when_free};
 
     const RECORDS: u64 = 2_000;
 

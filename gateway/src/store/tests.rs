@@ -133,8 +133,8 @@ fn a_store_that_cannot_be_made_is_a_clear_error() {
     assert!(Store::open(&path.join("store")).is_err());
 }
 
-#[tokio::test]
-async fn a_damaged_store_is_set_aside_and_another_begins_with_its_export() {
+#[test]
+fn a_damaged_store_is_set_aside_and_another_begins_with_its_export() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     {
@@ -147,7 +147,7 @@ async fn a_damaged_store_is_set_aside_and_another_begins_with_its_export() {
                 .put(&number.to_be_bytes(), &"x".repeat(200))
                 .unwrap();
         }
-        store.flush().await.unwrap();
+        store.flush_blocking().unwrap();
     }
     std::fs::write(path.join("conf"), "damaged beyond reading").unwrap();
     let store = Store::reopen(&path);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use ashya_protocol::Wei;
-use ashya_protocol::ws::{EndReason, NoticeState, ServerMessage};
+use ashya_protocol::ws::{ClientMessage, EndReason, NoticeState, ServerMessage};
 use ashya_tests::{FeedPlan, Publisher, Said, Watcher, now};
 
 use crate::in_world;
@@ -115,6 +115,25 @@ async fn a_pause_holds_feed_and_clock_and_the_socket_carries_on() {
             world.subscribe(&newcomer, feed, 60).await.is_err(),
             "a paused feed is not sold"
         );
+        let mut unpaid = world.watcher(&newcomer).await?;
+        unpaid
+            .say(&ClientMessage::Watch {
+                feed: feed.id,
+                streams: None,
+                since: Default::default(),
+            })
+            .await?;
+        let answer = unpaid.control(ANSWER_LIMIT).await?;
+        ensure!(
+            matches!(
+                answer,
+                ServerMessage::Notice {
+                    state: NoticeState::Paused,
+                    ..
+                }
+            ),
+            "nor offered: {answer:?}"
+        );
 
         world.ledger().resume(owner.wallet(), feed.id).await?;
         let expiry = notice(&mut watcher, NoticeState::Resumed)
@@ -137,6 +156,11 @@ async fn a_pause_holds_feed_and_clock_and_the_socket_carries_on() {
         late.event(ANSWER_LIMIT)
             .await
             .context("the socket opened while paused")?;
+        let answer = unpaid.control(ANSWER_LIMIT).await?;
+        ensure!(
+            matches!(answer, ServerMessage::PaymentRequired(_)),
+            "no offer after the resume: {answer:?}"
+        );
         ensure!(expiry > now());
         publisher.stop().await?;
         Ok(())

@@ -67,6 +67,11 @@ async fn outage() -> Result<()> {
     ensure!(expires_at.is_none(), "a paused clock names no end");
     let clock = world.ledger().clock(feed.id).await?;
     ensure!(clock.paused_by == Some(pauser.address()), "{clock:?}");
+    let shown = world.api().feed(feed.id).await?;
+    ensure!(
+        (shown.paused_at, shown.paused_by) == (clock.paused_at, clock.paused_by),
+        "{shown:?}"
+    );
 
     let publisher = Publisher::start(device, "detections", PACE);
     told(&mut watcher, NoticeState::Resumed).await?;

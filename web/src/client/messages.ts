@@ -32,6 +32,8 @@ export const feedShape: Shape<Feed> = object({
   description: text,
   streams: list(text),
   state: oneOf(feedStates),
+  pausedAt: nullable(count),
+  pausedBy: nullable(address),
   online: truth,
 });
 

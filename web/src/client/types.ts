@@ -48,6 +48,10 @@ export interface Feed {
   /** Empty where the gateway does not hold the listing; then the feed cannot be watched. */
   readonly streams: readonly string[];
   readonly state: FeedState;
+  /** Unix seconds at which the running pause began; `null` while there is none. */
+  readonly pausedAt: number | null;
+  /** Who began the running pause; `null` while there is none. */
+  readonly pausedBy: Address | null;
   readonly online: boolean;
 }
 
@@ -83,7 +87,7 @@ export interface Session {
   readonly expiresAt: number;
 }
 
-/** All that is needed in order to pay for a feed. */
+/** All that is needed in order to pay for a feed, which is open. */
 export interface Offer extends Domain {
   readonly feed: FeedId;
   readonly price: bigint;

@@ -102,7 +102,7 @@ export class LiveFeed {
     if (this.unpaid) return 'unpaid';
     if (this.connection === 'stopped' || this.connection === 'signed-out') return 'failed';
     if (this.connection !== 'ready') return this.device ? 'reconnecting' : 'connecting';
-    if (!this.device) return 'connecting';
+    if (!this.device) return this.paused ? 'paused' : 'connecting';
     return this.paused ? 'paused' : this.offline ? 'offline' : 'live';
   });
 

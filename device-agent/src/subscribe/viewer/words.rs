@@ -1,7 +1,7 @@
 //! What the gateway says beside the events, and what follows from it.
 
 use ashya_protocol::StreamName;
-use ashya_protocol::ws::{ErrorCode, NoticeState, ServerMessage};
+use ashya_protocol::ws::{EndReason, ErrorCode, NoticeState, ServerMessage};
 use tokio::time::Instant;
 
 use super::{Seen, ViewError, Viewer, VisitError, handed};
@@ -42,6 +42,19 @@ impl Viewer {
                 self.backoff.reset();
                 self.lose();
                 self.say(Said::Asks(offer));
+            }
+            // Nobody can buy it now. Asked for again at once, it would only be said again; the payer tells why it waits.
+            ServerMessage::Notice {
+                state: NoticeState::Paused,
+                ..
+            }
+            | ServerMessage::Ended {
+                reason: EndReason::Retired,
+                ..
+            } if !self.watching => {
+                self.backoff.reset();
+                self.lose();
+                self.say(Said::Closed);
             }
             ServerMessage::Ended { reason, .. } => {
                 self.lose();

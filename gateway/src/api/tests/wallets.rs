@@ -24,12 +24,45 @@ async fn feeds_are_listed_and_searched() {
     }
     let (_, feed): (_, Feed) = rig.get(&format!("/v1/feeds/{gate}")).await;
     assert_eq!((feed.title.as_str(), feed.streams.len()), ("North gate", 0));
-    assert_eq!(feed.state, ashya_protocol::rest::FeedState::Open);
+    assert_eq!(feed.state, FeedState::Open);
     let (status, problem): (_, Problem) = rig.get(&format!("/v1/feeds/{gate}/listing")).await;
     assert_eq!(
         (status.as_u16(), problem.code.as_str()),
         (404, "listing-missing")
     );
+}
+
+#[tokio::test]
+async fn a_feed_says_who_paused_it_and_since_when() {
+    let rig = Rig::new();
+    let (owner, pauser) = (key(8).address(), key(9).address());
+    let id = rig.open_feed(&key(7), "Gate", owner);
+    for (state, pause, retires_at) in [
+        (FeedState::Open, None, None),
+        (FeedState::Paused, Some((BASE + 50, pauser)), None),
+        (FeedState::Open, None, None),
+        (FeedState::Paused, Some((BASE + 90, owner)), None),
+        (FeedState::Retired, Some((BASE + 90, owner)), Some(3_600)),
+        (FeedState::Retired, None, Some(3_600)),
+    ] {
+        let clock = ClockChange {
+            paused_at: pause.map(|(since, _)| since),
+            paused_total: 0,
+            paused_by: pause.map(|(_, who)| who),
+            retires_at,
+        };
+        rig.state
+            .index
+            .apply(&[LedgerEvent::FeedClock { feed: id, clock }]);
+        let (_, feed): (_, Feed) = rig.get(&format!("/v1/feeds/{id}")).await;
+        assert_eq!(feed.state, state);
+        assert_eq!(feed.paused_at.zip(feed.paused_by), pause);
+        let (_, list): (_, FeedList) = rig.get("/v1/feeds").await;
+        assert_eq!(list.feeds, [feed]);
+    }
+    let (_, feed): (_, serde_json::Value) = rig.get(&format!("/v1/feeds/{id}")).await;
+    assert!(feed["pausedAt"].is_null() && feed["pausedBy"].is_null());
+    assert_eq!(feed.as_object().unwrap().len(), 13, "null, not left out");
 }
 
 #[tokio::test]

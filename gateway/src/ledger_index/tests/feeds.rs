@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use ashya_contracts::LedgerEvent;
+use ashya_protocol::rest::FeedState;
 use ashya_protocol::{Address, DeviceId, FeedId, Hash, Listing, Wei};
 
-use super::{ALICE, BASE, BOB, CAMERA, FEED, OWNER, history, index, opened, set};
+use super::{ALICE, BASE, BOB, CAMERA, FEED, OWNER, clock, history, index, opened, set};
 use crate::ledger_index::{FeedView, LedgerIndex, ListingDocument};
+use crate::registry::RegistrationPolicy;
 
 impl LedgerIndex {
     /// Without the listing document nothing is known of the streams.
@@ -29,9 +31,27 @@ fn events_build_the_feed() {
     assert_eq!(index.subscriptions_of(ALICE).len(), 2);
     assert_eq!(index.subscriptions_of(BOB).len(), 1);
     assert!(index.streams_are_hidden());
-    let offer = index.offer(FEED).unwrap();
-    assert_eq!((offer.price, offer.minimum), (Wei::new(7), 60));
-    assert_eq!(offer.chain_id, 31_337);
+}
+
+#[test]
+fn only_an_open_feed_is_offered() {
+    let index = index();
+    index.apply(&[opened(FEED), set(CAMERA, 7, 1)]);
+    let offer = index.offer(&index.feed(FEED).unwrap()).unwrap();
+    assert_eq!((offer.feed, offer.price), (FEED, Wei::new(7)));
+    assert_eq!(offer.listing, Hash::new([1; 32]));
+    assert_eq!((offer.chain_id, offer.minimum), (31_337, 60));
+    for (word, state) in [
+        (clock(Some(BASE + 50), 0, None), FeedState::Paused),
+        (clock(None, 25, None), FeedState::Open),
+        (clock(None, 25, Some(3_600)), FeedState::Retired),
+        (clock(Some(BASE + 90), 25, Some(3_600)), FeedState::Retired),
+    ] {
+        index.apply(&[word]);
+        let feed = index.feed(FEED).unwrap();
+        assert_eq!(feed.state(), state);
+        assert_eq!(index.offer(&feed).is_some(), state == FeedState::Open);
+    }
 }
 
 #[test]
@@ -54,22 +74,25 @@ fn every_feed_is_found_by_its_id_and_by_who_may_pause_it() {
     assert_eq!(ids(index.feeds_of_pauser(Address::ZERO)), [other]);
 }
 
-#[test]
-fn a_document_is_shown_while_its_hash_is_the_ledgers() {
-    let index = index();
+/// A listing document with a hash.
+fn document(hash: u8) -> Arc<ListingDocument> {
     let text = format!(
         r#"{{"description":"","device":"{CAMERA}","name":"gate","privacy":"","streams":[{{"eventsPerMinute":60,"name":"detections"}}],"title":"Gate"}}"#
     );
     let listing = Listing::from_canonical_json(&text).unwrap();
-    let hash = Hash::new([2; 32]);
-    let document = Arc::new(ListingDocument {
-        hash,
+    Arc::new(ListingDocument {
+        hash: Hash::new([hash; 32]),
         text,
         listing,
-    });
+    })
+}
+
+#[test]
+fn a_document_is_shown_while_its_hash_is_the_ledgers() {
+    let index = index();
     index.apply(&[opened(FEED), set(CAMERA, 5, 1)]);
     let mut changes = index.changes(FEED);
-    index.set_document(FEED, document);
+    index.set_document(FEED, document(2));
     assert!(changes.has_changed().unwrap());
     assert!(index.streams_are_hidden());
     index.apply(&[set(CAMERA, 5, 2)]);
@@ -78,4 +101,31 @@ fn a_document_is_shown_while_its_hash_is_the_ledgers() {
     index.replace(&index.snapshot());
     assert!(!changes.has_changed().unwrap(), "nothing differs");
     assert!(!index.streams_are_hidden(), "documents outlive a rebuild");
+}
+
+#[test]
+fn a_document_is_shown_while_the_feeds_owner_may_sell() {
+    let index = index();
+    index.set_policy(RegistrationPolicy::Listed {
+        owners: [OWNER].into(),
+        devices: Default::default(),
+    });
+    index.apply(&[opened(FEED), set(CAMERA, 5, 2)]);
+    index.set_document(FEED, document(2));
+    assert!(!index.streams_are_hidden());
+    let transfer = |from, to| {
+        let feed = FEED;
+        index.apply(&[LedgerEvent::FeedTransferred { feed, from, to }]);
+    };
+    transfer(OWNER, BOB);
+    assert!(index.streams_are_hidden());
+    assert_eq!(index.feed(FEED).unwrap().sold, Some(document(2)), "paid");
+    transfer(BOB, OWNER);
+    assert!(!index.streams_are_hidden());
+    transfer(OWNER, BOB);
+    index.set_policy(RegistrationPolicy::Listed {
+        owners: Default::default(),
+        devices: [CAMERA].into(),
+    });
+    assert!(!index.streams_are_hidden(), "whoever owns it");
 }

@@ -126,6 +126,8 @@ pub(in crate::mqtt) enum DisconnectReason {
     Protocol,
     QosNotSupported,
     QuotaExceeded,
+    /// We have failed, not the device.
+    Internal,
 }
 
 impl DisconnectReason {
@@ -139,7 +141,8 @@ impl DisconnectReason {
             | Self::KeepAlive
             | Self::PasswordEnded
             | Self::ShuttingDown
-            | Self::QuotaExceeded => None,
+            | Self::QuotaExceeded
+            | Self::Internal => None,
         }
     }
 }

@@ -125,6 +125,7 @@ impl From<DisconnectReason> for v5::DisconnectReasonCode {
             DisconnectReason::Protocol => Self::ProtocolError,
             DisconnectReason::QosNotSupported => Self::QosNotSupported,
             DisconnectReason::QuotaExceeded => Self::QuotaExceeded,
+            DisconnectReason::Internal => Self::ImplementationSpecificError,
         }
     }
 }

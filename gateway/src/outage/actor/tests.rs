@@ -43,6 +43,27 @@ impl Rig {
         }
     }
 
+    /// Begins the next run of the same gateway; what is under way is cut off.
+    fn restart(self) -> Self {
+        let Self { actor, node, now } = self;
+        let Actor {
+            ledger,
+            parts: earlier,
+            ..
+        } = actor;
+        let parts = OutageParts {
+            index: earlier.index,
+            heard: earlier.heard,
+            store: earlier.store,
+            ..parts(earlier.rpc, now)
+        };
+        Self {
+            actor: Actor::new(parts, ledger, now).unwrap(),
+            node,
+            now,
+        }
+    }
+
     /// Opens a feed whose device falls silent, and for which somebody has paid.
     fn open_silent_feed(&self, number: u8) {
         let parts = &self.actor.parts;
@@ -206,4 +227,29 @@ async fn a_pause_counts_as_its_fee_and_not_at_all_where_the_node_refuses_it() {
     // Its resume may cost as much as any.
     let fee = GAS * GAS_PRICE / MAX_FEE;
     assert_eq!(rig.spent(), 80_000 + u128::from(fee));
+}
+
+#[tokio::test]
+async fn the_next_run_goes_on_with_the_day_of_the_last() {
+    let mut rig = Rig::start(0).await;
+    rig.open_silent_feed(1);
+    // The index hears of no pause, and this node takes each.
+    for _ in 0..5 {
+        rig.look().await;
+    }
+    let spent = rig.spent();
+    let mut rig = rig.restart();
+    assert_eq!(rig.spent(), spent);
+    for _ in 0..6 {
+        rig.look().await;
+    }
+    assert_eq!(rig.node.sent(), 9, "as often as a day allows, in both runs");
+
+    // What a step has set aside that is under way may be spent.
+    rig.open_silent_feed(2);
+    rig.now += LONG_REST;
+    rig.actor.look(rig.now).await;
+    assert_eq!(rig.actor.under_way.len(), 1);
+    let spent = rig.spent();
+    assert_eq!(rig.restart().spent(), spent);
 }

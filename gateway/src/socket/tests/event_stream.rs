@@ -240,6 +240,29 @@ async fn who_was_away_gets_also_the_first_event_of_a_stream() {
 }
 
 #[tokio::test]
+async fn a_feed_that_nobody_can_buy_is_not_offered() {
+    type Word = fn(&World);
+    let pause: Word = |world| world.pause(START);
+    let retire: Word = |world| world.retire();
+    let world = World::start().await;
+    let token = world.parts.sessions.issue(ALICE).token;
+    for (word, code) in [(pause, "feed-paused"), (retire, "feed-retired")] {
+        word(&world);
+        let request = Request::get(format!("/v1/feeds/{FEED}/events"));
+        let request = request.header("authorization", format!("Bearer {token}"));
+        let request = request.body(Body::empty()).unwrap();
+        let refused = sse::routes(world.parts.clone()).oneshot(request).await;
+        let refused = refused.unwrap();
+        assert_eq!(refused.status(), StatusCode::CONFLICT);
+        let problem = refused.into_body().collect().await.unwrap().to_bytes();
+        let problem: ashya_protocol::rest::Problem = serde_json::from_slice(&problem).unwrap();
+        assert_eq!((problem.code.as_str(), problem.offer), (code, None));
+    }
+    assert_eq!(world.parts.metrics.watches.get(), 0);
+    assert_eq!(world.parts.metrics.sockets.get(), 0);
+}
+
+#[tokio::test]
 async fn an_event_stream_has_the_same_rules() {
     let world = World::start().await;
     let uri = format!("/v1/feeds/{FEED}/events");

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use ashya_protocol::ws::ServerMessage;
-use ashya_protocol::{FeedId, Position};
+use ashya_protocol::{Address, FeedId, Position};
 use futures_util::FutureExt;
 
 use super::world::{ALICE, BOB, FEED, OWNER, PATIENCE, SECOND_FEED, START, World};
 use crate::hub::tests::{device_key, position};
-use crate::socket::{Outgoing, Step, Viewer};
+use crate::registry::RegistrationPolicy;
+use crate::socket::{Outgoing, Step, Viewer, WatchRefusal};
 
 pub(super) fn watch(viewer: &mut Viewer, feed: FeedId, since: Option<Position>) {
     let streams = Some(["detections".parse().unwrap()].into());
@@ -269,6 +270,53 @@ async fn a_step_of_the_clock_reaches_each_watch_once() {
 }
 
 #[tokio::test]
+async fn who_has_not_paid_is_offered_an_open_feed_only() {
+    let world = World::start().await;
+    world.pause(START);
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, None);
+    assert_eq!(drain(&mut alice), ["paused"]);
+    let offers = &world.parts.metrics.offers;
+    assert_eq!(offers.get(), 0);
+    // Who waits is told as soon as it can be bought, or no longer.
+    world.jump(10);
+    world.resume(10);
+    let said = drain(&mut alice);
+    assert!(said[0].starts_with("PaymentRequired"), "{said:?}");
+    assert_eq!((said.len(), offers.get()), (1, 1));
+    world.pause_after(START + 20, 10);
+    assert_eq!(drain(&mut alice), ["paused"]);
+    watch(&mut alice, FEED, None);
+    assert_eq!(drain(&mut alice), ["paused"]);
+    world.retire();
+    assert_eq!(drain(&mut alice), ["retired"]);
+    assert!(!alice.is_watching());
+    watch(&mut alice, FEED, None);
+    assert_eq!(drain(&mut alice), ["retired"]);
+    assert!(!alice.is_watching());
+    assert_eq!(offers.get(), 1);
+    assert_eq!(world.parts.metrics.watches.get(), 0);
+}
+
+#[tokio::test]
+async fn who_has_paid_watches_a_feed_that_is_not_sold() {
+    type Word = fn(&World);
+    let pause: Word = |world| world.pause(START + 1);
+    let retire: Word = |world| world.retire();
+    for word in [pause, retire] {
+        let world = World::start().await;
+        world.subscribe(FEED, ALICE, START + 600);
+        world.jump(1);
+        word(&world);
+        for wallet in [ALICE, OWNER] {
+            let mut viewer = Viewer::new(world.parts.clone(), wallet);
+            watch(&mut viewer, FEED, None);
+            assert_eq!(drain(&mut viewer), ["watching"]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_clock_that_steps_back_gives_access_again() {
     let world = World::start().await;
     world.subscribe(FEED, ALICE, START + 100);
@@ -281,4 +329,30 @@ async fn a_clock_that_steps_back_gives_access_again() {
     world.jump(50);
     assert!(alice.turn().now_or_never().is_some());
     assert_eq!(drain(&mut alice), ["watching"]);
+}
+
+#[tokio::test]
+async fn who_has_paid_is_served_though_the_new_owner_may_not_sell() {
+    let world = World::start().await;
+    world.parts.index.set_policy(RegistrationPolicy::Listed {
+        owners: [OWNER].into(),
+        devices: Default::default(),
+    });
+    world.subscribe(FEED, ALICE, START + 600);
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, None);
+    world.transfer(BOB);
+    world.publish("detections", 0);
+    assert_eq!(drain(&mut alice), ["watching", "0"]);
+    drop(alice);
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, Some(position(3, 0)));
+    world.publish("detections", 1);
+    assert_eq!(drain(&mut alice), ["watching", "1"]);
+
+    let mut stranger = Viewer::new(world.parts.clone(), Address::new([4; 20]));
+    let refused = stranger.watch(FEED, None, &BTreeMap::new());
+    assert_eq!(refused, Err(WatchRefusal::ListingMissing));
+    world.transfer(OWNER);
+    assert_eq!(stranger.watch(FEED, None, &BTreeMap::new()), Ok(()));
 }

@@ -115,6 +115,7 @@ impl Viewer {
         let (phase, change) = step(watch.phase, access);
         watch.phase = phase;
         watch.begins = begins(access);
+        let has_to_pay = phase == Phase::Unpaid && watch.begins.is_none();
         let before = std::mem::replace(&mut watch.paid, paid);
         if watch.paid != before {
             self.catching_up.ask_again();
@@ -131,6 +132,11 @@ impl Viewer {
             Change::Paused => self.say_notice(feed, NoticeState::Paused),
             Change::Resumed => self.say_notice(feed, NoticeState::Resumed),
             Change::Ended => self.end(feed, before.as_ref()),
+            Change::Nothing if has_to_pay => {
+                if let Some(view) = self.parts.index.feed(feed) {
+                    self.tell_terms(&view);
+                }
+            }
             Change::Nothing => {}
         }
         if differs && phase != Phase::Unpaid && change != Change::Begun {

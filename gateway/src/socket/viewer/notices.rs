@@ -1,9 +1,11 @@
 //! What a viewer tells about its watches.
 
 use ashya_protocol::FeedId;
-use ashya_protocol::ws::{NoticeState, ServerMessage};
+use ashya_protocol::rest::FeedState;
+use ashya_protocol::ws::{EndReason, NoticeState, ServerMessage};
 
 use super::Viewer;
+use crate::ledger_index::FeedView;
 
 impl Viewer {
     pub(super) fn say_watching(&mut self, feed: FeedId) {
@@ -21,6 +23,30 @@ impl Viewer {
         self.say(message);
         if !online {
             self.say_notice(feed, NoticeState::Offline);
+        }
+    }
+
+    /// Tells a client that has not paid how to, or why nobody can, where that differs from what it was told last. Of a
+    /// retired feed there is nothing left to wait for.
+    pub(super) fn tell_terms(&mut self, view: &FeedView) {
+        let Some(watch) = self.watches.get_mut(&view.id) else {
+            return;
+        };
+        let state = view.state();
+        // Without its document a feed is not sold here, and the offer waits for it.
+        let is_hidden = state == FeedState::Open && view.document.is_none();
+        if is_hidden || watch.told.replace(state) == Some(state) {
+            return;
+        }
+        match state {
+            FeedState::Open => {
+                if let Some(offer) = self.parts.index.offer(view) {
+                    self.parts.metrics.offers.inc();
+                    self.say(ServerMessage::PaymentRequired(offer));
+                }
+            }
+            FeedState::Paused => self.say_notice(view.id, NoticeState::Paused),
+            FeedState::Retired => self.finish(view.id, EndReason::Retired),
         }
     }
 

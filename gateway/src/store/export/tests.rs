@@ -1,6 +1,7 @@
 use std::io::Cursor;
 
 use super::*;
+use crate::store::EXPORT_FOLDER;
 
 fn filled() -> Store {
     let store = Store::temporary();
@@ -82,6 +83,24 @@ fn an_export_of_the_layout_before_is_taken_in_and_of_no_other() {
 }
 
 #[test]
+fn an_export_without_a_generation_is_taken_in_and_is_later_than_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = Vec::new();
+    filled().export(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let older = text.replacen(",\"generation\":0", "", 1);
+    assert_ne!(older, text);
+    let (lines, _) = older.trim_end().rsplit_once('\n').unwrap();
+    let whole = sealed(&format!("{lines}\n"), 2_502);
+    fs::write(folder.path().join("export-000000000001.jsonl"), &whole).unwrap();
+    assert!(newest_if_later(folder.path(), 0).unwrap().is_none());
+    assert_eq!(highest_generation(folder.path()).unwrap(), 0);
+    let store = Store::temporary();
+    assert_eq!(store.import(Cursor::new(whole)).unwrap(), 2_502);
+    assert_eq!(store.generation().unwrap(), 0);
+}
+
+#[test]
 fn a_damaged_export_changes_nothing() {
     let mut text = Vec::new();
     filled().export(&mut text).unwrap();
@@ -142,6 +161,30 @@ fn an_export_that_fails_half_way_makes_room_for_the_one_before() {
     assert!(store.positions.load::<u64>().unwrap().is_empty());
     let blocked = store.blocked.load::<u64>().unwrap();
     assert_eq!(blocked, [(vec![5; 20], 7)]);
+}
+
+#[test]
+fn a_store_that_left_a_later_export_out_is_not_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let exports = folder.path().join(EXPORT_FOLDER);
+    fs::create_dir(&exports).unwrap();
+    let before = Store::temporary();
+    before.blocked.put(&[5; 20], &7).unwrap();
+    write_file(&before, &exports.join("export-000000000001.jsonl")).unwrap();
+    before.set_generation(9).unwrap();
+    let mut text = Vec::new();
+    before.export(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let (lines, _) = text.trim_end().rsplit_once('\n').unwrap();
+    let stranger = r#"{"tree":"strangers","key":"00","value":1}"#;
+    let whole = sealed(&format!("{lines}\n{stranger}\n"), 2);
+    fs::write(exports.join("export-000000000002.jsonl"), whole).unwrap();
+    let path = folder.path().join("store");
+    for blocked in 1..4 {
+        let store = Store::reopen(&path);
+        assert_eq!(store.blocked.load::<u64>().unwrap().len(), blocked);
+        store.blocked.put(&[blocked as u8; 20], &7).unwrap();
+    }
 }
 
 #[test]

@@ -70,6 +70,19 @@ impl World {
         self.set_clock(None, paused_total);
     }
 
+    /// Retires the first feed, which runs to the end of its first hour.
+    pub(crate) fn retire(&self) {
+        self.parts.index.apply(&[LedgerEvent::FeedClock {
+            feed: FEED,
+            clock: ClockChange {
+                paused_at: None,
+                paused_total: 0,
+                paused_by: None,
+                retires_at: Some(3_600),
+            },
+        }]);
+    }
+
     fn set_clock(&self, paused_at: Option<u64>, paused_total: u64) {
         self.set_clock_of(FEED, paused_at, paused_total);
     }
