@@ -88,9 +88,9 @@ fn look_into(path: &Path, config: &Config, key: &[u8]) -> Result<String, StoreEr
     match store::open_unchanged(path, |store| read(&store, config, key)) {
         Ok(()) => Ok("ok".into()),
         // The gateway would run.
-        Err(told @ (StoreError::Older { .. } | StoreError::NotBegun)) => {
-            Ok(format!("WARNING: {told}"))
-        }
+        Err(
+            told @ (StoreError::Older { .. } | StoreError::NotBegun | StoreError::Behind { .. }),
+        ) => Ok(format!("WARNING: {told}")),
         Err(error) => Err(error),
     }
 }

@@ -106,7 +106,7 @@ pub enum StoreError {
     /// An export beside it, or their folder, cannot be read now. Without it the store would begin empty, and later
     /// exports would take its place.
     #[error(
-        "{path} cannot be taken in, and the store is not begun without it: let the gateway's user read it, start the version that wrote it, or move it elsewhere"
+        "{path} cannot be taken in, and the gateway does not begin without it: let the gateway's user read it, start the version that wrote it, or move it elsewhere"
     )]
     Export {
         /// The export, or the folder.
@@ -205,8 +205,10 @@ impl Store {
 
     fn open_and_begin(path: &Path) -> Result<Self, StoreError> {
         let store = Self::open_brought_up(path)?;
-        store.begin()?;
-        store.make_up()?;
+        filling::waiting(|| {
+            store.begin()?;
+            store.make_up()
+        })?;
         Ok(store)
     }
 

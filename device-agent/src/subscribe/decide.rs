@@ -48,12 +48,14 @@ pub(crate) struct ChainView {
 /// What the gateway says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Word {
-    /// Nothing to pay for: it cannot be reached, or takes the feed to be paused or retired.
+    /// Nothing: it cannot be reached.
     Away,
     /// That the feed is ours to watch.
     Watching,
     /// That it has to be paid. A word that differs from the chain, and for how many seconds it has.
     Asks(Option<(Lie, u64)>),
+    /// That it is not ours to watch, and that nobody can buy it: it is paused or retired.
+    Closed,
 }
 
 /// What the buyer has been through.
@@ -171,9 +173,9 @@ fn while_live(
     feed_time: u64,
 ) -> Action {
     let wait = |reason, seconds| Action::Wait { reason, seconds };
-    if let Word::Asks(doubt) = word {
-        return match doubt {
-            Some((lie, _)) if lie.is_final() => Action::Stop(Stop::Lied(lie)),
+    if let Word::Asks(_) | Word::Closed = word {
+        return match word {
+            Word::Asks(Some((lie, _))) if lie.is_final() => Action::Stop(Stop::Lied(lie)),
             _ if !standing.honoured && feed_time.saturating_sub(held.start) > patience(held) => {
                 Action::Stop(Stop::NotHonoured)
             }
@@ -249,8 +251,10 @@ fn while_none(terms: Terms, standing: Standing, view: &ChainView, word: Word) ->
     if view.clock.paused_at.is_some() {
         return wait(Waiting::Paused, MOST_MARGIN);
     }
-    if word == Word::Away {
-        return wait(Waiting::GatewayAway, MOST_MARGIN);
+    match word {
+        Word::Away => return wait(Waiting::GatewayAway, MOST_MARGIN),
+        Word::Closed => return wait(Waiting::GatewayBehind, 1),
+        Word::Watching | Word::Asks(_) => {}
     }
     Action::Subscribe {
         seconds,

@@ -295,7 +295,8 @@ impl Payer {
         let said = self.said.borrow_and_update().clone();
         let word = match said {
             Said::Away(since) if self.watched && since.elapsed() < AWAY_GRACE => Word::Watching,
-            Said::Away(_) | Said::Closed => Word::Away,
+            Said::Away(_) => Word::Away,
+            Said::Closed => Word::Closed,
             Said::Watching => Word::Watching,
             Said::Asks(ref offer) => {
                 let domain = self.ledger.domain();

@@ -106,12 +106,12 @@ pub(super) async fn register(
 ) -> Result<(StatusCode, Json<Device>), HttpError> {
     client.counts(Action::Registration)?;
     let registration = signed.registration.clone();
-    // A device that is sold stays, whoever owns its feeds by now.
+    // A device that is sold stays, and one that was, whoever owns its feeds by now.
     let is_sold = |device| {
         let feeds = known.index.feeds_of_device(device).into_iter();
         feeds
             .filter_map(|feed| known.index.feed(feed))
-            .any(|feed| known.registry.may_sell(feed.owner, device))
+            .any(|feed| feed.sold.is_some() || known.registry.may_sell(feed.owner, device))
     };
     let may_go =
         |claim: &Registration| !is_sold(claim.device) && !known.presence.is_online(claim.device);

@@ -106,7 +106,10 @@ pub(super) async fn listing(
 ) -> Result<Response, HttpError> {
     let view = index.feed(feed).ok_or_else(|| unknown(feed))?;
     let document = view.document.ok_or_else(|| {
-        let detail = format!("the owner has not brought listing {} here", view.listing);
+        let detail = format!(
+            "listing {} is not shown here: an owner who may sell here has to put it",
+            view.listing
+        );
         HttpError::not_found("listing-missing", detail)
     })?;
     let json = [(CONTENT_TYPE, "application/json")];

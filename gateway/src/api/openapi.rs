@@ -6,13 +6,15 @@ use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, OpenApi as Document, PathItem, Ref, Required, ResponseBuilder,
+    ContentBuilder, OpenApi as Document, PathItem, Ref, RefOr, Required, ResponseBuilder,
 };
 use utoipa::{Modify, OpenApi};
 
+/// Where the shapes stand.
+const SHAPES: &str = "#/components/schemas/";
 /// What describes every failure.
 const PROBLEM: &str = "#/components/schemas/Problem";
 
@@ -50,6 +52,7 @@ pub(super) fn base() -> Document {
 /// The whole document: every operation may fail with a problem document, and the streams stand beside the rest.
 pub(super) fn finish(mut document: Document) -> Text {
     add_streams(&mut document);
+    open_parts(&mut document);
     for item in document.paths.paths.values_mut() {
         for operation in [
             &mut item.get,
@@ -72,6 +75,30 @@ pub(super) fn finish(mut document: Document) -> Text {
     }
     // Plain maps and texts, which always have a JSON form.
     Text(document.to_json().unwrap_or_default().into())
+}
+
+/// Lets the parts of a shape (`allOf`) stand side by side: one that allows no field but its own, as a body does that is
+/// sent to us, would forbid those of the others.
+fn open_parts(document: &mut Document) {
+    let Some(components) = &mut document.components else {
+        return;
+    };
+    let shapes = components.schemas.clone();
+    for shape in components.schemas.values_mut() {
+        let RefOr::T(Schema::AllOf(whole)) = shape else {
+            continue;
+        };
+        for part in &mut whole.items {
+            if let RefOr::Ref(reference) = part
+                && let Some(name) = reference.ref_location.strip_prefix(SHAPES)
+                && let Some(RefOr::T(Schema::Object(shape))) = shapes.get(name)
+            {
+                let mut shape = shape.clone();
+                shape.additional_properties = None;
+                *part = RefOr::T(Schema::Object(shape));
+            }
+        }
+    }
 }
 
 /// The routes that are no plain requests and answers.
@@ -144,7 +171,7 @@ fn add_streams(document: &mut Document) {
         .response(
             "409",
             ResponseBuilder::new().description(
-                "Not paid, and nobody can pay: the feed is paused or retired; or the gateway does not hold its listing",
+                "Not paid, and nobody can pay: the feed is paused or retired; or the gateway shows no listing of it",
             ),
         )
         .response(

@@ -3,7 +3,7 @@ use std::future::Future;
 
 use ashya_protocol::rest::FeedState;
 use ashya_protocol::ws::ErrorCode;
-use ashya_protocol::{DeviceId, StreamName};
+use ashya_protocol::{DeviceId, Offer, StreamName};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -31,7 +31,7 @@ pub(super) struct Watch {
     /// Tells what has changed since it was looked at.
     pub(super) changes: Changes,
     /// What a client that has not paid was told last: how to pay, or why nobody can.
-    pub(super) told: Option<FeedState>,
+    pub(super) told: Option<Result<Offer, FeedState>>,
     /// Whether the client takes its device to be there, as it does unless told otherwise.
     pub(super) online: bool,
     /// Whether the coming end was told.

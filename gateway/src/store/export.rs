@@ -10,9 +10,11 @@
 //! registrations are signed for it; older exports do not name it. The generation tells whether the store has lost its end
 //! since; older exports have none, which counts as 0.
 
+mod folder;
+
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ashya_protocol::Address;
 use serde::{Deserialize, Serialize};
@@ -24,17 +26,15 @@ use super::filling::{self, Source};
 use super::version::{CURRENT, SAME_EXPORTS_SINCE};
 use super::{LedgerIdentity, Store, StoreError, Tree};
 use crate::chain_clock::wall_clock;
-use crate::chained::Chained;
+
+pub(crate) use folder::back_up;
+pub(super) use folder::{
+    highest_generation, keep_aside, newest_if_later, restore, set_newest_aside,
+};
 
 const FORMAT: &str = "gateway-store";
 /// Records that are written together.
 const BATCH: usize = 1_000;
-/// Exports that are kept.
-const KEPT: usize = 2;
-const PREFIX: &str = "export-";
-const WHOLE: &str = "jsonl";
-/// One whose records nobody could read.
-const UNREADABLE: &str = "unreadable";
 /// One that is still being written.
 const PARTIAL: &str = "partial";
 
@@ -250,18 +250,6 @@ pub(crate) fn write_file(store: &Store, path: &Path) -> Result<u64, ExportError>
     written
 }
 
-/// Writes what a store holds to `path` before something else takes its place.
-///
-/// # Errors
-/// When the store or the disk fails.
-pub(super) fn keep_aside(store: &Store, path: &Path) -> Result<(), StoreError> {
-    match write_file(store, path) {
-        Ok(_) => Ok(()),
-        Err(ExportError::Store(error)) => Err(error),
-        Err(error) => Err(unusable(path, error)),
-    }
-}
-
 fn write_partial(store: &Store, partial: &Path) -> Result<u64, ExportError> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = File::options();
@@ -273,91 +261,10 @@ fn write_partial(store: &Store, partial: &Path) -> Result<u64, ExportError> {
     Ok(records)
 }
 
-/// Writes an export of a new generation into `folder` and removes the oldest beyond [`KEPT`], and what a kill has left of
-/// earlier ones.
-///
-/// # Errors
-/// When the store or the disk fails.
-pub(crate) fn back_up(store: &Store, folder: &Path) -> Result<u64, ExportError> {
-    fs::create_dir_all(folder)?;
-    for left in listed(folder, PARTIAL)? {
-        fs::remove_file(left)?;
-    }
-    // Before the first record is read, so that the export has all that a store of the generation before has.
-    store.raise_generation()?;
-    let name = format!("{PREFIX}{:012}.{WHOLE}", wall_clock().as_secs());
-    let records = write_file(store, &folder.join(name))?;
-    // Its name is on the disk before the others go.
-    File::open(folder)?.sync_all()?;
-    for old in listed(folder, WHOLE)?.into_iter().skip(KEPT) {
-        fs::remove_file(old)?;
-    }
-    Ok(records)
-}
-
-/// Gives the newest export of a folder another name, under which it stays; gives it back, if there is one.
-///
-/// # Errors
-/// When the folder is there and cannot be read or written.
-pub(super) fn set_newest_aside(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
-    let Some(newest) = newest_first(folder)?.into_iter().next() else {
-        return Ok(None);
-    };
-    let aside = newest.with_extension(UNREADABLE);
-    fs::rename(&newest, &aside)?;
-    Ok(Some(aside))
-}
-
-/// Takes the newest whole export of `folder` in, when there is one.
-///
-/// # Errors
-/// When the store fails, or an export cannot be read now that may be read later. Damaged ones are left out.
-pub(super) fn restore(store: &Store, folder: &Path) -> Result<(), StoreError> {
-    for path in newest_first(folder)? {
-        match take_in_file(store, &path) {
-            Ok(records) => {
-                tracing::warn!(path = %path.display(), records, "the last export is taken in");
-                return Ok(());
-            }
-            Err(ExportError::Store(error)) => return Err(error),
-            Err(error) if error.is_damage() => {
-                let error = Chained(&error);
-                tracing::warn!(path = %path.display(), %error, "an export is left out");
-                store.clear_exported()?;
-            }
-            Err(error) => return Err(unusable(&path, error)),
-        }
-    }
-    Ok(())
-}
-
-/// The newest whole export of `folder`, where it is of a later generation than `known`. It is the one that [`restore`]
-/// would take in.
-///
-/// # Errors
-/// When an export, or the folder, cannot be read now that may be read later.
-pub(super) fn newest_if_later(
-    folder: &Path,
-    known: u64,
-) -> Result<Option<(PathBuf, Contents)>, StoreError> {
-    for path in newest_first(folder)? {
-        match check_if_later(&path, known) {
-            Ok(contents) => return Ok(contents.map(|contents| (path, contents))),
-            Err(error) if error.is_damage() => {}
-            Err(error) => return Err(unusable(&path, error)),
-        }
-    }
-    Ok(None)
-}
-
-/// The highest generation that an export of `folder` names. What cannot be read names none.
-///
-/// # Errors
-/// When the folder cannot be read.
-pub(super) fn highest_generation(folder: &Path) -> Result<u64, StoreError> {
-    let paths = newest_first(folder)?.into_iter();
-    let generations = paths.filter_map(|path| generation_of(&File::open(path).ok()?).ok());
-    Ok(generations.max().unwrap_or(0))
+fn take_in_file(store: &Store, path: &Path) -> Result<u64, ExportError> {
+    let mut file = File::open(path)?;
+    let contents = check(&mut file)?;
+    store.take_in(file, &contents)
 }
 
 /// Most exports are not later, and are not read to their end.
@@ -373,42 +280,6 @@ fn check_if_later(path: &Path, known: u64) -> Result<Option<Contents>, ExportErr
 fn generation_of(file: &File) -> Result<u64, ExportError> {
     let (_, header) = read_header(&mut BufReader::new(file).lines())?;
     Ok(header.generation)
-}
-
-fn take_in_file(store: &Store, path: &Path) -> Result<u64, ExportError> {
-    let mut file = File::open(path)?;
-    let contents = check(&mut file)?;
-    store.take_in(file, &contents)
-}
-
-/// The exports of a folder, the newest first; none when there is no folder.
-fn newest_first(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    match listed(folder, WHOLE) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        other => other.map_err(|error| unusable(folder, error.into())),
-    }
-}
-
-fn unusable(path: &Path, error: ExportError) -> StoreError {
-    StoreError::Export {
-        path: path.to_owned(),
-        source: Box::new(error),
-    }
-}
-
-/// The exports of a folder whose names end so, the newest first.
-fn listed(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(PREFIX) && name.ends_with(extension) {
-            paths.push(folder.join(name.as_ref()));
-        }
-    }
-    paths.sort_unstable();
-    paths.reverse();
-    Ok(paths)
 }
 
 /// Whether an export is whole; gives back what it holds, and goes back to its beginning.

@@ -45,10 +45,12 @@ impl Store {
     /// # Errors
     /// As [`Self::begin`].
     pub(super) fn begin_again(&self) -> Result<(), StoreError> {
-        mark(&self.db, Source::Exports)?;
-        // Whose ledger it is came with the export, too.
-        self.chain.clear()?;
-        self.fill_from_exports()
+        waiting(|| {
+            mark(&self.db, Source::Exports)?;
+            // Whose ledger it is came with the export, too.
+            self.chain.clear()?;
+            self.fill_from_exports()
+        })
     }
 
     /// Takes the last export in once more. What no export holds stays as it is.
@@ -61,13 +63,7 @@ impl Store {
     }
 
     fn fill_from_exports(&self) -> Result<(), StoreError> {
-        // Whoever opens the store may drive tasks on this thread, and then it must not wait for the disk.
-        thread::scope(|scope| {
-            let thread = thread::Builder::new().name("store-fill".into());
-            let fill = || self.fill(|| export::restore(self, &self.exports));
-            let filled = thread.spawn_scoped(scope, fill)?.join();
-            filled.unwrap_or(Err(StoreError::Panicked))
-        })
+        self.fill(|| export::restore(self, &self.exports))
     }
 
     /// Empties a marked store and has `work` fill it; then the mark goes. All of it is on the disk when this returns.
@@ -85,6 +81,17 @@ impl Store {
         self.flush_blocking()?;
         Ok(filled)
     }
+}
+
+/// Does what waits for the disk on a thread of its own: whoever opens the store may drive tasks on this one.
+pub(super) fn waiting<T: Send>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send,
+) -> Result<T, StoreError> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("store-fill".into());
+        let done = thread.spawn_scoped(scope, work)?.join();
+        done.unwrap_or(Err(StoreError::Panicked))
+    })
 }
 
 /// Marks a store: it is to be filled.

@@ -8,12 +8,11 @@
 //!
 //! sled cuts its log off at a damaged place without a word, and opens. All that a store which is behind still has was
 //! written before the export's records were read, so that the export has it too, or what came of it; history, index and
-//! costs are in no export, and stay. What is lost after the last export is not noticed, nor is a hole in the middle of the
+//! costs are in no export, and stay. What is lost after the last export was begun is not noticed, nor is a hole in the middle of the
 //! log.
 
 use super::{Store, StoreError, export};
 use crate::chain_clock::wall_clock;
-use crate::chained::Chained;
 
 const KEY: &[u8] = b"generation";
 
@@ -68,23 +67,14 @@ impl Store {
     }
 
     /// Refuses a store whose last export is of a later generation. An export of another ledger says nothing of this one,
-    /// nor does one that cannot be read.
+    /// nor does a damaged one.
     ///
     /// # Errors
-    /// When it is behind, or fails.
+    /// When it is behind, or fails, or an export cannot be read now that may be read later.
     pub(super) fn refuse_behind(&self) -> Result<(), StoreError> {
         let found = self.generation()?;
-        let (path, contents) = match export::newest_if_later(&self.exports, found) {
-            Ok(None) => return Ok(()),
-            Ok(Some(later)) => later,
-            Err(StoreError::Export { path, source }) => {
-                tracing::warn!(
-                    path = %path.display(), error = %Chained(&*source),
-                    "an export cannot be read: whether the store has lost its end is not known"
-                );
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+        let Some((path, contents)) = export::newest_if_later(&self.exports, found)? else {
+            return Ok(());
         };
         if self.refuse_other_ledger(&contents).is_err() {
             return Ok(());
@@ -213,9 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn an_export_of_another_ledger_or_one_that_cannot_be_read_proves_nothing() {
+    fn an_export_of_another_ledger_or_a_damaged_one_proves_nothing() {
         type Step = fn(&Store, &Path);
-        let rows: [(&str, Step); 4] = [
+        let rows: [(&str, Step); 3] = [
             ("another ledger", |store, _| {
                 store.set_identity(identity(8)).unwrap();
             }),
@@ -223,9 +213,6 @@ mod tests {
                 for entry in fs::read_dir(exports).unwrap() {
                     fs::write(entry.unwrap().path(), "torn").unwrap();
                 }
-            }),
-            ("not to be read", |_, exports| {
-                fs::create_dir(exports.join("export-999999999999.jsonl")).unwrap();
             }),
             ("none", |_, exports| fs::remove_dir_all(exports).unwrap()),
         ];
@@ -238,6 +225,22 @@ mod tests {
             let store = Store::reopen(&folder.path().join("store"));
             assert_eq!(held(&store), OF_THE_STORE, "{name}");
         }
+    }
+
+    #[test]
+    fn a_store_does_not_begin_beside_an_export_that_cannot_be_read_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        drop(apart(folder.path()));
+        let unread = folder
+            .path()
+            .join(EXPORT_FOLDER)
+            .join("export-999999999998.jsonl");
+        fs::create_dir(&unread).unwrap();
+        let refused = when_free(|| Store::open(&path)).unwrap_err();
+        assert!(matches!(refused, StoreError::Export { .. }), "{refused}");
+        fs::remove_dir(&unread).unwrap();
+        assert_eq!(held(&Store::reopen(&path)), OF_THE_STORE);
     }
 
     #[test]

@@ -45,7 +45,7 @@ export interface Feed {
   readonly listing: Hex;
   readonly title: string;
   readonly description: string;
-  /** Empty where the gateway does not hold the listing; then the feed cannot be watched. */
+  /** Empty where the gateway shows no listing; then the feed is not sold there. */
   readonly streams: readonly string[];
   readonly state: FeedState;
   /** Unix seconds at which the running pause began; `null` while there is none. */

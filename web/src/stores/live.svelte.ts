@@ -102,7 +102,8 @@ export class LiveFeed {
     if (this.unpaid) return 'unpaid';
     if (this.connection === 'stopped' || this.connection === 'signed-out') return 'failed';
     if (this.connection !== 'ready') return this.device ? 'reconnecting' : 'connecting';
-    if (!this.device) return this.paused ? 'paused' : 'connecting';
+    // A paused feed is not offered, which a gateway tells by the pause alone.
+    if (!this.device) return this.paused ? 'unpaid' : 'connecting';
     return this.paused ? 'paused' : this.offline ? 'offline' : 'live';
   });
 

@@ -151,6 +151,13 @@ fn without_a_subscription() {
             Box::new(waits(Waiting::GatewayAway)),
         ),
         (
+            "the gateway does not know of the resume",
+            open,
+            RICH,
+            Word::Closed,
+            Box::new(waits(Waiting::GatewayBehind)),
+        ),
+        (
             "paused",
             ChainView {
                 clock: paused,
@@ -352,6 +359,14 @@ fn a_gateway_that_does_not_honour_a_payment_gets_no_second_one() {
         ("for minutes", 181, 600, HONEST, true),
         ("half of a short one", 31, 60, HONEST, true),
         ("while it is away", 181, 600, Word::Away, false),
+        (
+            "while it calls the feed closed",
+            10,
+            600,
+            Word::Closed,
+            false,
+        ),
+        ("which it is not", 181, 600, Word::Closed, true),
         ("and then it does", 181, 600, Word::Watching, false),
     ] {
         let start = NOW - age;
@@ -383,14 +398,14 @@ proptest! {
     #[test]
     fn what_is_bought_is_allowed(
         left in 0..2_000_000_u128, fee in 0..100_000_u128, price in 1..3_000_u128, bought in 1..3_000_u128,
-        start in 0..NOW, length in 0..20_000_u64, term in 60..5_000_u64, word in 0..3_u8, honoured: bool,
+        start in 0..NOW, length in 0..20_000_u64, term in 60..5_000_u64, word in 0..4_u8, honoured: bool,
         pause in proptest::option::of(0..NOW), retire in proptest::option::of(0..20_000_u64),
     ) {
         let terms = Terms { term, ..TERMS };
         let record = SubscriptionRecord { price: Wei::new(bought), start, expiry: start + length };
         let clock = FeedClock { paused_at: pause, retires_at: retire, ..CLOCK };
         let view = ChainView { price: Wei::new(price), fee: Wei::new(fee), clock, ..view(Some(record)) };
-        let word = [Word::Away, Word::Watching, HONEST][usize::from(word)];
+        let word = [Word::Away, Word::Watching, HONEST, Word::Closed][usize::from(word)];
         let standing = Standing { honoured, ..standing(left) };
         let live = record.expiry > clock.feed_time(NOW);
         match decide(terms, standing, &view, word) {

@@ -226,3 +226,21 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     }
     assert_eq!(codes, ["rate-limited"]);
 }
+
+#[tokio::test]
+async fn no_part_of_a_shape_forbids_the_others() {
+    let (_, document): (_, Value) = Rig::new().get("/v1/openapi.json").await;
+    let shapes = document["components"]["schemas"].as_object().unwrap();
+    let parts = shapes
+        .values()
+        .filter_map(|shape| shape["allOf"].as_array());
+    let parts: Vec<_> = parts.flatten().collect();
+    assert!(!parts.is_empty());
+    for part in parts {
+        let pointer = part["$ref"].as_str().and_then(|to| to.strip_prefix('#'));
+        let part = pointer.map_or(part, |to| document.pointer(to).unwrap());
+        assert!(part["additionalProperties"].is_null(), "{part}");
+    }
+    // What is sent is still read to the letter.
+    assert_eq!(shapes["Registration"]["additionalProperties"], false);
+}

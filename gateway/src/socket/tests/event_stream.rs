@@ -258,6 +258,16 @@ async fn a_feed_that_nobody_can_buy_is_not_offered() {
         let problem: ashya_protocol::rest::Problem = serde_json::from_slice(&problem).unwrap();
         assert_eq!((problem.code.as_str(), problem.offer), (code, None));
     }
+    world.pause(START);
+    world.subscribe(FEED, ALICE, START + 600);
+    let request = Request::get(format!("/v1/feeds/{FEED}/events"));
+    let request = request.header("authorization", format!("Bearer {token}"));
+    let request = request.body(Body::empty()).unwrap();
+    let paid = sse::routes(world.parts.clone()).oneshot(request).await;
+    let paid = paid.unwrap();
+    assert_eq!(paid.status(), StatusCode::OK, "who has paid waits for it");
+    drop(paid);
+    world.until_open(0, PATIENCE).await;
     assert_eq!(world.parts.metrics.watches.get(), 0);
     assert_eq!(world.parts.metrics.sockets.get(), 0);
 }

@@ -299,6 +299,46 @@ async fn who_has_not_paid_is_offered_an_open_feed_only() {
 }
 
 #[tokio::test]
+async fn who_waits_to_pay_hears_of_other_terms_and_of_none_that_are_hidden() {
+    type Word = fn(&World);
+    let world = World::start().await;
+    world.parts.index.set_policy(RegistrationPolicy::Listed {
+        owners: [OWNER].into(),
+        devices: Default::default(),
+    });
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    watch(&mut alice, FEED, None);
+    assert!(drain(&mut alice)[0].starts_with("PaymentRequired"));
+    let rows: [(&str, Word, Option<&str>); 9] = [
+        ("another price", |world| world.set_price(7), Some("Wei(7)")),
+        ("the same", |world| world.set_price(7), None),
+        ("a pause", |world| world.pause(START), Some("paused")),
+        ("that was undone", |world| world.resume(0), Some("Wei(7)")),
+        (
+            "somebody who may not sell",
+            |world| world.transfer(BOB),
+            None,
+        ),
+        ("pauses", |world| world.pause(START), Some("paused")),
+        ("and sells", |world| world.resume(0), None),
+        ("at another price", |world| world.set_price(9), None),
+        (
+            "gives it back",
+            |world| world.transfer(OWNER),
+            Some("Wei(9)"),
+        ),
+    ];
+    for (name, word, told) in rows {
+        word(&world);
+        let said = drain(&mut alice);
+        assert_eq!(said.len(), usize::from(told.is_some()), "{name}: {said:?}");
+        for (said, told) in said.iter().zip(told) {
+            assert!(said.contains(told), "{name}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_has_paid_watches_a_feed_that_is_not_sold() {
     type Word = fn(&World);
     let pause: Word = |world| world.pause(START + 1);

@@ -32,21 +32,20 @@ impl Viewer {
         let Some(watch) = self.watches.get_mut(&view.id) else {
             return;
         };
-        let state = view.state();
+        let terms = self.parts.index.offer(view).ok_or_else(|| view.state());
         // Without its document a feed is not sold here, and the offer waits for it.
-        let is_hidden = state == FeedState::Open && view.document.is_none();
-        if is_hidden || watch.told.replace(state) == Some(state) {
+        let is_hidden = terms.is_ok() && view.document.is_none();
+        if is_hidden || watch.told.as_ref() == Some(&terms) {
             return;
         }
-        match state {
-            FeedState::Open => {
-                if let Some(offer) = self.parts.index.offer(view) {
-                    self.parts.metrics.offers.inc();
-                    self.say(ServerMessage::PaymentRequired(offer));
-                }
+        watch.told = Some(terms.clone());
+        match terms {
+            Ok(offer) => {
+                self.parts.metrics.offers.inc();
+                self.say(ServerMessage::PaymentRequired(offer));
             }
-            FeedState::Paused => self.say_notice(view.id, NoticeState::Paused),
-            FeedState::Retired => self.finish(view.id, EndReason::Retired),
+            Err(FeedState::Retired) => self.finish(view.id, EndReason::Retired),
+            Err(_) => self.say_notice(view.id, NoticeState::Paused),
         }
     }
 

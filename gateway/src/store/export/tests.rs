@@ -1,5 +1,6 @@
 use std::io::Cursor;
 
+use super::folder::{KEPT, WHOLE, listed};
 use super::*;
 use crate::store::EXPORT_FOLDER;
 
@@ -83,7 +84,7 @@ fn an_export_of_the_layout_before_is_taken_in_and_of_no_other() {
 }
 
 #[test]
-fn an_export_without_a_generation_is_taken_in_and_is_later_than_none() {
+fn an_export_without_a_generation_is_taken_in_and_leaves_no_store_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut text = Vec::new();
     filled().export(&mut text).unwrap();
@@ -137,6 +138,21 @@ fn two_exports_are_kept_and_the_newest_whole_one_is_taken() {
     let other = Store::temporary();
     restore(&other, folder.path()).unwrap();
     assert_eq!(other.positions.load::<u64>().unwrap().len(), 2_500);
+}
+
+#[test]
+fn an_export_is_the_newest_also_where_the_clock_has_gone_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled();
+    for second in [999_999_999_996_u64, 999_999_999_998] {
+        let path = folder.path().join(format!("export-{second}.jsonl"));
+        write_file(&store, &path).unwrap();
+    }
+    store.blocked.put(&[5; 20], &7).unwrap();
+    back_up(&store, folder.path()).unwrap();
+    let other = Store::temporary();
+    restore(&other, folder.path()).unwrap();
+    assert_eq!(other.blocked.load::<u64>().unwrap().len(), 2);
 }
 
 #[test]

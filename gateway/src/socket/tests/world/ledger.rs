@@ -55,6 +55,19 @@ impl World {
         }]);
     }
 
+    /// Sells the first feed for so many wei a second.
+    pub(crate) fn set_price(&self, price: u128) {
+        let view = self.parts.index.feed(FEED).unwrap();
+        self.parts.index.apply(&[LedgerEvent::FeedSet {
+            feed: FEED,
+            device: view.device,
+            price: Wei::new(price),
+            payout: OWNER,
+            pauser: Address::ZERO,
+            listing: view.listing,
+        }]);
+    }
+
     /// Stops the clock of the first feed.
     pub(crate) fn pause(&self, at: u64) {
         self.set_clock(Some(at), 0);
