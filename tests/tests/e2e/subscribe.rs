@@ -1,5 +1,6 @@
 //! The machine subscriber: the real `ashya-agent subscribe` buys from a real agent or device.
 
+mod closed;
 mod demo;
 mod leaving;
 mod money;
