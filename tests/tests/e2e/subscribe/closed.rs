@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use ashya_tests::{Publisher, Subscriber};
 
 use super::{PAY_LIMIT, buyer, feed_on_sale, transactions_of};
@@ -26,8 +26,10 @@ async fn a_paused_feed_is_bought_when_it_is_resumed_and_a_retired_one_not_at_all
         ensure!(transactions_of(world, account.address()).await? == 1);
 
         world.ledger().retire(owner.wallet(), feed.id).await?;
-        let (late, options) = buyer(world, feed, &[]).await?;
-        let mut refused = Subscriber::start(options)?;
+        let (late, mut options) = buyer(world, feed, &[]).await?;
+        options.folder = world.folder("late")?;
+        options.logs = options.folder.clone();
+        let mut refused = Subscriber::start(options.with_key(&late)?)?;
         let status = refused.ends(PAY_LIMIT).await?;
         let tail = refused.process().tail();
         ensure!(!status.success() && tail.contains("retired"), "{tail}");
