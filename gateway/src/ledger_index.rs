@@ -69,7 +69,7 @@ pub struct FeedView {
     pub clock: FeedClock,
     /// The document behind [`Self::listing`], where the gateway holds it and the owner may sell here: what is shown.
     pub document: Option<Arc<ListingDocument>>,
-    /// The same, and the last one where an owner has the feed by now who may not sell here: what those get who have paid.
+    /// The same, whoever owns the feed by now: what those get who have paid.
     pub sold: Option<Arc<ListingDocument>>,
 }
 

@@ -39,11 +39,9 @@ impl State {
 
     pub(super) fn view(&self, id: FeedId) -> Option<FeedView> {
         let record = self.record(id)?;
+        let document = self.documents.get(&id);
+        let sold = document.filter(|document| document.hash == record.listing);
         let may_sell = self.policy.admits(record.owner, record.device);
-        // An owner who may not sell here can bring no other: those who have paid keep the one that they have bought by.
-        let is_theirs =
-            |document: &&Arc<ListingDocument>| !may_sell || document.hash == record.listing;
-        let sold = self.documents.get(&id).filter(is_theirs);
         Some(FeedView {
             id,
             device: record.device,

@@ -8,8 +8,8 @@
 //!
 //! sled cuts its log off at a damaged place without a word, and opens. All that a store which is behind still has was
 //! written before the export's records were read, so that the export has it too, or what came of it; history, index and
-//! costs are in no export, and stay. What is lost after the last export was begun is not noticed, nor is a hole in the middle of the
-//! log.
+//! costs are in no export, and stay. What is lost after the last export was begun is not noticed, nor is a hole in the
+//! middle of the log.
 
 use super::{Store, StoreError, export};
 use crate::chain_clock::wall_clock;

@@ -121,16 +121,8 @@ fn a_document_is_shown_while_the_feeds_owner_may_sell() {
     assert!(index.streams_are_hidden());
     assert_eq!(index.feed(FEED).unwrap().sold, Some(document(2)), "paid");
     index.apply(&[set(CAMERA, 5, 3)]);
-    let sold = index.feed(FEED).unwrap().sold;
-    assert_eq!(sold, Some(document(2)), "who may not sell brings no other");
-    transfer(BOB, OWNER);
-    assert_eq!(
-        index.feed(FEED).unwrap().sold,
-        None,
-        "it is not the ledger's"
-    );
+    assert_eq!(index.feed(FEED).unwrap().sold, None, "not the ledger's");
     index.apply(&[set(CAMERA, 5, 2)]);
-    transfer(OWNER, BOB);
     transfer(BOB, OWNER);
     assert!(!index.streams_are_hidden());
     transfer(OWNER, BOB);

@@ -44,8 +44,10 @@ impl Viewer {
                 self.parts.metrics.offers.inc();
                 self.say(ServerMessage::PaymentRequired(offer));
             }
+            Err(FeedState::Paused) => self.say_notice(view.id, NoticeState::Paused),
             Err(FeedState::Retired) => self.finish(view.id, EndReason::Retired),
-            Err(_) => self.say_notice(view.id, NoticeState::Paused),
+            // An open feed has an offer.
+            Err(FeedState::Open) => {}
         }
     }
 

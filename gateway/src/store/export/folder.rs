@@ -61,14 +61,11 @@ pub(in crate::store) fn keep_aside(store: &Store, path: &Path) -> Result<(), Sto
 /// The second by which an export that is written now is named: later than that of any other, also where the clock has
 /// gone back.
 fn next_second(folder: &Path) -> io::Result<u64> {
-    let newest = listed(folder, WHOLE)?.into_iter().next();
-    let second = newest
-        .as_deref()
-        .and_then(Path::file_stem)
-        .and_then(|stem| {
-            let digits = stem.to_str()?.strip_prefix(PREFIX)?;
-            digits.parse::<u64>().ok()
-        });
+    let second_of = |path: &PathBuf| {
+        let digits = path.file_stem()?.to_str()?.strip_prefix(PREFIX)?;
+        digits.parse::<u64>().ok()
+    };
+    let second = listed(folder, WHOLE)?.iter().filter_map(second_of).max();
     let after = second.map_or(0, |second| second.saturating_add(1));
     Ok(after.max(wall_clock().as_secs()))
 }
