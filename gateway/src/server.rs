@@ -177,6 +177,8 @@ pub async fn run(
     let doors = Doors::new(&config, tls, &parts.metrics);
     let reload = doors.reload()?;
     tasks.spawn(reload.run(shutdown.clone()));
+    // A gateway that cannot write to its folder ends before anybody is in.
+    site::announce(&config, &addresses)?;
     let broker = doors.broker(listeners.mqtt, listeners.mqtt_tls, mqtt, shutdown.clone());
     tasks.spawn(ledger.then(broker));
     let (open, close) = (TaskTracker::new(), CancellationToken::new());
@@ -200,7 +202,6 @@ pub async fn run(
         config.export_every,
         shutdown.clone(),
     ));
-    site::announce(&config, &addresses)?;
     systemd::ready();
     let failure = tokio::select! {
         () = shutdown.cancelled() => None,
