@@ -396,3 +396,19 @@ async fn who_has_paid_is_served_though_the_new_owner_may_not_sell() {
     world.transfer(OWNER);
     assert_eq!(stranger.watch(FEED, None, &BTreeMap::new()), Ok(()));
 }
+
+#[tokio::test]
+async fn a_gap_of_one_stream_is_told_though_another_is_replayed_after_it() {
+    let world = World::start().await;
+    world.subscribe(FEED, ALICE, START + 600);
+    for stream in ["detections", "frames"] {
+        world.publish(stream, 0);
+        world.publish_after_loss((1, 1), stream, 2);
+    }
+    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    let since = ["detections", "frames"].map(|name| (name.parse().unwrap(), position(3, 0)));
+    alice.watch(FEED, None, &BTreeMap::from(since)).unwrap();
+    let said = drain(&mut alice);
+    let gaps = said.iter().filter(|word| word.starts_with("Gap"));
+    assert_eq!(gaps.count(), 2, "{said:?}");
+}

@@ -259,3 +259,30 @@ impl Viewer {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::Moment;
+    use crate::hub::tests::message;
+
+    #[test]
+    fn events_in_a_row_are_one_run_and_of_runs_there_is_a_most() {
+        let mut left_out = LeftOut::default();
+        let mut note = |seq, is_apart| {
+            let event = message("detections", 3, seq, 10, Moment::default());
+            if is_apart {
+                left_out.end_run(event.key());
+            }
+            left_out.note(&event, [FeedId::new([1; 32])].into());
+            left_out.0[event.key()].runs.len()
+        };
+        for seq in 0..3 {
+            assert_eq!(note(seq, false), 1);
+        }
+        for number in 1..2 * MAX_RUNS {
+            let seq = 10 + 2 * number as u64;
+            assert_eq!(note(seq, true), MAX_RUNS.min(number + 1));
+        }
+    }
+}
