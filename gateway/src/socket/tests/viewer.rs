@@ -405,7 +405,7 @@ async fn a_gap_of_one_stream_is_told_though_another_is_replayed_after_it() {
         world.publish(stream, 0);
         world.publish_after_loss((1, 1), stream, 2);
     }
-    let mut alice = Viewer::new(world.parts.clone(), ALICE);
+    let mut alice = Viewer::new(world.parts, ALICE);
     let since = ["detections", "frames"].map(|name| (name.parse().unwrap(), position(3, 0)));
     alice.watch(FEED, None, &BTreeMap::from(since)).unwrap();
     let said = drain(&mut alice);
