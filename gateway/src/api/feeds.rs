@@ -214,7 +214,7 @@ fn matches(feed: &FeedView, words: &[String]) -> bool {
     words.iter().all(|word| text.contains(word))
 }
 
-/// Its name on the ledger, where the gateway does not hold the listing.
+/// Its name on the ledger, where the gateway shows no listing.
 fn title(view: &FeedView) -> &str {
     match &view.document {
         Some(document) => &document.listing.title,
