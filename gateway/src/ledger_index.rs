@@ -88,6 +88,8 @@ pub struct SubscriptionView {
     pub start: u64,
     /// First second without access, in feed time.
     pub expiry: u64,
+    /// Block of the last payment or cancel; 0 where it is not known.
+    pub block: u64,
 }
 
 impl FeedView {
@@ -270,20 +272,21 @@ impl LedgerIndex {
         self.state.write().set_document(feed, document);
     }
 
-    /// Takes blocks back by what was before them, newest first, and applies the events of others, in one move: nobody
-    /// sees a state between, and only those are told for whom the outcome differs.
+    /// Takes blocks back by what was before them, newest first, and applies the events of others, each with its number,
+    /// in one move: nobody sees a state between, and only those are told for whom the outcome differs.
     pub(crate) fn step<'a>(
         &self,
         undos: impl IntoIterator<Item = &'a Delta>,
-        blocks: impl IntoIterator<Item = &'a [LedgerEvent]>,
+        blocks: impl IntoIterator<Item = (u64, &'a [LedgerEvent])>,
     ) -> Stepped {
         self.state.write().step(undos, blocks)
     }
 
-    /// Applies events, each as a block of its own.
+    /// Applies events, each as a block of its own, and all as the first.
     #[cfg(test)]
     pub(crate) fn apply<'a>(&self, events: impl IntoIterator<Item = &'a LedgerEvent>) {
-        self.step([], events.into_iter().map(std::slice::from_ref));
+        let blocks = events.into_iter().map(std::slice::from_ref);
+        self.step([], blocks.map(|events| (1, events)));
     }
 
     /// Everything that the events have built, to be kept.

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! So nobody sees a feed grow without paying: a still changes once in a delay at most. Pictures are in memory alone; a
-//! gateway that starts anew shows none until the first has waited again, and none from before the owner asked.
+//! gateway that starts anew shows none until the first has waited again, and none from before the owner asked. All of them
+//! together have a bound: where it is reached, a feed shows what it shows until another's picture goes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use ashya_protocol::rest::PreviewSetting;
 use ashya_protocol::{Address, ContentType, DeviceId, Event, FeedId, StreamName};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::access;
@@ -23,6 +25,8 @@ use crate::store::{Store, StoreError};
 
 /// Largest picture that is shown; an agent's is some 50 kB.
 const MAX_BYTES: usize = 256 * 1024;
+/// Most bytes of all pictures together: two of an agent's for each of 1,300 feeds.
+const MAX_TOTAL_BYTES: usize = 128 * 1024 * 1024;
 /// The first bytes of every JPEG.
 const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
 
@@ -31,6 +35,8 @@ const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
 pub struct Previews {
     store: Store,
     feeds: Arc<RwLock<HashMap<FeedId, Preview>>>,
+    /// Bytes that are left of [`MAX_TOTAL_BYTES`].
+    room: Arc<Semaphore>,
 }
 
 /// One feed's word, and what it shows.
@@ -54,6 +60,8 @@ struct Wish {
 pub(crate) struct Still {
     device: DeviceId,
     pub(crate) jpeg: Arc<[u8]>,
+    /// Given back with the last feed that holds the picture.
+    _room: Arc<OwnedSemaphorePermit>,
 }
 
 /// What `GET` of a preview finds.
@@ -82,6 +90,7 @@ impl Previews {
         Ok(Self {
             store,
             feeds: Arc::new(RwLock::new(feeds)),
+            room: Arc::new(Semaphore::new(MAX_TOTAL_BYTES)),
         })
     }
 
@@ -132,6 +141,7 @@ impl Previews {
             return;
         }
         let mut feeds = self.feeds.write();
+        let mut still = None;
         for feed in index.feeds_of_device(event.device) {
             if let (Some(preview), Some(view)) = (feeds.get_mut(&feed), index.feed(feed)) {
                 preview.ripen(now);
@@ -139,15 +149,27 @@ impl Previews {
                 if stands_still(&view, unix) || view.owner != preview.wish.owner {
                     continue;
                 }
-                preview.waiting.get_or_insert_with(|| {
-                    let still = Still {
-                        device: event.device,
-                        jpeg: event.payload.clone(),
-                    };
-                    (now, still)
-                });
+                if preview.waiting.is_none() {
+                    still = still.or_else(|| self.still(event));
+                    preview.waiting = still.clone().map(|still| (now, still));
+                }
             }
         }
+    }
+
+    /// The picture of an event, where there is room for it.
+    fn still(&self, event: &Event) -> Option<Still> {
+        let bytes = u32::try_from(event.payload.len()).ok()?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes);
+        let Ok(room) = room else {
+            tracing::debug!(device.id = %event.device, "no room for one more still");
+            return None;
+        };
+        Some(Still {
+            device: event.device,
+            jpeg: event.payload.clone(),
+            _room: Arc::new(room),
+        })
     }
 
     /// What is shown of a feed at this moment: nothing of another owner's time or another device, nothing while its clock

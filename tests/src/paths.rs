@@ -1,6 +1,8 @@
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -87,12 +89,26 @@ pub(crate) fn on_path(names: &[&str]) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// A port of 127.0.0.1 that was free a moment ago: `wanted` if it is, any other if not.
+/// Ports that no system gives out by itself, neither to connections nor to listeners that ask for any.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// A port of 127.0.0.1 that is free: `wanted` if it is, any other if not, and that one only once in this process.
 ///
 /// # Errors
 /// When no port is free.
 pub fn free_port(wanted: u16) -> Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", wanted))
-        .or_else(|_| TcpListener::bind(("127.0.0.1", 0)))?;
-    Ok(listener.local_addr()?.port())
+    static STEP: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    // So that processes that run side by side begin at different places.
+    let first = std::process::id().wrapping_mul(97);
+    let any = PORTS.map(|_| {
+        let place = first.wrapping_add(STEP.fetch_add(1, Ordering::Relaxed));
+        PORTS.start + u16::try_from(place % PORTS.len() as u32).expect("less than the ports are")
+    });
+    Some(wanted)
+        .filter(|port| *port != 0)
+        .into_iter()
+        .chain(any)
+        .find(is_free)
+        .context("no port of 127.0.0.1 is free")
 }

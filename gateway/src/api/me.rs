@@ -8,6 +8,7 @@ use super::HttpError;
 use super::extract::{Bearer, Search};
 use super::paging::{PageQuery, page};
 use crate::access;
+use crate::chain::ChainStatus;
 use crate::chain_clock::ChainClock;
 use crate::ledger_index::LedgerIndex;
 
@@ -23,6 +24,7 @@ use crate::ledger_index::LedgerIndex;
 pub(super) async fn subscriptions(
     State(index): State<LedgerIndex>,
     State(clock): State<ChainClock>,
+    State(status): State<ChainStatus>,
     Bearer(session): Bearer,
     Search(query): Search<PageQuery>,
 ) -> Result<Json<SubscriptionList>, HttpError> {
@@ -30,6 +32,7 @@ pub(super) async fn subscriptions(
         return Err(HttpError::chain_unavailable());
     }
     let now = clock.now_seconds();
+    let newest_final = status.newest_final();
     let views = index.subscriptions_of(session.wallet).into_iter();
     let subscriptions: Vec<Subscription> = views
         .filter_map(|view| {
@@ -44,6 +47,8 @@ pub(super) async fn subscriptions(
                 expiry: view.expiry,
                 expires_at: access.until(),
                 live: access.is_allowed(),
+                block: view.block,
+                is_final: newest_final.is_some_and(|block| view.block <= block.number),
             })
         })
         .collect();

@@ -39,7 +39,8 @@ impl Replica {
     /// Goes back to `ancestor` and up along `blocks`, in one move, and says what there is to keep.
     pub(super) fn advance(&mut self, ancestor: u64, blocks: Vec<ReadBlock>) -> ChainCommit {
         let undos = self.journal.undos_above(ancestor);
-        let events = blocks.iter().map(|block| block.events.as_slice());
+        let events = blocks.iter();
+        let events = events.map(|block| (block.id.number, block.events.as_slice()));
         let stepped = self.index.step(undos, events);
         let mut forgotten = self.journal.cut_above(ancestor);
         for (block, undo) in blocks.into_iter().zip(stepped.undos) {

@@ -54,7 +54,7 @@ impl ChainStatus {
         news
     }
 
-    pub(super) fn finalized(&self, block: Head) {
+    pub(crate) fn finalized(&self, block: Head) {
         self.0.write().finalized = Some(block);
     }
 

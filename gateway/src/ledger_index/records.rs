@@ -109,14 +109,23 @@ pub(crate) struct SubscriptionRecord {
     pub(crate) expiry: u64,
     /// Whether its end was moved back, which only a cancel does.
     pub(crate) cancelled: bool,
+    /// Block of the last payment or cancel; 0 where it was read before blocks were kept.
+    #[serde(default)]
+    pub(crate) block: u64,
     /// Earlier purchases whose time history may still hold, in order: half-open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) past: Vec<(u64, u64)>,
 }
 
 impl SubscriptionRecord {
-    /// What a `SubscriptionSet` makes of the record before it.
-    pub(crate) fn after(old: Option<&Self>, price: Wei, start: u64, expiry: u64) -> Self {
+    /// What a `SubscriptionSet` in a block makes of the record before it.
+    pub(crate) fn after(
+        old: Option<&Self>,
+        block: u64,
+        price: Wei,
+        start: u64,
+        expiry: u64,
+    ) -> Self {
         let cancelled = old.is_some_and(|old| {
             old.start == start && (expiry < old.expiry || (expiry == old.expiry && old.cancelled))
         });
@@ -125,8 +134,18 @@ impl SubscriptionRecord {
             start,
             expiry,
             cancelled,
+            block,
             past: old.map_or_else(Vec::new, |old| old.past_at(start)),
         }
+    }
+
+    /// Whether it gives the same rights as another, whichever blocks they come from.
+    pub(super) fn is_worth(&self, other: &Self) -> bool {
+        let other = Self {
+            block: self.block,
+            ..other.clone()
+        };
+        *self == other
     }
 
     /// Every half-open time that was paid, as far as it is remembered.
@@ -197,7 +216,8 @@ mod tests {
         for (name, steps, expected) in rows {
             let mut record: Option<SubscriptionRecord> = None;
             for &(start, expiry) in steps {
-                let next = SubscriptionRecord::after(record.as_ref(), Wei::new(1), start, expiry);
+                let next =
+                    SubscriptionRecord::after(record.as_ref(), 1, Wei::new(1), start, expiry);
                 record = Some(next);
             }
             let windows: Vec<_> = record.unwrap().windows().collect();
@@ -225,10 +245,10 @@ mod tests {
 
     #[test]
     fn who_buys_by_the_minute_is_remembered_in_part() {
-        let mut record = SubscriptionRecord::after(None, Wei::new(1), 0, 60);
+        let mut record = SubscriptionRecord::after(None, 1, Wei::new(1), 0, 60);
         for number in 1..100 {
             let start = number * 100;
-            record = SubscriptionRecord::after(Some(&record), Wei::new(1), start, start + 60);
+            record = SubscriptionRecord::after(Some(&record), 1, Wei::new(1), start, start + 60);
         }
         assert_eq!(record.past.len(), MAX_PAST);
         assert_eq!(record.past.last(), Some(&(9_800, 9_860)));

@@ -95,6 +95,7 @@ impl State {
                 price: record.price,
                 start: record.start,
                 expiry: record.expiry,
+                block: record.block,
             })
             .collect()
     }
@@ -127,7 +128,7 @@ impl State {
     pub(super) fn step<'a>(
         &mut self,
         undos: impl IntoIterator<Item = &'a Delta>,
-        blocks: impl IntoIterator<Item = &'a [LedgerEvent]>,
+        blocks: impl IntoIterator<Item = (u64, &'a [LedgerEvent])>,
     ) -> Stepped {
         let mut before = Delta::default();
         for undo in undos {
@@ -135,10 +136,10 @@ impl State {
             self.set(undo);
         }
         let mut applied = Vec::new();
-        for events in blocks {
+        for (block, events) in blocks {
             let mut undo = Delta::default();
             for event in events {
-                self.apply(event, &mut undo);
+                self.apply(block, event, &mut undo);
             }
             before.keep_older(&undo);
             applied.push(undo);
@@ -201,14 +202,19 @@ impl State {
             }
         }
         for (key, record) in &before.subscriptions {
-            if !told.contains(&key.feed) && self.subscriptions.get(key) != *record {
+            let now = self.subscriptions.get(key);
+            let same = match (&now, record) {
+                (Some(now), Some(record)) => now.is_worth(record),
+                (now, record) => now.is_none() && record.is_none(),
+            };
+            if !same && !told.contains(&key.feed) {
                 self.feeds.tell_wallet(key.feed, key.beneficiary);
             }
         }
     }
 
-    /// Applies one event and notes in `undo` what was before it.
-    fn apply(&mut self, event: &LedgerEvent, undo: &mut Delta) {
+    /// Applies one event of a block and notes in `undo` what was before it.
+    fn apply(&mut self, block: u64, event: &LedgerEvent, undo: &mut Delta) {
         if let LedgerEvent::SubscriptionSet {
             feed,
             beneficiary,
@@ -224,7 +230,7 @@ impl State {
                 payer: *payer,
             };
             let old = self.subscriptions.get(&key);
-            let record = SubscriptionRecord::after(old.as_ref(), *price, *start, *expiry);
+            let record = SubscriptionRecord::after(old.as_ref(), block, *price, *start, *expiry);
             undo.subscriptions.entry(key).or_insert(old);
             self.subscriptions.set(&key, Some(record));
             return;

@@ -42,11 +42,12 @@ struct Place {
     payer: u32,
 }
 
-/// A [`SubscriptionRecord`] in 32 bytes; prices have 96 bits on the ledger.
+/// A [`SubscriptionRecord`] in 40 bytes; prices have 96 bits on the ledger.
 #[derive(Debug, Clone, Copy)]
 struct Compact {
     start: u64,
     expiry: u64,
+    block: u64,
     price_low: u64,
     price_high: u32,
     cancelled: bool,
@@ -214,6 +215,7 @@ impl Compact {
         Self {
             start: record.start,
             expiry: record.expiry,
+            block: record.block,
             price_low: price as u64,
             price_high: (price >> 64) as u32,
             cancelled: record.cancelled,
@@ -227,6 +229,7 @@ impl Compact {
             start: self.start,
             expiry: self.expiry,
             cancelled: self.cancelled,
+            block: self.block,
             past: Vec::new(),
         }
     }

@@ -58,7 +58,7 @@ fn snapshot(feeds: &[u8]) -> Snapshot {
             beneficiary: Address::new([4; 20]),
             payer: Address::new([5; 20]),
         };
-        let record = SubscriptionRecord::after(None, Default::default(), 1, 2);
+        let record = SubscriptionRecord::after(None, 1, Default::default(), 1, 2);
         snapshot.subscriptions.insert(key, record);
     }
     snapshot

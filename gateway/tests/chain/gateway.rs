@@ -149,7 +149,10 @@ async fn send(request: RequestBuilder) -> (StatusCode, Value) {
     (status, answer.json().await.unwrap_or(Value::Null))
 }
 
-async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask().await {

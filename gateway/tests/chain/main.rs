@@ -10,7 +10,7 @@ use anvil::{Chain, Door, device, key, url, wallet};
 use ashya_contracts::Deployment;
 use ashya_gateway::{FollowerError, Listeners, ServerError, run};
 use ashya_protocol::{Address, Hash, Listing, ListingStream};
-use gateway::{Gateway, config};
+use gateway::{Gateway, config, until};
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::time::Instant;
@@ -144,6 +144,14 @@ async fn a_payment_shows_within_two_seconds_and_a_cancel_too() {
         "{:?}",
         cancelled.elapsed()
     );
+    // Anvil takes nothing back that lies two epochs of 32 blocks below its newest block.
+    let one = async || gateway.subscriptions(&session.token).await.subscriptions[0].clone();
+    assert!(!one().await.is_final);
+    chain.request("anvil_mine", json!(["0x40"])).await;
+    until("a final cancel", || async {
+        one().await.is_final.then_some(())
+    })
+    .await;
     gateway.stop().await;
 }
 

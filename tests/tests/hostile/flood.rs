@@ -1,17 +1,19 @@
-//! A device that publishes as fast as the network carries it.
+//! A device that publishes as fast as the network carries it, and sells that.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use ashya_tests::Device;
+use ashya_tests::{Device, FeedPlan, Watcher};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::shop::{Shop, attacked};
+use crate::shop::{PAID_SECONDS, Shop, attacked};
 use crate::{report, scaled};
 
-/// Signed events that are sent again and again: only the first time they are new.
+/// Fewest events that make a flood.
 const EVENTS: usize = 500;
+/// Longest wait of its own subscriber for the next event.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Memory that a flood may take in kB.
 const KB: u64 = 64_000;
 
@@ -28,20 +30,21 @@ async fn a_device_that_floods_delays_no_other() {
             times.push(shop.deliver().await?);
             peak = peak.max(shop.memory_kb()?);
         }
-        let sent = flooding.await??;
+        let (sent, sold) = flooding.await??;
         times.sort_unstable();
         let (during, slowest) = (times[times.len() / 2], times[times.len() - 1]);
         let grown = peak - before;
         ensure!(grown < KB, "{grown} kB more");
         ensure!(sent > EVENTS, "only {sent} events came through");
+        ensure!(sold > 0, "its own subscriber got nothing");
         // Generous: the flood is sent from the same two cores.
         ensure!(during < Duration::from_millis(500), "the usual event took {during:?}");
         ensure!(slowest < Duration::from_secs(5), "an event took {slowest:?}");
         report(
             "a device that floods over MQTT",
-            &format!("{sent} events in {} s", time.as_secs()),
+            &format!("{sent} fresh events in {} s", time.as_secs()),
             &format!(
-                "at most {grown} kB more; {} deliveries of another device meanwhile: median {:.1} ms ({:.1} ms before), \
+                "its own subscriber got {sold}; at most {grown} kB more; {} deliveries of another device meanwhile: median {:.1} ms ({:.1} ms before), \
                  slowest {} ms",
                 times.len(),
                 during.as_secs_f64() * 1e3,
@@ -55,12 +58,20 @@ async fn a_device_that_floods_delays_no_other() {
 }
 
 /// Floods for a time, over as many sessions as it takes: a gateway may end one that sends too much. Returns how many
-/// events the gateway's side of the network has taken.
+/// events the gateway's side of the network has taken, and how many came to somebody who has paid for them.
 async fn flood(
     shop: &Shop,
     time: Duration,
-) -> Result<impl Future<Output = Result<usize>> + Send + use<>> {
-    let mut device = shop.world.device(&shop.owner, &["detections"]).await?;
+) -> Result<impl Future<Output = Result<(usize, usize)>> + Send + use<>> {
+    let (world, plan) = (&shop.world, FeedPlan::detections("Flood", 1_000));
+    let mut device = world.device(&shop.owner, &["detections"]).await?;
+    let feed = world
+        .open_device_feed(&device, &shop.owner, "flood", plan)
+        .await?;
+    let buyer = world.account().await?;
+    world.subscribe(&buyer, feed, PAID_SECONDS).await?;
+    let mut watcher = world.watcher(&buyer).await?;
+    watcher.watch_once_paid(feed.id).await?;
     let broker = shop.world.gateway.addresses().mqtt;
     let credentials = shop
         .world
@@ -69,13 +80,9 @@ async fn flood(
         .await?;
     let connect = connect_packet(&device, &credentials.username, &credentials.password);
     let topic = device.topic("detections")?;
-    let packets = (0..EVENTS).map(|_| {
-        let envelope = device.envelope("detections", &[b' '; 200])?;
-        Ok(packet(0x32, &[&text(&topic), &[0, 1], &envelope]))
-    });
-    let packets = packets.collect::<Result<Vec<_>>>()?;
     Ok(async move {
         let until = Instant::now() + time;
+        let sold = tokio::spawn(count(watcher));
         let mut sent = 0;
         while Instant::now() < until {
             let mut stream = TcpStream::connect(broker).await?;
@@ -91,23 +98,36 @@ async fn flood(
                 while matches!(reader.read(&mut sink).await, Ok(1..)) {}
             };
             let events = async {
-                for packet in packets.iter().cycle() {
-                    if Instant::now() >= until || writer.write_all(packet).await.is_err() {
+                for id in (1..=u16::MAX).cycle() {
+                    let envelope = device.envelope("detections", &[b' '; 200])?;
+                    let publish = packet(0x32, &[&text(&topic), &id.to_be_bytes(), &envelope]);
+                    if Instant::now() >= until || writer.write_all(&publish).await.is_err() {
                         break;
                     }
                     sent += 1;
                 }
+                anyhow::Ok(())
             };
             let both = async {
                 tokio::select! {
-                    () = answers => {}
-                    () = events => {}
+                    () = answers => Ok(()),
+                    done = events => done,
                 }
             };
-            let _ = tokio::time::timeout_at(until.into(), both).await;
+            let both = tokio::time::timeout_at(until.into(), both).await;
+            both.unwrap_or(Ok(()))?;
         }
-        Ok(sent)
+        Ok((sent, sold.await?))
     })
+}
+
+/// Counts events until none comes any more.
+async fn count(mut watcher: Watcher) -> usize {
+    let mut events = 0;
+    while watcher.event(SILENCE).await.is_ok() {
+        events += 1;
+    }
+    events
 }
 
 /// A CONNECT of MQTT 3.1.1 with a name and a password.

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 /// Time for an event to arrive while a crowd attacks two cores that run the crowd too.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Seconds that are paid for: longer than any attack.
-const PAID_SECONDS: u64 = 3_600;
+pub(crate) const PAID_SECONDS: u64 = 3_600;
 
 /// One attack at a time, so that each is measured alone.
 static ALONE: Mutex<()> = Mutex::const_new(());

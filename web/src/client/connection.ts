@@ -37,7 +37,7 @@ export interface ConnectionOptions {
 
 interface Watch {
   readonly streams: readonly string[] | null;
-  /** Until when a `payment-required` is asked again rather than told, in Unix milliseconds. */
+  /** Until when the feed is asked for again rather than told to be unpaid, in Unix milliseconds. */
   patience: number;
   device: Address | null;
   readonly since: Record<string, Position>;
@@ -190,13 +190,14 @@ export class Connection {
     if (message.type === 'watching') {
       const watch = this.watches.get(message.feed);
       if (watch) Object.assign(watch, { device: message.device, patience: 0 });
-    } else if (message.type === 'payment-required') {
+    } else if (message.type === 'payment-required' || (message.type === 'notice' && message.state === 'paused')) {
+      // Who has paid hears `watching` first. What was paid right behind a pause may not be read yet, nor the resume before it.
       const { feed } = message;
       if (Date.now() < (this.watches.get(feed)?.patience ?? 0)) {
         setTimeout(() => this.ask(feed), PAYMENT_RETRY_MS);
         return;
       }
-      this.watches.delete(feed);
+      if (message.type === 'payment-required') this.watches.delete(feed);
     } else if (message.type === 'ended') {
       this.watches.delete(message.feed);
     }

@@ -56,6 +56,7 @@ export const subscriptionShape: Shape<Subscription> = object({
   expiry: count,
   expiresAt: nullable(count),
   live: truth,
+  final: truth,
 });
 
 export const sessionShape: Shape<Session> = object({ token: text, wallet: address, expiresAt: count });

@@ -78,6 +78,8 @@ export interface Subscription {
   /** `null` while the feed's clock stands still. */
   readonly expiresAt: number | null;
   readonly live: boolean;
+  /** Whether the chain will not take the last payment or cancel back any more. */
+  readonly final: boolean;
 }
 
 /** Answer to `POST /v1/auth/session`. */

@@ -308,3 +308,39 @@ async fn a_pause_another_device_and_another_owner_show_nothing() {
     }]);
     assert_eq!(code(&rig, feed).await, "preview-none", "another device");
 }
+
+#[tokio::test]
+async fn pictures_have_a_bound_together() {
+    const LARGEST: usize = 256 * 1024;
+    const MOST: usize = 512;
+    let rig = Rig::new();
+    let (camera, owner) = (key(7), Address::new([4; 20]));
+    rig.see_head(BASE + 100);
+    let setting = PreviewSetting { delay_seconds: 60 };
+    let picture = [&PICTURE[..4], &[0; LARGEST - 4]].concat();
+    let shoot = || publish(&rig, &camera, "frames", "image/jpeg", &picture);
+    let mut feeds = Vec::new();
+    for number in 0..MOST + 2 {
+        let feed = rig.open_feed(&camera, &format!("gate-{number}"), owner);
+        rig.state.previews.show(feed, owner, setting).await.unwrap();
+        // The feeds before it have a picture that waits.
+        shoot();
+        feeds.push(rig.state.index.feed(feed).unwrap());
+    }
+    let unix = rig.state.clock.now_seconds();
+    let shown = |minutes: u64| {
+        let now = tokio::time::Instant::now() + Duration::from_secs(60 * minutes);
+        let shown = feeds
+            .iter()
+            .map(|view| rig.state.previews.of(view, now, unix));
+        let is_still = |shown: &_| matches!(shown, crate::previews::Shown::Still(_));
+        shown.filter(is_still).count()
+    };
+    assert_eq!(shown(1), MOST);
+    shoot();
+    assert_eq!(shown(2), MOST, "no room");
+    rig.state.previews.hide(feeds[0].id).await.unwrap();
+    // One picture has room, and all who wait share it.
+    shoot();
+    assert_eq!(shown(3), MOST + 1);
+}

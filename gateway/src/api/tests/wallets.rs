@@ -113,6 +113,17 @@ async fn my_subscriptions_need_a_current_chain() {
     let (_, list): (_, SubscriptionList) =
         read(rig.send(rig.bearer(Method::GET, path, wallet)).await).await;
     assert!(list.subscriptions[0].live && list.subscriptions[0].expires_at.is_none());
+    assert!(!list.subscriptions[0].is_final, "the chain has not told");
+    for (number, is_final) in [(0, false), (1, true)] {
+        let timestamp = BASE + number;
+        rig.state
+            .chain
+            .finalized(ashya_protocol::rest::Head { number, timestamp });
+        let (_, list): (_, SubscriptionList) =
+            read(rig.send(rig.bearer(Method::GET, path, wallet)).await).await;
+        let one = &list.subscriptions[0];
+        assert_eq!((one.block, one.is_final), (1, is_final));
+    }
     let (status, _): (_, serde_json::Value) = rig.get("/v1/health/ready").await;
     assert_eq!(status.as_u16(), 200);
 }

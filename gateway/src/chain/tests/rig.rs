@@ -222,8 +222,8 @@ impl Rig {
     pub(super) fn replay(&self, chain: &Chain) -> Snapshot {
         let first = usize::try_from(self.options.deployment).unwrap();
         let index = empty_index();
-        let blocks = chain.iter().skip(first);
-        index.step([], blocks.map(|block| block.events.as_slice()));
+        let blocks = chain.iter().map(|block| block.events.as_slice());
+        index.step([], (0..).zip(blocks).skip(first));
         index.snapshot()
     }
 }

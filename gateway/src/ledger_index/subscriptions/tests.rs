@@ -20,6 +20,7 @@ fn record(price: u128) -> SubscriptionRecord {
         start: 1,
         expiry: u64::MAX,
         cancelled: price % 2 == 1,
+        block: 77,
         past: if price == 3 {
             vec![(2, 5), (7, 9)]
         } else {

@@ -98,7 +98,7 @@ fn a_feed_is_live_while_anybodys_paid_time_of_it_runs() {
     // Bob cancels, and Alice's time runs on.
     index.apply(&[subscribed(BOB, 20, 60)]);
     assert_eq!([60, 99, 100, 499].map(live), [true, true, false, false]);
-    let extended = index.step([], [&[subscribed(ALICE, 10, 900)][..]]);
+    let extended = index.step([], [(9, &[subscribed(ALICE, 10, 900)][..])]);
     assert_eq!([100, 899, 900].map(live), [true, true, false]);
     index.step(&extended.undos, []);
     assert_eq!([99, 100].map(live), [true, false]);

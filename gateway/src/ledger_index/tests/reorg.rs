@@ -10,7 +10,7 @@ use crate::ledger_index::Delta;
 #[test]
 fn a_step_back_restores_what_was() {
     let events = history();
-    let blocks: Vec<_> = events.chunks(2).collect();
+    let blocks: Vec<_> = (1..).zip(events.chunks(2)).collect();
     for fork in 0..=blocks.len() {
         let index = index();
         index.step([], blocks[..fork].iter().copied());
@@ -32,10 +32,13 @@ fn a_payment_that_both_branches_hold_wakes_nobody() {
     let index = index();
     index.apply(&[opened(FEED), set(CAMERA, 5, 1)]);
     let paid = [subscribed(ALICE, 10, 100)];
-    let stepped = index.step([], [&paid[..]]);
+    let stepped = index.step([], [(2, &paid[..])]);
     let alice = index.changes_for(FEED, ALICE);
-    let again = index.step(&stepped.undos, [&[][..], &paid[..]]);
+    let block = || index.subscriptions_of(ALICE)[0].block;
+    assert_eq!(block(), 2);
+    let again = index.step(&stepped.undos, [(2, &[][..]), (3, &paid[..])]);
     assert!(!alice.has_changed().unwrap());
+    assert_eq!(block(), 3);
     assert_eq!(again.undos.len(), 2);
     index.step(again.undos.iter().rev(), []);
     assert!(alice.has_changed().unwrap(), "taken back for good");
@@ -58,7 +61,7 @@ fn a_step_that_says_nothing_changes_nothing() {
         ("an opening", opened(FEED), false),
         ("a payment", subscribed(ALICE, 10, 100), false),
     ] {
-        let stepped = index.step([], [&[event][..]]);
+        let stepped = index.step([], [(1, &[event][..])]);
         assert_eq!(stepped.changed.is_empty(), is_empty, "{name}");
     }
 }
@@ -67,7 +70,7 @@ fn a_step_that_says_nothing_changes_nothing() {
 fn an_undo_has_a_json_form() {
     let index = index();
     let events = history();
-    let stepped = index.step([], [&events[..]]);
+    let stepped = index.step([], [(1, &events[..])]);
     for delta in [&stepped.undos[0], &stepped.changed] {
         let json = serde_json::to_vec(delta).unwrap();
         assert_eq!(serde_json::from_slice::<Delta>(&json).unwrap(), *delta);

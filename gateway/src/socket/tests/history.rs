@@ -193,7 +193,7 @@ async fn a_pause_holds_the_past_back_too() {
     world.pause(world.parts.clock.now_seconds() + 1);
     let mut alice = Viewer::new(world.parts.clone(), ALICE);
     watch(&mut alice, FEED, Some(position(3, 0)));
-    assert_eq!(drain(&mut alice), ["watching"]);
+    assert_eq!(drain(&mut alice), ["watching", "paused"]);
     let turn = timeout(Duration::from_millis(200), alice.turn());
     assert!(turn.await.is_err(), "it reads what it may not tell");
     world.resume(10);

@@ -118,7 +118,8 @@ impl History {
         let events = (known..known + next).map(|last| event_of(&self.words[..=last]));
         let events: Vec<_> = events.collect();
         let index = &self.world.parts.index;
-        let stepped = index.step(taken.iter().rev(), events.iter().map(slice::from_ref));
+        let blocks = (1..).zip(events.iter().map(slice::from_ref));
+        let stepped = index.step(taken.iter().rev(), blocks);
         self.undos.extend(stepped.undos);
     }
 

@@ -71,13 +71,16 @@ async fn it_comes_to_who_has_come_back_during_the_pause() {
     world.publish_held("detections", 20);
     let mut alice = Viewer::new(world.parts.clone(), ALICE);
     watch(&mut alice, FEED, Some(position(3, 0)));
-    assert_eq!(drain(&mut alice), ["watching"]);
+    assert_eq!(drain(&mut alice), ["watching", "paused"]);
     let mut bob = Viewer::new(world.parts.clone(), BOB);
     world.subscribe(FEED, BOB, START + 600);
     watch(&mut bob, FEED, Some(position(3, 0)));
     world.resume(5);
     assert_eq!(drain(&mut alice), ["resumed", "1", "20"]);
-    assert_eq!(drain(&mut bob), ["watching", "resumed", "1", "20"]);
+    assert_eq!(
+        drain(&mut bob),
+        ["watching", "paused", "resumed", "1", "20"]
+    );
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn who_comes_back_during_a_pause_gets_the_replay_after_it() {
     world.publish_held("detections", 3);
     let mut alice = Viewer::new(world.parts.clone(), ALICE);
     watch(&mut alice, FEED, Some(position(3, 0)));
-    assert_eq!(drain(&mut alice), ["watching"]);
+    assert_eq!(drain(&mut alice), ["watching", "paused"]);
     world.resume(10);
     assert_eq!(drain(&mut alice), ["resumed", "1", "2"]);
 }
@@ -343,15 +343,18 @@ async fn who_has_paid_watches_a_feed_that_is_not_sold() {
     type Word = fn(&World);
     let pause: Word = |world| world.pause(START + 1);
     let retire: Word = |world| world.retire();
-    for word in [pause, retire] {
+    for (word, alice) in [
+        (pause, &["watching", "paused"][..]),
+        (retire, &["watching"]),
+    ] {
         let world = World::start().await;
         world.subscribe(FEED, ALICE, START + 600);
         world.jump(1);
         word(&world);
-        for wallet in [ALICE, OWNER] {
+        for (wallet, said) in [(ALICE, alice), (OWNER, &["watching"])] {
             let mut viewer = Viewer::new(world.parts.clone(), wallet);
             watch(&mut viewer, FEED, None);
-            assert_eq!(drain(&mut viewer), ["watching"]);
+            assert_eq!(drain(&mut viewer), said);
         }
     }
 }

@@ -6,14 +6,16 @@ use ashya_protocol::ws::{EndReason, NoticeState, ServerMessage};
 
 use super::Viewer;
 use crate::ledger_index::FeedView;
+use crate::socket::watch::Phase;
 
 impl Viewer {
+    /// The device is there and the feed's clock runs, unless a notice right behind says otherwise.
     pub(super) fn say_watching(&mut self, feed: FeedId) {
         let Some(watch) = self.watches.get_mut(&feed) else {
             return;
         };
         watch.online = *watch.changes.presence.borrow();
-        let online = watch.online;
+        let (online, is_held) = (watch.online, matches!(watch.phase, Phase::Held));
         let message = ServerMessage::Watching {
             feed,
             device: watch.device,
@@ -23,6 +25,9 @@ impl Viewer {
         self.say(message);
         if !online {
             self.say_notice(feed, NoticeState::Offline);
+        }
+        if is_held {
+            self.say_notice(feed, NoticeState::Paused);
         }
     }
 

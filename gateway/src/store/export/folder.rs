@@ -14,6 +14,8 @@ use crate::store::{Store, StoreError};
 /// Exports that are kept.
 pub(super) const KEPT: usize = 2;
 const PREFIX: &str = "export-";
+/// Fewest digits of the second in a name, so that names sort as the seconds do.
+const DIGITS: usize = 12;
 pub(super) const WHOLE: &str = "jsonl";
 /// One whose records nobody could read.
 const UNREADABLE: &str = "unreadable";
@@ -30,7 +32,7 @@ pub(crate) fn back_up(store: &Store, folder: &Path) -> Result<u64, ExportError> 
     }
     // Before the first record is read, so that the export has all that a store of the generation before has.
     store.raise_generation()?;
-    let name = format!("{PREFIX}{:012}.{WHOLE}", next_second(folder)?);
+    let name = format!("{PREFIX}{:0DIGITS$}.{WHOLE}", next_second(folder)?);
     let records = write_file(store, &folder.join(name))?;
     // Its name is on the disk before the others go.
     File::open(folder)?.sync_all()?;
@@ -150,13 +152,21 @@ fn unusable(path: &Path, error: ExportError) -> StoreError {
     }
 }
 
-/// The exports of a folder whose names end so, the newest first.
+/// The exports of a folder whose names end so, the newest first: those that [`back_up`] named, and no others.
 pub(super) fn listed(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with(PREFIX) && name.ends_with(extension) {
+        let parts = name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split_once('.'));
+        let is_own = |(digits, end): (&str, &str)| {
+            digits.len() >= DIGITS
+                && digits.bytes().all(|byte| byte.is_ascii_digit())
+                && end == extension
+        };
+        if parts.is_some_and(is_own) {
             paths.push(folder.join(name.as_ref()));
         }
     }

@@ -148,8 +148,12 @@ fn an_export_is_the_newest_also_where_the_clock_has_gone_back() {
         let path = folder.path().join(format!("export-{second}.jsonl"));
         write_file(&store, &path).unwrap();
     }
+    // Not by its name, and it stays.
+    let other = folder.path().join("export-of-monday.jsonl");
+    write_file(&store, &other).unwrap();
     store.blocked.put(&[5; 20], &7).unwrap();
     back_up(&store, folder.path()).unwrap();
+    assert!(other.exists());
     let other = Store::temporary();
     restore(&other, folder.path()).unwrap();
     assert_eq!(other.blocked.load::<u64>().unwrap().len(), 2);

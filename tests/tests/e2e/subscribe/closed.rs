@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
-use ashya_tests::{Publisher, Subscriber};
+use anyhow::{Result, ensure};
+use ashya_protocol::ws::{ClientMessage, EndReason, NoticeState, ServerMessage};
+use ashya_tests::{Publisher, Said, Subscriber, Watcher};
 
 use super::{PAY_LIMIT, buyer, feed_on_sale, transactions_of};
 use crate::in_world;
@@ -13,19 +14,46 @@ async fn a_paused_feed_is_bought_when_it_is_resumed_and_a_retired_one_not_at_all
     in_world(async |world| {
         let (device, owner, feed) = feed_on_sale(world).await?;
         let publisher = Publisher::start(device, "detections", Duration::from_millis(200));
+        // Somebody looks on at the wire and never pays.
+        let mut watcher = world.watcher(&world.account().await?).await?;
+        let offer = ServerMessage::PaymentRequired(watcher.watch_unpaid(feed.id).await?);
+        let paused = ServerMessage::Notice {
+            feed: feed.id,
+            state: NoticeState::Paused,
+            expires_at: None,
+        };
+        let retired = ServerMessage::Ended {
+            feed: feed.id,
+            reason: EndReason::Retired,
+        };
+        let asks = ClientMessage::Watch {
+            feed: feed.id,
+            streams: None,
+            since: Default::default(),
+        };
         world.ledger().pause(owner.wallet(), feed.id).await?;
+        told(&mut watcher, &paused).await?;
         let (account, mut options) = buyer(world, feed, &[]).await?;
         options.term = "10m".into();
         let mut subscriber = Subscriber::start(options)?;
         let waits = subscriber.hears("waiting", 1, PAY_LIMIT).await?;
         ensure!(waits.to_string().contains("paused"), "{waits}");
         ensure!(transactions_of(world, account.address()).await? == 0);
+        // Asking again brings no offer either.
+        watcher.say(&asks).await?;
+        told(&mut watcher, &paused).await?;
+        watcher.say(&ClientMessage::Ping {}).await?;
+        told(&mut watcher, &ServerMessage::Pong {}).await?;
 
         world.ledger().resume(owner.wallet(), feed.id).await?;
+        told(&mut watcher, &offer).await?;
         subscriber.hears("event", 3, PAY_LIMIT).await?;
         ensure!(transactions_of(world, account.address()).await? == 1);
 
         world.ledger().retire(owner.wallet(), feed.id).await?;
+        told(&mut watcher, &retired).await?;
+        watcher.say(&asks).await?;
+        told(&mut watcher, &retired).await?;
         let (late, mut options) = buyer(world, feed, &[]).await?;
         options.folder = world.folder("late")?;
         options.logs = options.folder.clone();
@@ -41,4 +69,14 @@ async fn a_paused_feed_is_bought_when_it_is_resumed_and_a_retired_one_not_at_all
         Ok(())
     })
     .await;
+}
+
+/// What comes next over a watcher's websocket is this message, and no event before it.
+async fn told(watcher: &mut Watcher, wanted: &ServerMessage) -> Result<()> {
+    let heard = watcher.next(PAY_LIMIT).await?.map(|heard| heard.said);
+    ensure!(
+        matches!(&heard, Some(Said::Control(said)) if said == wanted),
+        "{heard:?} instead of {wanted:?}"
+    );
+    Ok(())
 }
