@@ -88,7 +88,7 @@ pub struct SubscriptionView {
     pub start: u64,
     /// First second without access, in feed time.
     pub expiry: u64,
-    /// Block of the last payment or cancel; 0 where it is not known.
+    /// Block of the last payment or cancel.
     pub block: u64,
 }
 

@@ -6,7 +6,7 @@
 //!
 //! So nobody sees a feed grow without paying: a still changes once in a delay at most. Pictures are in memory alone; a
 //! gateway that starts anew shows none until the first has waited again, and none from before the owner asked. All of them
-//! together have a bound: where it is reached, a feed shows what it shows until another's picture goes.
+//! together have a bound: where it is reached, the oldest makes room.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub struct Previews {
 #[derive(Debug)]
 struct Preview {
     wish: Wish,
-    waiting: Option<(Instant, Still)>,
+    waiting: Option<Still>,
     shown: Option<Still>,
 }
 
@@ -60,6 +60,7 @@ struct Wish {
 pub(crate) struct Still {
     device: DeviceId,
     pub(crate) jpeg: Arc<[u8]>,
+    taken: Instant,
     /// Given back with the last feed that holds the picture.
     _room: Arc<OwnedSemaphorePermit>,
 }
@@ -141,35 +142,52 @@ impl Previews {
             return;
         }
         let mut feeds = self.feeds.write();
-        let mut still = None;
-        for feed in index.feeds_of_device(event.device) {
-            if let (Some(preview), Some(view)) = (feeds.get_mut(&feed), index.feed(feed)) {
-                preview.ripen(now);
-                preview.forget_what_is_not_of(&view);
-                if stands_still(&view, unix) || view.owner != preview.wish.owner {
-                    continue;
-                }
-                if preview.waiting.is_none() {
-                    still = still.or_else(|| self.still(event));
-                    preview.waiting = still.clone().map(|still| (now, still));
-                }
+        let mut wanting = index.feeds_of_device(event.device);
+        wanting.retain(|feed| {
+            let (Some(preview), Some(view)) = (feeds.get_mut(feed), index.feed(*feed)) else {
+                return false;
+            };
+            preview.ripen(now);
+            preview.forget_what_is_not_of(&view);
+            let is_shown = !stands_still(&view, unix) && view.owner == preview.wish.owner;
+            is_shown && preview.waiting.is_none()
+        });
+        if wanting.is_empty() {
+            return;
+        }
+        let Some(room) = self.room_for(event.payload.len(), &mut feeds) else {
+            return;
+        };
+        let still = Still {
+            device: event.device,
+            jpeg: event.payload.clone(),
+            taken: now,
+            _room: Arc::new(room),
+        };
+        for feed in wanting {
+            if let Some(preview) = feeds.get_mut(&feed) {
+                preview.waiting = Some(still.clone());
             }
         }
     }
 
-    /// The picture of an event, where there is room for it.
-    fn still(&self, event: &Event) -> Option<Still> {
-        let bytes = u32::try_from(event.payload.len()).ok()?;
-        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes);
-        let Ok(room) = room else {
-            tracing::debug!(device.id = %event.device, "no room for one more still");
-            return None;
-        };
-        Some(Still {
-            device: event.device,
-            jpeg: event.payload.clone(),
-            _room: Arc::new(room),
-        })
+    /// Room for so many bytes: the oldest pictures go until it is there.
+    fn room_for(
+        &self,
+        bytes: usize,
+        feeds: &mut HashMap<FeedId, Preview>,
+    ) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).ok()?;
+        loop {
+            if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) {
+                return Some(room);
+            }
+            let previews = feeds.values_mut();
+            let oldest = previews
+                .filter_map(|preview| Some((preview.oldest()?.taken, preview)))
+                .min_by_key(|(taken, _)| *taken);
+            oldest?.1.forget_oldest();
+        }
     }
 
     /// What is shown of a feed at this moment: nothing of another owner's time or another device, nothing while its clock
@@ -205,20 +223,27 @@ impl Preview {
 
     /// Forgets the stills of another device, and all when somebody else owns the feed.
     fn forget_what_is_not_of(&mut self, feed: &FeedView) {
-        let is_other = |still: &Still| still.device != feed.device || self.wish.owner != feed.owner;
-        self.waiting.take_if(|(_, still)| is_other(still));
-        self.shown.take_if(|still| is_other(still));
+        let is_other =
+            |still: &mut Still| still.device != feed.device || self.wish.owner != feed.owner;
+        self.waiting.take_if(is_other);
+        self.shown.take_if(is_other);
+    }
+
+    /// What was taken first; what is shown was taken before what waits.
+    fn oldest(&self) -> Option<&Still> {
+        self.shown.as_ref().or(self.waiting.as_ref())
+    }
+
+    fn forget_oldest(&mut self) {
+        if self.shown.take().is_none() {
+            self.waiting = None;
+        }
     }
 
     /// Shows the picture that waits, once it has waited long enough.
     fn ripen(&mut self, now: Instant) {
         let delay = Duration::from_secs(self.wish.delay_seconds);
-        if self
-            .waiting
-            .as_ref()
-            .is_some_and(|(since, _)| *since + delay <= now)
-        {
-            self.shown = self.waiting.take().map(|(_, still)| still);
-        }
+        let ripe = self.waiting.take_if(|still| still.taken + delay <= now);
+        self.shown = ripe.or(self.shown.take());
     }
 }

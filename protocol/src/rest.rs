@@ -341,7 +341,7 @@ pub struct Subscription {
     pub expires_at: Option<u64>,
     /// Whether it gives access now.
     pub live: bool,
-    /// Block of the last payment or cancel; 0 where the gateway does not know it.
+    /// Block of the last payment or cancel.
     pub block: u64,
     /// Whether the chain will not take that back any more.
     #[serde(rename = "final")]

@@ -89,10 +89,11 @@ pub(crate) fn on_path(names: &[&str]) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// Ports that no system gives out by itself, neither to connections nor to listeners that ask for any.
+/// Ports that Linux and macOS do not give out by themselves, neither to connections nor to listeners that ask for any.
 const PORTS: Range<u16> = 20_000..32_000;
 
-/// A port of 127.0.0.1 that is free: `wanted` if it is, any other if not, and that one only once in this process.
+/// A port of 127.0.0.1 that is free: `wanted` if it is, any other if not. This process gets each of those once before it
+/// gets any again.
 ///
 /// # Errors
 /// When no port is free.

@@ -180,7 +180,7 @@ impl Follower {
         self.show(&head);
         self.tempo.saw(moment);
         self.endpoints.saw(&head);
-        if news {
+        if news || self.parts.status.newest_final().is_none() {
             self.ask_finalized(&ledger, &head).await;
         } else if self.endpoints.prefer_newest(&head).await {
             self.parts.metrics.chain_failovers.inc();
@@ -203,6 +203,7 @@ impl Follower {
             Ok(Relation::Same) => Ok(false),
             Ok(Relation::Parts { after }) => {
                 self.scratch = None;
+                self.parts.status.taken_back_above(after);
                 let brought = self.bring(&mut live, ledger, after, head, Keep::InStore);
                 brought.await.map(|()| true)
             }
@@ -210,7 +211,10 @@ impl Follower {
                 head: head.number,
                 needed: live.tip().number,
             }),
-            Ok(Relation::Elsewhere) => self.rebuild(&mut live, ledger, head).await.map(|()| true),
+            Ok(Relation::Elsewhere) => {
+                self.parts.status.taken_back_above(0);
+                self.rebuild(&mut live, ledger, head).await.map(|()| true)
+            }
             Err(error) => Err(error),
         };
         self.live = Some(live);

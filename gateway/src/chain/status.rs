@@ -54,8 +54,18 @@ impl ChainStatus {
         news
     }
 
+    /// Notes the newest final block that a node names. One that lags names an older one, which says nothing new.
     pub(crate) fn finalized(&self, block: Head) {
-        self.0.write().finalized = Some(block);
+        let finalized = &mut self.0.write().finalized;
+        if finalized.is_none_or(|known| known.number <= block.number) {
+            *finalized = Some(block);
+        }
+    }
+
+    /// What lay above a block has been taken back: nothing of it was final, whatever a node has said.
+    pub(super) fn taken_back_above(&self, number: u64) {
+        let finalized = &mut self.0.write().finalized;
+        finalized.take_if(|block| block.number > number);
     }
 
     /// The newest block that the chain will not take back, where it tells.
@@ -97,11 +107,17 @@ mod tests {
     fn the_newest_final_block_is_remembered() {
         let status = ChainStatus::default();
         assert_eq!(status.newest_final(), None);
-        let block = Head {
-            number: 7,
+        let block = |number| Head {
+            number,
             timestamp: 90,
         };
-        status.finalized(block);
-        assert_eq!(status.newest_final(), Some(block));
+        for (told, known) in [(7, 7), (6, 7), (8, 8)] {
+            status.finalized(block(told));
+            assert_eq!(status.newest_final(), Some(block(known)));
+        }
+        status.taken_back_above(8);
+        assert_eq!(status.newest_final(), Some(block(8)));
+        status.taken_back_above(7);
+        assert_eq!(status.newest_final(), None);
     }
 }

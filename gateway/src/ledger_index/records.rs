@@ -109,8 +109,7 @@ pub(crate) struct SubscriptionRecord {
     pub(crate) expiry: u64,
     /// Whether its end was moved back, which only a cancel does.
     pub(crate) cancelled: bool,
-    /// Block of the last payment or cancel; 0 where it was read before blocks were kept.
-    #[serde(default)]
+    /// Block of the last payment or cancel.
     pub(crate) block: u64,
     /// Earlier purchases whose time history may still hold, in order: half-open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

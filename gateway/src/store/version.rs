@@ -8,7 +8,7 @@ use super::filling::{self, Source};
 use crate::chain_clock::wall_clock;
 
 /// The layout that this version writes.
-pub(crate) const CURRENT: u64 = 3;
+pub(crate) const CURRENT: u64 = 4;
 /// The first layout whose exports look like the present one's.
 pub(super) const SAME_EXPORTS_SINCE: u64 = 2;
 const KEY: &[u8] = b"version";
@@ -18,7 +18,11 @@ const SECRET_KEY: &[u8] = super::SECRET_KEY;
 type Step = fn(&sled::Db) -> Result<(), StoreError>;
 
 /// What makes layout 2 of layout 1, and so on.
-const STEPS: [Step; CURRENT as usize - 1] = [date_registrations, read_the_chain_again];
+const STEPS: [Step; CURRENT as usize - 1] = [
+    date_registrations,
+    read_the_chain_again,
+    read_the_chain_again,
+];
 
 /// Brings a store to the current layout, a step at a time: a kill in between repeats one step, and each may be repeated.
 /// A new one is marked, so that the last export is taken in.
@@ -121,8 +125,8 @@ fn date_registrations(db: &sled::Db) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Layout 3: subscriptions and feeds remember what was paid and paused before. Only the chain still knows that of what an
-/// earlier version has applied.
+/// Layout 3: subscriptions and feeds remember what was paid and paused before. Layout 4: subscriptions name a block. Only
+/// the chain still knows that of what an earlier version has applied.
 fn read_the_chain_again(db: &sled::Db) -> Result<(), StoreError> {
     db.open_tree("chain")?.remove(CURSOR_KEY)?;
     for tree in ["feeds", "subscriptions", "blocks"] {
@@ -186,22 +190,24 @@ mod tests {
 
     #[test]
     fn the_chain_is_read_again_where_an_earlier_version_has_forgotten_what_was_paid() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store");
-        {
-            let store = Store::open(&path).unwrap();
-            store.secret().unwrap();
-            store.blocked.put(&[1; 20], &7).unwrap();
-            store.chain.insert("identity", b"{}").unwrap();
-            store.chain.insert(CURSOR_KEY, b"{}").unwrap();
-            store.feeds.insert([5; 32], b"{}").unwrap();
-            set(&store.db, 2).unwrap();
+        for version in [2, 3] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("store");
+            {
+                let store = Store::open(&path).unwrap();
+                store.secret().unwrap();
+                store.blocked.put(&[1; 20], &7).unwrap();
+                store.chain.insert("identity", b"{}").unwrap();
+                store.chain.insert(CURSOR_KEY, b"{}").unwrap();
+                store.feeds.insert([5; 32], b"{}").unwrap();
+                set(&store.db, version).unwrap();
+            }
+            let store = Store::reopen(&path);
+            assert!(store.load_chain().unwrap().is_none() && store.feeds.is_empty());
+            // Whose chain it is stays known.
+            assert!(store.chain.contains_key("identity").unwrap());
+            assert_eq!(store.blocked.load::<u64>().unwrap().len(), 1);
         }
-        let store = Store::reopen(&path);
-        assert!(store.load_chain().unwrap().is_none() && store.feeds.is_empty());
-        // Whose chain it is stays known.
-        assert!(store.chain.contains_key("identity").unwrap());
-        assert_eq!(store.blocked.load::<u64>().unwrap().len(), 1);
     }
 
     #[test]

@@ -121,7 +121,8 @@ async fn a_final_block_is_believed_where_it_fits_the_chain() {
     grow(&mut other, 12, &mut StdRng::seed_from_u64(6));
     grow(&mut longer, 4, &mut StdRng::seed_from_u64(7));
     for (name, block, believed) in [
-        ("far below", &old[3], true),
+        ("before the last that was told", &old[3], false),
+        ("the next", &old[11], true),
         ("in the journal", &longer[25], true),
         ("the head itself", &longer[32], true),
         ("above the head", &longer[33], false),

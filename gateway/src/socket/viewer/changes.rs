@@ -129,6 +129,8 @@ impl Viewer {
                 self.follow_from_payment(feed);
             }
             Change::Moved => self.say_notice(feed, NoticeState::Expiring),
+            // Told with the new terms, below.
+            Change::Paused if differs => {}
             Change::Paused => self.say_notice(feed, NoticeState::Paused),
             Change::Resumed => self.say_notice(feed, NoticeState::Resumed),
             Change::Ended => self.end(feed, before.as_ref()),

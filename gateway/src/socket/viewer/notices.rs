@@ -9,7 +9,7 @@ use crate::ledger_index::FeedView;
 use crate::socket::watch::Phase;
 
 impl Viewer {
-    /// The device is there and the feed's clock runs, unless a notice right behind says otherwise.
+    /// The device is there, and the clock of a feed that is paid runs, unless a notice right behind says otherwise.
     pub(super) fn say_watching(&mut self, feed: FeedId) {
         let Some(watch) = self.watches.get_mut(&feed) else {
             return;
