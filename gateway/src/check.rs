@@ -16,6 +16,7 @@ use crate::defaults::{MAX_USED_NONCES, NONCE_LIFETIME};
 use crate::entrance::{Lifetime, Tls, TlsError};
 use crate::file_limit::FileLimit;
 use crate::operator::is_served;
+use crate::outage;
 use crate::positions::Positions;
 use crate::previews::Previews;
 use crate::registry::Registry;
@@ -113,6 +114,7 @@ fn read(store: &Store, config: &Config, key: &[u8]) -> Result<(), StoreError> {
     )?;
     Nonces::load(store.clone(), key, NONCE_LIFETIME, MAX_USED_NONCES)?;
     Previews::load(store.clone())?;
+    outage::load_allowance(store)?;
     store.load_listings()?;
     store.identity()?;
     store.load_chain()?;

@@ -24,7 +24,7 @@ use thiserror::Error;
 
 use crate::defaults::LOCAL_CHAIN_ID;
 use crate::entrance::TlsConfig;
-use crate::registry::RegistrationPolicy;
+use crate::registration_policy::RegistrationPolicy;
 use crate::socket::SocketPolicy;
 
 pub use args::{Args, Command, DataArgs, DeviceArgs, FileArgs, OperatorCommand, RunArgs};

@@ -21,7 +21,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::access::{self, Access};
-use crate::registry::RegistrationPolicy;
+use crate::registration_policy::RegistrationPolicy;
 
 pub(crate) use delta::{Delta, Snapshot, Stepped};
 pub(crate) use feeds::LedgerVersion;

@@ -24,6 +24,7 @@ mod heard;
 mod reach;
 mod way;
 
-pub(crate) use actor::{OutageParts, run};
+pub(crate) use actor::{OutageParts, load_allowance, run};
+pub(crate) use allowance::KeptAllowance;
 pub use allowance::Limits;
 pub use heard::Heard;

@@ -6,7 +6,7 @@
 //!
 //! So nobody sees a feed grow without paying: a still changes once in a delay at most. Pictures are in memory alone; a
 //! gateway that starts anew shows none until the first has waited again, and none from before the owner asked. All of them
-//! together have a bound: where it is reached, the oldest makes room.
+//! together have a bound: where it is reached, the oldest that is shown makes room, so that what waits is shown in its turn.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -171,7 +171,7 @@ impl Previews {
         }
     }
 
-    /// Room for so many bytes: the oldest pictures go until it is there.
+    /// Room for so many bytes: the oldest pictures that are shown go until it is there. There is none while all wait.
     fn room_for(
         &self,
         bytes: usize,
@@ -182,11 +182,11 @@ impl Previews {
             if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) {
                 return Some(room);
             }
-            let previews = feeds.values_mut();
-            let oldest = previews
-                .filter_map(|preview| Some((preview.oldest()?.taken, preview)))
+            let shown = feeds.values_mut().map(|preview| &mut preview.shown);
+            let oldest = shown
+                .filter_map(|shown| Some((shown.as_ref()?.taken, shown)))
                 .min_by_key(|(taken, _)| *taken);
-            oldest?.1.forget_oldest();
+            *oldest?.1 = None;
         }
     }
 
@@ -227,17 +227,6 @@ impl Preview {
             |still: &mut Still| still.device != feed.device || self.wish.owner != feed.owner;
         self.waiting.take_if(is_other);
         self.shown.take_if(is_other);
-    }
-
-    /// What was taken first; what is shown was taken before what waits.
-    fn oldest(&self) -> Option<&Still> {
-        self.shown.as_ref().or(self.waiting.as_ref())
-    }
-
-    fn forget_oldest(&mut self) {
-        if self.shown.take().is_none() {
-            self.waiting = None;
-        }
     }
 
     /// Shows the picture that waits, once it has waited long enough.

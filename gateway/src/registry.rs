@@ -1,7 +1,6 @@
 //! The devices that have registered: what each says of itself, signed.
 
 mod blocked;
-mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -16,11 +15,11 @@ use tokio::time::Instant;
 
 use crate::chain_clock::wall_clock;
 use crate::defaults::CLAIM_GRACE;
+use crate::registration_policy::RegistrationPolicy;
 use crate::store::{Store, StoreError};
 
 pub use blocked::Blocklist;
 pub(crate) use blocked::Leash;
-pub use policy::RegistrationPolicy;
 
 /// Registration documents over the store. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -30,7 +30,7 @@ use crate::hub::Hub;
 use crate::outage::Heard;
 use crate::positions::Positions;
 use crate::presence::{Door, Word};
-use crate::registry::RegistrationPolicy;
+use crate::registration_policy::RegistrationPolicy;
 
 const DOMAIN: Domain = Domain {
     chain_id: 31_337,

@@ -177,14 +177,15 @@ impl Follower {
         self.parts.clock.check(moment)?;
         let news = self.catch_up(&ledger, &head).await?;
         self.parts.clock.saw(moment, seen)?;
-        self.show(&head);
         self.tempo.saw(moment);
         self.endpoints.saw(&head);
         if news || self.parts.status.newest_final().is_none() {
             self.ask_finalized(&ledger, &head).await;
-        } else if self.endpoints.prefer_newest(&head).await {
+        }
+        if !news && self.endpoints.prefer_newest(&head).await {
             self.parts.metrics.chain_failovers.inc();
         }
+        self.show(&head);
         Ok(())
     }
 
@@ -363,6 +364,10 @@ impl Follower {
         let metrics = &self.parts.metrics;
         metrics.chain_head_number.set(gauge(head.number));
         metrics.chain_head_timestamp.set(gauge(head.timestamp));
+        let last = self.parts.status.newest_final();
+        metrics
+            .chain_finalized_number
+            .set(gauge(last.map_or(0, |block| block.number)));
     }
 
     /// Asks for the newest final block. Only what is shown depends on it, so a chain without one is no failure.
@@ -379,8 +384,6 @@ impl Follower {
             return;
         }
         self.parts.status.finalized(moment(&block));
-        let number = i64::try_from(block.number).unwrap_or(i64::MAX);
-        self.parts.metrics.chain_finalized_number.set(number);
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use super::checks::refuse;
 use crate::defaults::MAX_DEVICES;
-use crate::registry::RegistrationPolicy;
+use crate::registration_policy::RegistrationPolicy;
 
 /// Whose devices are taken, before it is checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

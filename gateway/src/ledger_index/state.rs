@@ -11,7 +11,7 @@ use super::{
     Delta, FeedRecord, FeedView, ListingDocument, Snapshot, Stepped, SubscriptionKey,
     SubscriptionRecord, SubscriptionView,
 };
-use crate::registry::RegistrationPolicy;
+use crate::registration_policy::RegistrationPolicy;
 
 /// Feeds, subscriptions and the ways to find them.
 #[derive(Debug, Default)]

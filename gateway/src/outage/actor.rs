@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::allowance::{Allowance, Held, Limits, Spent};
+use super::allowance::{Allowance, Held, KeptAllowance, Limits, Spent};
 use super::decision::{Step, step_for};
 use super::heard::Heard;
 use super::reach::{self, Reach, with_reach};
@@ -47,10 +47,21 @@ pub(crate) struct OutageParts {
     pub(crate) heard: Heard,
     /// What it may cost.
     pub(crate) limits: Limits,
+    /// What it has cost in earlier runs.
+    pub(crate) kept: KeptAllowance,
     /// Where it is kept what it has cost.
     pub(crate) store: Store,
     /// Where steps are counted.
     pub(crate) metrics: Metrics,
+}
+
+/// Reads what earlier runs have noted of what outage credit has cost.
+///
+/// # Errors
+/// When the store fails, or is damaged.
+pub(crate) fn load_allowance(store: &Store) -> Result<KeptAllowance, StoreError> {
+    let kept = store.outage.load()?.pop();
+    Ok(kept.map(|(_, kept)| kept).unwrap_or_default())
 }
 
 /// Pauses the feeds of silent devices and resumes them when they are back, until `shutdown`.
@@ -58,13 +69,7 @@ pub(crate) async fn run(parts: OutageParts, shutdown: CancellationToken) {
     let Some(ledger) = connect(&parts, &shutdown).await else {
         return;
     };
-    let mut actor = match Actor::new(parts, ledger, Instant::now()) {
-        Ok(actor) => actor,
-        Err(error) => {
-            tracing::error!(error = %Chained(&error), "no outage credit: what it has cost today cannot be read");
-            return;
-        }
-    };
+    let mut actor = Actor::new(parts, ledger, Instant::now());
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tracing::info!(wallet = %actor.parts.wallet.address(), "outage credit is on for feeds that name this pauser");
@@ -124,20 +129,19 @@ struct Done {
 }
 
 impl Actor {
-    fn new(mut parts: OutageParts, ledger: Ledger, now: Instant) -> Result<Self, StoreError> {
+    fn new(mut parts: OutageParts, ledger: Ledger, now: Instant) -> Self {
         let wallet = parts.wallet.with_watcher(reach::note);
         parts.wallet = wallet.offering_its_limit(MOST_UNDER_WAY);
-        let kept = parts.store.outage.load()?.pop();
-        let (_, kept) = kept.unwrap_or_default();
+        let kept = std::mem::take(&mut parts.kept);
         let unix = wall_clock().as_secs();
-        Ok(Self {
+        Self {
             ledger,
             allowance: Allowance::go_on(parts.limits, kept, now, unix),
             way: Way::new(now),
             rests: HashMap::new(),
             under_way: JoinSet::new(),
             parts,
-        })
+        }
     }
 
     /// Notes what today has cost so far. It is on the disk with the next flush.

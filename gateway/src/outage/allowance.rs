@@ -38,8 +38,8 @@ pub(super) struct Allowance {
 }
 
 /// What a restart keeps of an allowance, so that it begins no new day. What was set aside counts as spent.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Kept {
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct KeptAllowance {
     /// Unix second (wall clock) at which the day began.
     began: u64,
     spent: u128,
@@ -76,7 +76,7 @@ impl Allowance {
     }
 
     /// Goes on with the day of an earlier run, if it is not over at this Unix second.
-    pub(super) fn go_on(limits: Limits, kept: Kept, now: Instant, unix: u64) -> Self {
+    pub(super) fn go_on(limits: Limits, kept: KeptAllowance, now: Instant, unix: u64) -> Self {
         let allowance = Self::new(limits, now);
         let since = Duration::from_secs(unix.saturating_sub(kept.began));
         match now.checked_sub(since) {
@@ -91,8 +91,8 @@ impl Allowance {
     }
 
     /// What the next run goes on with.
-    pub(super) fn kept(&self, now: Instant, unix: u64) -> Kept {
-        Kept {
+    pub(super) fn kept(&self, now: Instant, unix: u64) -> KeptAllowance {
+        KeptAllowance {
             began: unix.saturating_sub(now.duration_since(self.began).as_secs()),
             spent: self.spent,
             pauses: self.pauses.clone(),

@@ -24,7 +24,7 @@ use crate::ingest::{Ingest, IngestParts};
 use crate::ledger_index::{LedgerIndex, ListingDocument};
 use crate::metrics::Metrics;
 use crate::mqtt::MqttParts;
-use crate::outage::{Heard, OutageParts};
+use crate::outage::{self, Heard, KeptAllowance, OutageParts};
 use crate::positions::Positions;
 use crate::presence::Presence;
 use crate::previews::Previews;
@@ -51,6 +51,7 @@ pub(super) struct Parts {
     pub(super) sockets: SocketPolicy,
     pub(super) hub: Hub,
     pub(super) heard: Heard,
+    pub(super) outage_cost: KeptAllowance,
     pub(super) previews: Previews,
     pub(super) chain: ChainStatus,
 }
@@ -98,6 +99,7 @@ impl Parts {
             sockets: config.sockets.clone(),
             hub: Hub::keeping(metrics.clone(), config.history.memory),
             heard: Heard::default(),
+            outage_cost: outage::load_allowance(&store)?,
             previews: Previews::load(store.clone())?,
             chain: ChainStatus::default(),
             metrics,
@@ -160,6 +162,7 @@ impl Parts {
             clock: self.clock.clone(),
             heard: self.heard.clone(),
             limits: config.limits,
+            kept: self.outage_cost.clone(),
             store: self.store.clone(),
             metrics: self.metrics.clone(),
         }

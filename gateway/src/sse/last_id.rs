@@ -38,25 +38,30 @@ impl LastId {
         &self.positions
     }
 
-    /// Begins with these streams of a device: where the reader has had nothing of one yet, what comes after its `last`
-    /// event will be what it has missed. What it has had of another device counts for nothing.
+    /// Begins with these streams of a device. A new reader has missed what comes after the `last` event of each; one that
+    /// was here before, all that it has paid for of a stream that it has had nothing of. What it has had of another device
+    /// counts for nothing.
     pub(super) fn begin<'a>(
         &mut self,
         device: DeviceId,
         streams: impl Iterator<Item = &'a StreamName>,
         last: impl Fn(&StreamKey) -> Position,
     ) {
-        let known = self.device.replace(device) == Some(device);
+        let earlier = self.device.replace(device);
         let mut before = std::mem::take(&mut self.positions);
-        if !known {
+        if earlier != Some(device) {
             before.clear();
         }
+        let begin = |stream: &StreamName| match earlier {
+            Some(_) => Position::ORIGIN,
+            None => last(&StreamKey {
+                device,
+                stream: stream.clone(),
+            }),
+        };
         self.positions = streams
             .map(|stream| {
-                let position = before.remove(stream).unwrap_or_else(|| {
-                    let stream = stream.clone();
-                    last(&StreamKey { device, stream })
-                });
+                let position = before.remove(stream).unwrap_or_else(|| begin(stream));
                 (stream.clone(), position)
             })
             .collect();
@@ -194,6 +199,13 @@ mod tests {
         assert_eq!(id.text(), format!("{device},detections:3:1"), "its own");
         let mut id = LastId::parse(&of_another).unwrap();
         id.begin(device, streams.iter(), last);
-        assert_eq!(id.text(), format!("{device},detections:3:9"));
+        assert_eq!(id.text(), format!("{device},detections:0:0"), "all of it");
+        let mut new = LastId::default();
+        new.begin(device, streams.iter(), last);
+        assert_eq!(new.text(), format!("{device},detections:3:9"));
+        let more: [StreamName; 2] = ["detections".parse().unwrap(), "frames".parse().unwrap()];
+        new.begin(device, more.iter(), last);
+        let text = format!("{device},detections:3:9,frames:0:0");
+        assert_eq!(new.text(), text, "a stream that came later");
     }
 }

@@ -1,7 +1,7 @@
 //! What cannot be read again from the chain, as lines of JSON that are checked as a whole.
 //!
 //! ```text
-//! {"ashya":"gateway-store","version":3,"at":1790000000,"ledger":{"chainId":137,"ledger":"0x…"},"generation":5}
+//! {"ashya":"gateway-store","version":4,"at":1790000000,"ledger":{"chainId":137,"ledger":"0x…"},"generation":5}
 //! {"tree":"devices","key":"…","value":{…}}
 //! {"records":1,"sha256":"…"}            of all lines before it
 //! ```

@@ -8,6 +8,7 @@ mod away;
 mod cameras;
 mod cards;
 mod check;
+mod damaged;
 mod expiry;
 mod eye;
 mod full_disk;

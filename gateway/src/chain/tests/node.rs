@@ -71,6 +71,14 @@ impl Lie {
     ];
 }
 
+/// What a node calls final.
+enum Final {
+    /// The block 20 below the newest.
+    Below,
+    Block(Arc<Block>),
+    Nothing,
+}
+
 /// A node; it ends with this value.
 pub(super) struct Node {
     pub(super) url: Url,
@@ -89,8 +97,7 @@ struct Inner {
     most_blocks: u64,
     /// Sizes of the ranges of blocks whose logs were asked for.
     ranges: Vec<u64>,
-    /// What is called final, instead of the block 20 below the newest.
-    finalized: Option<Arc<Block>>,
+    finalized: Final,
     dice: StdRng,
     requests: u64,
     /// Questions for the height alone.
@@ -109,7 +116,7 @@ impl Node {
             percent: 0,
             most_blocks: u64::MAX,
             ranges: Vec::new(),
-            finalized: None,
+            finalized: Final::Below,
             dice: StdRng::seed_from_u64(seed),
             requests: 0,
             heights: 0,
@@ -152,7 +159,12 @@ impl Node {
 
     /// Calls a block final, whatever chain it is of.
     pub(super) fn finalize(&self, block: &Arc<Block>) {
-        self.inner.lock().finalized = Some(Arc::clone(block));
+        self.inner.lock().finalized = Final::Block(Arc::clone(block));
+    }
+
+    /// Calls nothing final from now on.
+    pub(super) fn finalize_nothing(&self) {
+        self.inner.lock().finalized = Final::Nothing;
     }
 
     pub(super) fn ranges(&self) -> Vec<u64> {
@@ -219,10 +231,12 @@ impl Inner {
             }
             "eth_getBlockByNumber" => {
                 let newest = chain.len() - 1;
-                if params[0] == "finalized"
-                    && let Some(block) = &self.finalized
-                {
-                    return Ok(block.json());
+                if params[0] == "finalized" {
+                    match &self.finalized {
+                        Final::Below => {}
+                        Final::Block(block) => return Ok(block.json()),
+                        Final::Nothing => return Ok(Value::Null),
+                    }
                 }
                 let number = match params[0].as_str().unwrap() {
                     "latest" if lie == Some(Lie::OldHead) => self.dice.random_range(0..=newest),

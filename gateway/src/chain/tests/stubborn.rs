@@ -205,13 +205,16 @@ async fn another_node_takes_over() {
 
 #[tokio::test]
 async fn a_node_that_stays_behind_another_is_left() {
-    for (ahead, left) in [(2, 0), (3, 1)] {
+    for (ahead, is_final, left) in [(2, true, 0), (3, true, 1), (3, false, 1)] {
         let old = chain(20);
         let longer = branch(&old, 0, ahead);
         let nodes = [
             Arc::new(Node::start(old.clone(), 1).await),
             Arc::new(Node::start(longer.clone(), 2).await),
         ];
+        if !is_final {
+            nodes.iter().for_each(|node| node.finalize_nothing());
+        }
         let mut rig = Rig::new(nodes.to_vec(), OPTIONS);
         rig.settle().await;
         rig.round().await.unwrap();

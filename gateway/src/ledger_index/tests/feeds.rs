@@ -8,7 +8,7 @@ use ashya_protocol::{Address, DeviceId, FeedId, Hash, Listing, Wei};
 
 use super::{ALICE, BASE, BOB, CAMERA, FEED, OWNER, clock, history, index, opened, set};
 use crate::ledger_index::{FeedView, LedgerIndex, ListingDocument};
-use crate::registry::RegistrationPolicy;
+use crate::registration_policy::RegistrationPolicy;
 
 impl LedgerIndex {
     /// Without the listing document nothing is known of the streams.

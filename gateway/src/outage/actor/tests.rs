@@ -37,7 +37,7 @@ impl Rig {
         let now = Instant::now();
         let parts = parts(rpc, now);
         Self {
-            actor: Actor::new(parts, ledger, now).unwrap(),
+            actor: Actor::new(parts, ledger, now),
             node,
             now,
         }
@@ -54,11 +54,12 @@ impl Rig {
         let parts = OutageParts {
             index: earlier.index,
             heard: earlier.heard,
+            kept: load_allowance(&earlier.store).unwrap(),
             store: earlier.store,
             ..parts(earlier.rpc, now)
         };
         Self {
-            actor: Actor::new(parts, ledger, now).unwrap(),
+            actor: Actor::new(parts, ledger, now),
             node,
             now,
         }
@@ -138,6 +139,7 @@ fn parts(rpc: Rpc, now: Instant) -> OutageParts {
         clock,
         heard: Heard::default(),
         limits,
+        kept: KeptAllowance::default(),
         store: Store::temporary(),
         metrics: Metrics::new(),
     }

@@ -237,6 +237,16 @@ async fn who_was_away_gets_also_the_first_event_of_a_stream() {
     let mut body = open(Some(id)).await.unwrap().into_body();
     let text = until_an_event(&mut body).await;
     assert_eq!(numbers(&text), [2]);
+    drop(body);
+    // The camera was replaced while they were away: they have had nothing of this one.
+    let of_the_old = "0x0101010101010101010101010101010101010101,detections:9:7";
+    let mut body = open(Some(of_the_old.to_owned())).await.unwrap().into_body();
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        seen.extend(numbers(&until_an_event(&mut body).await));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [1, 2]);
 }
 
 #[tokio::test]

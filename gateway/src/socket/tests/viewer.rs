@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 
 use super::world::{ALICE, BOB, FEED, OWNER, PATIENCE, SECOND_FEED, START, World};
 use crate::hub::tests::{device_key, position};
-use crate::registry::RegistrationPolicy;
+use crate::registration_policy::RegistrationPolicy;
 use crate::socket::{Outgoing, Step, Viewer, WatchRefusal};
 
 pub(super) fn watch(viewer: &mut Viewer, feed: FeedId, since: Option<Position>) {
