@@ -180,11 +180,18 @@ mod tests {
         drop(Store::open(&path).unwrap());
         let look = || when_free(|| look_into(&path, &config, &[7; 32]));
         assert_eq!(look().unwrap(), "ok");
-        let store = Store::reopen(&path);
-        store.positions.put(b"short", &7_u64).unwrap();
-        drop(store);
-        let looked = look();
-        assert!(matches!(looked, Err(StoreError::Damaged(_))), "{looked:?}");
+        for of_outage in [true, false] {
+            let store = Store::reopen(&path);
+            if of_outage {
+                store.outage.put(b"allowance", &"none").unwrap();
+            } else {
+                store.outage.remove(b"allowance").unwrap();
+                store.positions.put(b"short", &7_u64).unwrap();
+            }
+            drop(store);
+            let looked = look();
+            assert!(matches!(looked, Err(StoreError::Damaged(_))), "{looked:?}");
+        }
         let names = std::fs::read_dir(&data).unwrap().filter_map(Result::ok);
         let mut names: Vec<_> = names.map(|entry| entry.file_name()).collect();
         names.sort();

@@ -6,9 +6,9 @@
 //!
 //! So nobody sees a feed grow without paying: a still changes once in a delay at most. Pictures are in memory alone; a
 //! gateway that starts anew shows none until the first has waited again, and none from before the owner asked. All of them
-//! together have a bound: where it is reached, the oldest that is shown makes room, so that what waits is shown in its turn.
+//! together have a bound: where it is reached, the device that holds the most loses its oldest, as in history.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,7 +155,7 @@ impl Previews {
         if wanting.is_empty() {
             return;
         }
-        let Some(room) = self.room_for(event.payload.len(), &mut feeds) else {
+        let Some(room) = self.room_for(event.device, event.payload.len(), &mut feeds) else {
             return;
         };
         let still = Still {
@@ -171,22 +171,23 @@ impl Previews {
         }
     }
 
-    /// Room for so many bytes: the oldest pictures that are shown go until it is there. There is none while all wait.
+    /// Room for so many bytes of a device. Where there is none, whoever would hold the most loses its oldest picture, until
+    /// there is; the device itself gets none when that is its only one.
     fn room_for(
         &self,
+        device: DeviceId,
         bytes: usize,
         feeds: &mut HashMap<FeedId, Preview>,
     ) -> Option<OwnedSemaphorePermit> {
-        let bytes = u32::try_from(bytes).ok()?;
+        let permits = u32::try_from(bytes).ok()?;
         loop {
-            if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) {
+            if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(permits) {
                 return Some(room);
             }
-            let shown = feeds.values_mut().map(|preview| &mut preview.shown);
-            let oldest = shown
-                .filter_map(|shown| Some((shown.as_ref()?.taken, shown)))
-                .min_by_key(|(taken, _)| *taken);
-            *oldest?.1 = None;
+            let oldest = oldest_of_the_largest(device, bytes, feeds)?;
+            for preview in feeds.values_mut() {
+                preview.forget(&oldest);
+            }
         }
     }
 
@@ -212,6 +213,31 @@ fn stands_still(feed: &FeedView, unix: u64) -> bool {
     feed.clock.paused_at.is_some() || access::has_ended(&feed.clock, unix)
 }
 
+/// The oldest picture of the device that holds the most bytes once `newcomer` has so many more, which loses a draw.
+fn oldest_of_the_largest(
+    newcomer: DeviceId,
+    bytes: usize,
+    feeds: &HashMap<FeedId, Preview>,
+) -> Option<Arc<[u8]>> {
+    let mut held: HashMap<DeviceId, (usize, Option<&Still>)> = HashMap::new();
+    held.insert(newcomer, (bytes, None));
+    let mut seen = HashSet::new();
+    for still in feeds.values().flat_map(Preview::stills) {
+        // Feeds of one device share a picture.
+        if seen.insert(still.jpeg.as_ptr()) {
+            let (bytes, oldest) = held.entry(still.device).or_default();
+            *bytes += still.jpeg.len();
+            let older = oldest.filter(|oldest| oldest.taken <= still.taken);
+            *oldest = older.or(Some(still));
+        }
+    }
+    let largest = held
+        .into_iter()
+        .max_by_key(|(device, (bytes, _))| (*bytes, *device == newcomer));
+    let (_, (_, oldest)) = largest?;
+    Some(Arc::clone(&oldest?.jpeg))
+}
+
 impl Preview {
     const fn new(wish: Wish) -> Self {
         Self {
@@ -227,6 +253,16 @@ impl Preview {
             |still: &mut Still| still.device != feed.device || self.wish.owner != feed.owner;
         self.waiting.take_if(is_other);
         self.shown.take_if(is_other);
+    }
+
+    fn stills(&self) -> impl Iterator<Item = &Still> {
+        self.waiting.iter().chain(&self.shown)
+    }
+
+    fn forget(&mut self, jpeg: &Arc<[u8]>) {
+        let is_it = |still: &mut Still| Arc::ptr_eq(&still.jpeg, jpeg);
+        self.waiting.take_if(is_it);
+        self.shown.take_if(is_it);
     }
 
     /// Shows the picture that waits, once it has waited long enough.

@@ -162,7 +162,8 @@ pub async fn run(
         tasks.spawn(ledger.then(bridge::run(address, id, bridge, shutdown.clone())));
     }
     if let Some(outage) = &config.outage {
-        let credit = outage::run(parts.outage(outage), shutdown.clone());
+        let kept = parts.allowance.clone();
+        let credit = outage::run(parts.outage(outage), kept, shutdown.clone());
         tasks.spawn(ledger.then(credit));
     }
     let policy = HttpPolicy {

@@ -7,8 +7,8 @@
 //! The same [`Viewer`] as behind the websocket decides what comes out. Each event's `data` is the JSON message that
 //! the websocket's all-JSON subprotocol has, `type` included, and its `type` is the event's name too: `event`,
 //! `watching`, `gap`, `notice`, `ended`. Its `id` names the device and says how far each stream is, as
-//! `0x…,detections:3:41,frames:3:7`; a client that sends it back as `Last-Event-ID` gets what came since, also of streams
-//! that it has had nothing of: `watching` says where each begins.
+//! `0x…,detections:3:41,frames:3:7`; a client that sends it back as `Last-Event-ID` gets what came since, and all
+//! that is kept of streams that it has had nothing of. To a new one `watching` says where each begins.
 
 mod last_id;
 mod pipe;

@@ -124,7 +124,7 @@ fn add_streams(document: &mut Document) {
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(
-            "The `id` of the last event that the client has; it gets what came after",
+            "The `id` of the last event that the client has; it gets what came after, and all that is kept of streams that it does not name",
         ))
         .schema(Some(id));
     let text = ObjectBuilder::new().schema_type(Type::String);

@@ -47,8 +47,6 @@ pub(crate) struct OutageParts {
     pub(crate) heard: Heard,
     /// What it may cost.
     pub(crate) limits: Limits,
-    /// What it has cost in earlier runs.
-    pub(crate) kept: KeptAllowance,
     /// Where it is kept what it has cost.
     pub(crate) store: Store,
     /// Where steps are counted.
@@ -64,12 +62,13 @@ pub(crate) fn load_allowance(store: &Store) -> Result<KeptAllowance, StoreError>
     Ok(kept.map(|(_, kept)| kept).unwrap_or_default())
 }
 
-/// Pauses the feeds of silent devices and resumes them when they are back, until `shutdown`.
-pub(crate) async fn run(parts: OutageParts, shutdown: CancellationToken) {
+/// Pauses the feeds of silent devices and resumes them when they are back, until `shutdown`. It goes on with what is
+/// `kept` of today's allowance.
+pub(crate) async fn run(parts: OutageParts, kept: KeptAllowance, shutdown: CancellationToken) {
     let Some(ledger) = connect(&parts, &shutdown).await else {
         return;
     };
-    let mut actor = Actor::new(parts, ledger, Instant::now());
+    let mut actor = Actor::new(parts, kept, ledger, Instant::now());
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tracing::info!(wallet = %actor.parts.wallet.address(), "outage credit is on for feeds that name this pauser");
@@ -129,10 +128,9 @@ struct Done {
 }
 
 impl Actor {
-    fn new(mut parts: OutageParts, ledger: Ledger, now: Instant) -> Self {
+    fn new(mut parts: OutageParts, kept: KeptAllowance, ledger: Ledger, now: Instant) -> Self {
         let wallet = parts.wallet.with_watcher(reach::note);
         parts.wallet = wallet.offering_its_limit(MOST_UNDER_WAY);
-        let kept = std::mem::take(&mut parts.kept);
         let unix = wall_clock().as_secs();
         Self {
             ledger,

@@ -51,7 +51,7 @@ pub(super) struct Parts {
     pub(super) sockets: SocketPolicy,
     pub(super) hub: Hub,
     pub(super) heard: Heard,
-    pub(super) outage_cost: KeptAllowance,
+    pub(super) allowance: KeptAllowance,
     pub(super) previews: Previews,
     pub(super) chain: ChainStatus,
 }
@@ -99,7 +99,7 @@ impl Parts {
             sockets: config.sockets.clone(),
             hub: Hub::keeping(metrics.clone(), config.history.memory),
             heard: Heard::default(),
-            outage_cost: outage::load_allowance(&store)?,
+            allowance: outage::load_allowance(&store)?,
             previews: Previews::load(store.clone())?,
             chain: ChainStatus::default(),
             metrics,
@@ -162,7 +162,6 @@ impl Parts {
             clock: self.clock.clone(),
             heard: self.heard.clone(),
             limits: config.limits,
-            kept: self.outage_cost.clone(),
             store: self.store.clone(),
             metrics: self.metrics.clone(),
         }

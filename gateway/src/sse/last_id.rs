@@ -52,19 +52,19 @@ impl LastId {
         if earlier != Some(device) {
             before.clear();
         }
-        let begin = |stream: &StreamName| match earlier {
-            Some(_) => Position::ORIGIN,
-            None => last(&StreamKey {
-                device,
-                stream: stream.clone(),
-            }),
-        };
-        self.positions = streams
-            .map(|stream| {
-                let position = before.remove(stream).unwrap_or_else(|| begin(stream));
-                (stream.clone(), position)
-            })
-            .collect();
+        for stream in streams {
+            let position = before.remove(stream).unwrap_or_else(|| match earlier {
+                Some(_) => Position::ORIGIN,
+                None => last(&StreamKey {
+                    device,
+                    stream: stream.clone(),
+                }),
+            });
+            self.positions.insert(stream.clone(), position);
+        }
+        // Those that are not wanted now may be once more; an id has room for so many.
+        let room = MAX_STREAMS.saturating_sub(self.positions.len());
+        self.positions.extend(before.into_iter().take(room));
     }
 
     /// The id of something that goes out now; nothing for what does not move the reader.
@@ -207,5 +207,16 @@ mod tests {
         new.begin(device, more.iter(), last);
         let text = format!("{device},detections:3:9,frames:0:0");
         assert_eq!(new.text(), text, "a stream that came later");
+        new.begin(device, more[1..].iter(), last);
+        assert_eq!(new.text(), text, "a stream that may come again");
+        let many: Vec<StreamName> = (0..MAX_STREAMS)
+            .map(|number| format!("s{number}").parse().unwrap())
+            .collect();
+        new.begin(device, many.iter(), last);
+        assert_eq!(
+            LastId::parse(&new.text()),
+            Some(new),
+            "as many as it may hold"
+        );
     }
 }

@@ -22,11 +22,10 @@ const PAGE: usize = 4_096;
 /// What is done to the store's folder, while nobody has it open.
 type Damage = fn(&Path) -> Result<()>;
 
-/// Each with whether it leaves something to set aside: sled mends its settings itself, and takes a log whose every page is
-/// wrong for an empty one.
+/// Each with whether it leaves something to set aside: sled takes a log whose every page is wrong for an empty one.
 const DAMAGES: [(&str, bool, Damage); 4] = [
-    ("its settings are noise", false, |store| {
-        Ok(std::fs::write(store.join("conf"), "noise")?)
+    ("its settings are noise", true, |store| {
+        Ok(std::fs::write(store.join("conf"), "noise of many bytes")?)
     }),
     ("its log begins with noise", true, |store| {
         change_log(store, |log| log.iter_mut().take(16 * PAGE).for_each(flip))

@@ -37,7 +37,7 @@ impl Rig {
         let now = Instant::now();
         let parts = parts(rpc, now);
         Self {
-            actor: Actor::new(parts, ledger, now),
+            actor: Actor::new(parts, KeptAllowance::default(), ledger, now),
             node,
             now,
         }
@@ -51,15 +51,15 @@ impl Rig {
             parts: earlier,
             ..
         } = actor;
+        let kept = load_allowance(&earlier.store).unwrap();
         let parts = OutageParts {
             index: earlier.index,
             heard: earlier.heard,
-            kept: load_allowance(&earlier.store).unwrap(),
             store: earlier.store,
             ..parts(earlier.rpc, now)
         };
         Self {
-            actor: Actor::new(parts, ledger, now),
+            actor: Actor::new(parts, kept, ledger, now),
             node,
             now,
         }
@@ -139,7 +139,6 @@ fn parts(rpc: Rpc, now: Instant) -> OutageParts {
         clock,
         heard: Heard::default(),
         limits,
-        kept: KeptAllowance::default(),
         store: Store::temporary(),
         metrics: Metrics::new(),
     }
